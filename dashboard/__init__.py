@@ -1,0 +1,1 @@
+"""What shows: Flower with readable shards today, the Jobs tab next."""

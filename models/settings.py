@@ -1,0 +1,91 @@
+"""Every setting, read once from the environment (or a `.env` file) and passed on from there."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from models.limits import Limit, parse_limits
+
+SERVICES_FILE = "services.json"
+
+
+def _env(name: str, default: Any = ..., **extra: Any) -> Any:
+    return Field(default, validation_alias=name, **extra)
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Unset `REDIS_URL`/`DATABASE_URL` mean: embedded, below `home`."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+
+    home: Path = _env("MAESTRALE_HOME", Path("~/.maestrale"))
+    """Folder for the embedded database, the spool, logs and process files."""
+    database_url: str = _env("DATABASE_URL", "")
+    """SQLAlchemy URL of SQLite or PostgreSQL (`postgresql+psycopg://...`)."""
+    redis_url_given: SecretStr = _env("REDIS_URL", SecretStr(""))
+    """Redis-protocol server: broker, limiter. Unset: the one started by `maestrale up`."""
+    api_key: SecretStr = _env("MISTRAL_API_KEY", SecretStr(""))
+    """Key of the Mistral API (any text for servers that take none)."""
+    base_url: str = _env("MISTRAL_BASE_URL", "https://api.mistral.ai")
+    """Root of the API, without `/v1`."""
+    limits: Annotated[dict[str, Limit], NoDecode] = _env("MAESTRALE_LIMITS", {})
+    """Limits told by the user, `model=20/s+2000000tok/min, *=60/min`; `*` stands for all others."""
+    shards_in_flight: int = _env("MAESTRALE_SHARDS_IN_FLIGHT", 8, ge=1, le=64)
+    """Shards a worker process runs at once (its number of Celery threads)."""
+    rows_in_flight: int = _env("MAESTRALE_ROWS_IN_FLIGHT", 2000, ge=1, le=100_000)
+    """Rows a worker process has in hand at once; bounds its memory."""
+    call_timeout_s: float = _env("MAESTRALE_CALL_TIMEOUT", 120.0, gt=0)
+    """Total time-out of one API call, seconds."""
+    lease_s: float = _env("MAESTRALE_LEASE", 15.0, ge=2)
+    """How long a shard's lease lives without a heartbeat, seconds."""
+    drain_s: float = _env("MAESTRALE_DRAIN", 20.0, ge=0)
+    """How long a worker told to stop waits for calls in flight, seconds."""
+    prices_file: Path | None = _env("MAESTRALE_PRICES", None)
+    """A price table of your own instead of the shipped one."""
+    log_format: Literal["pretty", "json"] = _env("MAESTRALE_LOG", "pretty")
+    """How workers log."""
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _limits(cls, value: object) -> object:
+        return parse_limits(value) if isinstance(value, str) else value
+
+    @field_validator("base_url")
+    @classmethod
+    def _root(cls, url: str) -> str:
+        return url.rstrip("/").removesuffix("/v1")
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """`DATABASE_URL` with its driver, or the SQLite file below `home`."""
+        url = self.database_url or f"sqlite:///{self.home / 'maestrale.db'}"
+        for short in ("postgres://", "postgresql://"):
+            if url.startswith(short):
+                return "postgresql+psycopg://" + url.removeprefix(short)
+        return url
+
+    @property
+    def redis_url(self) -> str:
+        """`REDIS_URL`, or the address of the server `maestrale up` started; empty if neither."""
+        if given := self.redis_url_given.get_secret_value():
+            return given
+        try:
+            services = json.loads((self.home / SERVICES_FILE).read_bytes())
+        except (OSError, ValueError):
+            return ""
+        return str(services.get("redis_url", ""))
+
+    @property
+    def account(self) -> str:
+        """Names the account in limiter keys without telling the key (12 hex characters)."""
+        secret = f"{self.base_url}\n{self.api_key.get_secret_value()}"
+        return hashlib.sha256(secret.encode()).hexdigest()[:12]

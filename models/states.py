@@ -1,0 +1,133 @@
+"""The lifecycles as data: every state, who puts a thing there, and what takes it out again."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """The states of a job, the durable record of one request for work."""
+
+    QUEUED = "queued"
+    """A producer committed the job with its rows. The first claimed shard takes it out. If every
+    process dies here, the sweeper rings for its shards when a worker is back."""
+    RUNNING = "running"
+    """At least one shard was claimed. The last settled row takes it out."""
+    WAITING = "waiting"
+    """Remote work (a batch, a training run) was started and is polled by the clock."""
+    PAUSED = "paused"
+    """The user, a spending limit or a refused key stopped it: rows in flight finish, nothing new
+    starts. `resume` takes it out."""
+    SUCCEEDED = "succeeded"
+    """Every row is settled and the failed ones are within `max_failed_share`. `retry` re-opens."""
+    FAILED = "failed"
+    """Every row is settled and too many failed. `retry` re-opens the failed rows."""
+    CANCELLED = "cancelled"
+    """The user gave it up. Open rows stay open for ever; what was paid stays in the ledger."""
+
+
+class RowState(StrEnum):
+    """The states of a row, one unit of input."""
+
+    OPEN = "open"
+    """Accepted and not settled, whether or not a worker has it in hand just now."""
+    DONE = "done"
+    """Its record is stored."""
+    FAILED = "failed"
+    """It has a named failure. `retry` re-opens it."""
+
+
+class ShardState(StrEnum):
+    """The states of a shard, a run of rows leased to one task."""
+
+    OPEN = "open"
+    """Nobody has it. A message may be on its way; if none is, the sweeper sends one."""
+    LEASED = "leased"
+    """A task holds it by a token until `lease_until`; if the process dies the lease runs out and
+    the sweeper opens it again."""
+    DONE = "done"
+    """All its rows are settled. `retry` re-opens it."""
+
+
+JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset(
+        {
+            JobState.WAITING,
+            JobState.PAUSED,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+            JobState.CANCELLED,
+        }
+    ),
+    JobState.WAITING: frozenset(
+        {
+            JobState.RUNNING,
+            JobState.PAUSED,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+            JobState.CANCELLED,
+        }
+    ),
+    JobState.PAUSED: frozenset(
+        {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+    ),
+    JobState.SUCCEEDED: frozenset({JobState.QUEUED}),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset(),
+}
+ROW_TRANSITIONS: Mapping[RowState, frozenset[RowState]] = {
+    RowState.OPEN: frozenset({RowState.DONE, RowState.FAILED}),
+    RowState.DONE: frozenset(),
+    RowState.FAILED: frozenset({RowState.OPEN}),
+}
+SHARD_TRANSITIONS: Mapping[ShardState, frozenset[ShardState]] = {
+    ShardState.OPEN: frozenset({ShardState.LEASED}),
+    ShardState.LEASED: frozenset({ShardState.OPEN, ShardState.DONE}),
+    ShardState.DONE: frozenset({ShardState.OPEN}),
+}
+
+SETTLED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+"""Nothing happens to a job here until the user asks (`retry` re-opens the first two)."""
+FINAL = frozenset(state for state, nexts in JOB_TRANSITIONS.items() if not nexts)
+"""No move leads out of these."""
+WORKABLE = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.WAITING})
+"""Shards of a job in one of these states may be claimed and published."""
+
+
+def sources_of(target: JobState) -> tuple[JobState, ...]:
+    """The states from which a job may move to `target`, in a stable order (for guarded UPDATEs)."""
+    return tuple(state for state, nexts in JOB_TRANSITIONS.items() if target in nexts)
+
+
+class JobKind(StrEnum):
+    """What a job does; each kind has one module in `worker/kinds`."""
+
+    GENERATE = "generate"
+    EMBED = "embed"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
+
+class FailureCode(StrEnum):
+    """Why a row failed. These names are shown to users, grouped by, and stable."""
+
+    INVALID_ANSWER = "invalid_answer"
+    """The answer did not fit its function or schema, and neither did the re-asked one."""
+    TRUNCATED = "truncated"
+    """The answer ended by `finish_reason` length: raise max_tokens."""
+    EMPTY_ANSWER = "empty_answer"
+    """The model answered with nothing."""
+    REFUSED = "refused"
+    """The model declined to answer, or the provider's guardrail did."""
+    BAD_ROW = "bad_row"
+    """The row lacks what the recipe's template needs."""
+    REQUEST_REJECTED = "request_rejected"
+    """The API called the request wrong (400, 404, 422); asking again will not help."""
+    SERVER_ERROR = "server_error"
+    """Transient errors outlasted the retry budget of the call."""
+    UNCERTAIN = "uncertain"
+    """A call may have been paid without its answer reaching us, and `on_uncertain` says hold."""
+    POISON = "poison"
+    """The worker died three times with this row in hand."""
+    INTERNAL = "internal"
+    """A bug on our side; the detail holds the exception's type. Please report it."""
