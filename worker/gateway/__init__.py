@@ -1,0 +1,1 @@
+"""Our side of the remote API: one request in, one `Reply` or one `Fault` out."""
