@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from models.payloads import Usage
+
 
 class FaultKind(StrEnum):
     """What went wrong with a call, by what has to be done about it."""
@@ -39,7 +41,8 @@ class LimitHeaders:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One failed call. `retry_after_s` is clamped to 0..300; `maybe_paid`: the request left us
-    whole and nothing proves that it was not executed."""
+    whole and nothing proves that it was not executed. `usage`: what an answer that cannot be used
+    was nevertheless charged for."""
 
     kind: FaultKind
     message: str
@@ -48,3 +51,4 @@ class Fault:
     retry_after_s: float | None = None
     maybe_paid: bool = False
     limits: LimitHeaders | None = None
+    usage: Usage | None = None

@@ -1,0 +1,98 @@
+"""The doorbell: what producers and workers share of Celery. Messages are hints and carry ids only.
+
+The database is the queue of record; a message may be lost, doubled or late (FAULTS 1).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from models.payloads import ShardMessage
+from models.settings import Settings
+
+RUN_SHARD = "maestrale.run_shard"
+TICK = "maestrale.tick"
+SHARDS = "shards"
+"""The queue of shard messages (API work: generate, embed, evaluate)."""
+CLOCK = "clock"
+"""The queue of the clock's ticks."""
+KEY_PREFIX = "maestrale:"
+PRIORITY_STEPS = [0, 3, 6, 9]
+"""Redis has no priorities: kombu keeps one list per step and empties the lower number first."""
+
+TRANSPORT_OPTIONS: dict[str, Any] = {
+    "global_keyprefix": KEY_PREFIX,
+    "visibility_timeout": 600,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 15,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 15,  # never retry_on_timeout: it turns batched publishing off
+    "max_connections": 50,
+    "client_name": "maestrale",
+    "priority_steps": PRIORITY_STEPS,
+    "queue_order_strategy": "priority",
+}
+
+
+def make_celery(settings: Settings, *, patience_s: float = 15.0) -> Celery:
+    """A Celery app that can talk to the broker. Workers add tasks to it; producers only send.
+
+    `patience_s` bounds how long a dead broker may hold the caller (producers: seconds).
+    """
+    app = Celery("maestrale", set_as_current=False)
+    transport = {**TRANSPORT_OPTIONS, "socket_timeout": patience_s}
+    transport["socket_connect_timeout"] = min(5.0, patience_s)
+    app.conf.update(
+        broker_url=settings.redis_url or "redis://127.0.0.1:6379/0",
+        broker_transport_options=transport,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        event_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=True,  # a thread holds its message until the shard is settled
+        task_queues=[Queue(SHARDS), Queue(CLOCK)],
+        task_default_queue=SHARDS,
+        task_create_missing_queues=False,  # else Flower's broker page lists the wrong queues
+        task_send_sent_event=True,
+        task_publish_retry=False,
+        worker_prefetch_multiplier=1,
+    )
+    return app
+
+
+def ring(app: Celery, messages: Iterable[ShardMessage]) -> bool:
+    """Sends shard messages; False: the broker did not take them (the sweeper will ring)."""
+    try:
+        with app.producer_or_acquire() as producer:
+            for message in messages:
+                app.send_task(
+                    RUN_SHARD,
+                    args=(message.job_id, message.no),
+                    queue=SHARDS,
+                    priority=message.priority,
+                    producer=producer,
+                    argsrepr=message.label,
+                    kwargsrepr="",
+                    retry=False,
+                )
+    except (OperationalError, OSError):
+        return False
+    return True
+
+
+def queued(app: Celery) -> int | None:
+    """Shard messages in Redis now; None if the broker does not answer."""
+    try:
+        with app.connection_for_read() as connection:
+            channel: Any = connection.default_channel
+            return int(channel._size(SHARDS))  # kombu's own count over all priority lists
+    except (OperationalError, OSError):
+        return None

@@ -1,0 +1,148 @@
+"""What travels between the parts: messages, job specs, row results. All of it validates."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.states import FailureCode
+
+
+class ShardMessage(BaseModel):
+    """What Redis carries: ids, and words for Flower. Never data."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    no: int
+    kind: str
+    priority: int
+    label: str
+    """`generate job_x shard 12/308 rows 352-383`."""
+
+
+class Options(BaseModel):
+    """How a job's calls are made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    on_uncertain: Literal["retry", "hold"] = "retry"
+    """What to do when a call may have been paid but its answer is lost."""
+    fresh: bool = False
+    """Do not use answers that other jobs paid for."""
+    attempts: int = Field(default=8, ge=1, le=50)
+    """Attempts per call at transient errors."""
+
+
+class JobSpec(BaseModel):
+    """Everything a worker needs to run a job's rows; stored as JSON with the job."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    """The recipe's snapshot with all its files inlined."""
+    options: Options = Options()
+
+
+class Estimate(BaseModel):
+    """What a job will take, told before anything is paid. None: unknown."""
+
+    rows: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+    seconds: float | None
+    exact_tokens: bool = True
+    notes: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, as the API counted them; cached are part of prompt."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        """Tokens in and out."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One paid call on its way into the ledger."""
+
+    key: str
+    endpoint: str
+    model: str
+    answer: str
+    usage: Usage
+    cost_nano: int | None
+    latency_ms: int
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtRecord:
+    """One perhaps-paid call on its way into the table of doubts."""
+
+    key: str
+    job_id: str
+    model: str
+    reason: str
+    cost_nano: int | None
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The row has its records."""
+
+    records: list[dict[str, Any]]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The row failed by name."""
+
+    code: FailureCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed:
+    """The row stays open: its job was stopped, its worker drains, or its lease is lost."""
+
+    reason: str
+
+
+RowOutcome = Succeeded | Failed | Snoozed
+
+
+@dataclass(frozen=True, slots=True)
+class RowInHand:
+    """An open row as a worker claims it."""
+
+    seq: int
+    row_id: str
+    data: dict[str, Any]
+    deaths: int = 0
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowSettled:
+    """A row's outcome on its way to the database, fenced by the shard's token."""
+
+    job_id: str
+    shard_no: int
+    token: int
+    seq: int
+    outcome: Succeeded | Failed
+    from_ledger: int = 0
+    """Calls of this row that were already paid."""
+    retried: int = 0

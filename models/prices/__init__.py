@@ -1,0 +1,67 @@
+"""Dated price tables as data, and the one place where tokens become money."""
+
+import tomllib
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import BadInputError
+from models.payloads import Usage
+from models.tables import NANO
+
+SHIPPED = "2026-08.toml"
+
+
+class ModelPrice(BaseModel):
+    """USD per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
+class PriceTable(BaseModel):
+    """What models cost on a date. A model that is not in it has an unknown cost, never zero."""
+
+    model_config = ConfigDict(frozen=True)
+
+    as_of: str
+    source: str = ""
+    cached_input_factor: float = Field(default=0.1, ge=0, le=1)
+    batch_factor: float = Field(default=0.5, ge=0, le=1)
+    models: dict[str, ModelPrice]
+
+    def price(self, model: str) -> ModelPrice | None:
+        """The price of the longest name in the table that `model` starts with."""
+        names = [name for name in self.models if model == name or model.startswith(f"{name}-")]
+        return self.models[max(names, key=len)] if names else None
+
+    def cost_nano(self, model: str, usage: Usage) -> int | None:
+        """Nano-USD of one real-time call; None if the model's price is unknown."""
+        price = self.price(model)
+        if price is None:
+            return None
+        full = usage.prompt_tokens - usage.cached_tokens
+        millionths = (
+            full * price.input
+            + usage.cached_tokens * price.input * self.cached_input_factor
+            + usage.completion_tokens * price.output
+        )
+        return round(millionths * NANO / 1_000_000)
+
+
+@lru_cache
+def load_prices(path: Path | None = None) -> PriceTable:
+    """The operator's table, or the shipped one. Raises `BadInputError` naming what is wrong."""
+    try:
+        text = (
+            path.read_text("utf-8")
+            if path
+            else resources.files(__package__).joinpath(SHIPPED).read_text("utf-8")
+        )
+        return PriceTable.model_validate(tomllib.loads(text))
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise BadInputError(f"the price table {path or SHIPPED} cannot be used: {error}") from error

@@ -1,0 +1,21 @@
+"""A call's identity: the SHA-256 of its canonical request."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+NOT_PART_OF_THE_ANSWER = frozenset({"prompt_cache_key", "metadata"})
+"""Request fields that change billing or bookkeeping and never the answer."""
+
+
+def call_key(server: str, endpoint: str, body: Mapping[str, Any], sample: str = "") -> str:
+    """64 hex characters: same server, endpoint, body and sample give the same key.
+
+    `server` is the base URL: an answer of the simulator is never taken for one of the API.
+    `sample` tells repeated draws of the same request apart (`--fresh`, later: attempts).
+    """
+    asked = {name: value for name, value in body.items() if name not in NOT_PART_OF_THE_ANSWER}
+    canonical = orjson.dumps([server, endpoint, sample, asked], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()

@@ -1,0 +1,1 @@
+"""The only SQL. Each module holds the statements of one table; `engine` opens the database."""

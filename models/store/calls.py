@@ -1,0 +1,108 @@
+"""The ledger's table: look paid calls up, store new ones once, note the doubtful ones."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from models.payloads import CallRecord, DoubtRecord, Usage
+from models.store import jobs as job_moves
+from models.store.engine import now_s
+from models.tables import Call, Doubt
+
+calls = Call.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+doubts = Doubt.__table__  # type: ignore[attr-defined]
+
+
+def find(connection: Connection, keys: Sequence[str]) -> dict[str, CallRecord]:
+    """Those of `keys` that are paid, with their answers."""
+    query = select(calls).where(calls.c.key.in_(keys))
+    return {found.key: _record(found) for found in connection.execute(query)}
+
+
+def _record(found: Any) -> CallRecord:
+    return CallRecord(
+        key=found.key,
+        endpoint=found.endpoint,
+        model=found.model,
+        answer=found.answer,
+        usage=Usage(found.prompt_tokens, found.completion_tokens, found.cached_tokens),
+        cost_nano=found.cost_nano,
+        latency_ms=found.latency_ms,
+        job_id=found.job_id,
+    )
+
+
+def in_doubt(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Those of `keys` with a perhaps-paid attempt on record."""
+    return set(connection.scalars(select(doubts.c.key).where(doubts.c.key.in_(keys))))
+
+
+def store(connection: Connection, records: Sequence[CallRecord]) -> int:
+    """Stores each call once (a second result under a key is dropped) and adds up the jobs' costs.
+
+    Every paid call counts in the job's money, also one whose result was already there.
+    Answers how many were new.
+    """
+    if not records:
+        return 0
+    new = connection.execute(
+        _insert_once(connection, calls, "key"), [_call_values(r) for r in records]
+    )
+    for job_id, group in groupby(sorted(records, key=_job), key=_job):
+        job_moves.count(connection, job_id, _totals(list(group)))
+    return new.rowcount
+
+
+def replay(connection: Connection, records: Sequence[CallRecord]) -> int:
+    """Stores what an orphaned spool holds; what the dead process committed itself counts once."""
+    there = find(connection, [record.key for record in records])
+    return store(connection, [record for record in records if record.key not in there])
+
+
+def doubt(connection: Connection, records: Sequence[DoubtRecord]) -> None:
+    """Notes perhaps-paid calls, each once by its nonce."""
+    for record in records:
+        values = {name: getattr(record, name) for name in DoubtRecord.__slots__}
+        statement = _insert_once(connection, doubts, "nonce").values(**values, created_at=now_s())
+        if connection.execute(statement).rowcount > 0:
+            job_moves.count(connection, record.job_id, {"calls_doubtful": 1})
+
+
+def _job(record: CallRecord) -> str:
+    return record.job_id
+
+
+def _totals(records: Sequence[CallRecord]) -> dict[str, int]:
+    return {
+        "calls_made": len(records),
+        "calls_unpriced": sum(record.cost_nano is None for record in records),
+        "prompt_tokens": sum(record.usage.prompt_tokens for record in records),
+        "completion_tokens": sum(record.usage.completion_tokens for record in records),
+        "cached_tokens": sum(record.usage.cached_tokens for record in records),
+        "cost_nano": sum(record.cost_nano or 0 for record in records),
+    }
+
+
+def _call_values(record: CallRecord) -> dict[str, Any]:
+    return {
+        "key": record.key,
+        "endpoint": record.endpoint,
+        "model": record.model,
+        "answer": record.answer,
+        "prompt_tokens": record.usage.prompt_tokens,
+        "completion_tokens": record.usage.completion_tokens,
+        "cached_tokens": record.usage.cached_tokens,
+        "cost_nano": record.cost_nano,
+        "latency_ms": record.latency_ms,
+        "job_id": record.job_id,
+    }
+
+
+def _insert_once(connection: Connection, table: Any, column: str) -> Any:
+    dialect_insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
+    statement = dialect_insert(table).on_conflict_do_nothing(index_elements=[column])
+    return statement.values(created_at=now_s()) if table is calls else statement

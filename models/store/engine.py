@@ -1,0 +1,133 @@
+"""Opens the database: SQLite (WAL, immediate transactions) or PostgreSQL, behind one `Store`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Float, create_engine, event, func
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from models.errors import SetupError, StoreBusyError
+from models.settings import Settings
+
+BUSY_TIMEOUT_MS = 30_000
+READ_ONLY = "maestrale_read_only"
+
+
+class now_s(FunctionElement[float]):  # noqa: N801 # reads as an SQL function where it is used
+    """Seconds since the epoch by the database's clock: one clock for all workers."""
+
+    type = Float(53)
+    inherit_cache = True
+
+
+@compiles(now_s, "sqlite")
+def _now_sqlite(_element: now_s, _compiler: Any, **_kw: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now_s, "postgresql")
+def _now_postgresql(_element: now_s, _compiler: Any, **_kw: Any) -> str:
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+class Store:
+    """A database that is open. `write()` and `read()` are its only doors; both are thread-safe."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One short transaction that may write; commits at the end, rolls back on an error."""
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot; never blocks writers."""
+        with _translated(), self.engine.connect() as raw:
+            yield raw.execution_options(**{READ_ONLY: True})
+
+    def now(self) -> float:
+        """Seconds since the epoch by the database's clock."""
+        with self.read() as connection:
+            return float(connection.scalar(func.coalesce(now_s(), 0.0)) or 0.0)
+
+    def close(self) -> None:
+        """Closes pooled connections; the store may be used again after."""
+        self.engine.dispose()
+
+
+def open_store(settings: Settings, *, pool_size: int = 6) -> Store:
+    """Opens (not migrates) the database of `settings`. Raises `SetupError` on a bad URL."""
+    url = settings.sqlalchemy_url
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError as error:
+        raise SetupError(
+            "DATABASE_URL does not parse: use sqlite:///... or postgresql://..."
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        return Store(_sqlite_engine(url, Path(parsed.database or ""), pool_size))
+    if parsed.get_backend_name() == "postgresql":
+        return Store(
+            create_engine(
+                url,
+                pool_size=pool_size,
+                max_overflow=4,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 5},
+            )
+        )
+    raise SetupError("DATABASE_URL must name SQLite or PostgreSQL")
+
+
+def _sqlite_engine(url: str, path: Path, pool_size: int) -> Engine:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_engine(
+        url, pool_size=pool_size, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(dbapi: Any, _record: Any) -> None:
+    # pysqlite's own BEGIN is deferred and fails at once on read-then-write (FAULTS 5)
+    dbapi.isolation_level = None
+    cursor = dbapi.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # what was paid for must survive a power cut
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "foreign_keys=ON",
+        "cache_size=-32000",
+        "journal_size_limit=67108864",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Foreign errors in our words, at the one border."""
+    try:
+        yield
+    except OperationalError as error:
+        text = str(error.orig).strip().splitlines()[0] if error.orig else "no detail"
+        if "locked" in text:
+            raise StoreBusyError(f"the database is busy ({text}): try again") from error
+        if "no such table" in text:
+            raise SetupError("the database has no tables yet: run `maestrale migrate`") from error
+        raise SetupError(f"the database does not answer ({text}): `maestrale doctor`") from error

@@ -1,0 +1,228 @@
+"""Jobs: one named function per move; every move is guarded and writes its event with it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, case, func, insert, literal, or_, select, update
+
+from models.states import WORKABLE, JobState, RowState, ShardState, sources_of
+from models.store import events
+from models.store.engine import now_s
+from models.tables import Job, Row, Shard
+
+jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+rows = Row.__table__  # type: ignore[attr-defined]
+shards = Shard.__table__  # type: ignore[attr-defined]
+
+COUNTERS = (
+    "rows_done",
+    "rows_failed",
+    "calls_made",
+    "calls_from_ledger",
+    "calls_doubtful",
+    "calls_unpriced",
+    "calls_retried",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "cost_nano",
+)
+
+
+def create(connection: Connection, job: Job) -> None:
+    """Inserts the job as `queued`, with its event; its rows follow in the same transaction."""
+    values = job.model_dump(exclude={"created_at"})
+    connection.execute(insert(jobs).values(**values, created_at=now_s()))
+    events.write(connection, job.id, "job.queued", {"kind": job.kind, "name": job.name})
+
+
+def get(connection: Connection, job_id: str) -> Job | None:
+    """The job, or None."""
+    found = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
+    return Job(**found) if found else None
+
+
+def like(connection: Connection, beginning: str) -> list[str]:
+    """Ids that begin with `beginning` (at most 3), so that people may type a short form."""
+    query = select(jobs.c.id).where(jobs.c.id.startswith(beginning, autoescape=True)).limit(3)
+    return list(connection.scalars(query))
+
+
+def newest(connection: Connection, *, limit: int = 50, state: str | None = None) -> list[Job]:
+    """The newest jobs first."""
+    query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+    if state:
+        query = query.where(jobs.c.state == state)
+    return [Job(**found) for found in connection.execute(query).mappings()]
+
+
+def by_fingerprint(connection: Connection, fingerprint: str) -> Job | None:
+    """The newest job of the same submission that was not given up."""
+    query = (
+        select(jobs)
+        .where(jobs.c.fingerprint == fingerprint, jobs.c.state != JobState.CANCELLED)
+        .order_by(jobs.c.created_at.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).mappings().first()
+    return Job(**found) if found else None
+
+
+def by_idempotency_key(connection: Connection, key: str) -> Job | None:
+    """The job submitted under `key`, or None."""
+    found = connection.execute(select(jobs).where(jobs.c.idempotency_key == key)).mappings().first()
+    return Job(**found) if found else None
+
+
+def states(connection: Connection, ids: Sequence[str]) -> dict[str, JobState]:
+    """The states of several jobs; what does not exist is left out."""
+    query = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(ids))
+    return {job_id: JobState(state) for job_id, state in connection.execute(query)}
+
+
+def start(connection: Connection, job_id: str) -> bool:
+    """queued -> running, by the first claimed shard. Answers whether this call made the move."""
+    return _move(
+        connection,
+        job_id,
+        JobState.RUNNING,
+        only_from=(JobState.QUEUED,),
+        started_at=func.coalesce(jobs.c.started_at, now_s()),
+    )
+
+
+def pause(connection: Connection, job_id: str, reason: str) -> bool:
+    """Stops new rows from starting; rows in flight finish."""
+    return _move(connection, job_id, JobState.PAUSED, reason=reason)
+
+
+def resume(connection: Connection, job_id: str) -> bool:
+    """paused -> queued; the caller rings for its shards after the commit."""
+    return _move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,))
+
+
+def cancel(connection: Connection, job_id: str) -> bool:
+    """Gives the job up for good; what it paid for stays in the ledger."""
+    return _move(
+        connection, job_id, JobState.CANCELLED, reason="cancelled by the user", finished_at=now_s()
+    )
+
+
+def retry(connection: Connection, job_id: str) -> int:
+    """Re-opens the failed rows (only those) and their shards; answers how many."""
+    failed = (rows.c.job_id == job_id) & (rows.c.state == RowState.FAILED)
+    numbers = select(rows.c.shard_no).where(failed).distinct()
+    count = connection.scalar(select(func.count()).select_from(rows).where(failed)) or 0
+    if not count or not _move(
+        connection,
+        job_id,
+        JobState.QUEUED,
+        only_from=(JobState.SUCCEEDED, JobState.FAILED),
+        finished_at=None,
+        rows_failed=jobs.c.rows_failed - count,
+    ):
+        return 0
+    reopened = connection.execute(
+        update(shards)
+        .where(
+            shards.c.job_id == job_id, shards.c.state == ShardState.DONE, shards.c.no.in_(numbers)
+        )
+        .values(state=ShardState.OPEN, published_at=None, deaths=0)
+    ).rowcount
+    connection.execute(
+        update(rows)
+        .where(failed)
+        .values(
+            state=RowState.OPEN,
+            failure_code=None,
+            failure_detail=None,
+            deaths=0,
+            in_hand=False,
+            attempt=rows.c.attempt + 1,
+        )
+    )
+    connection.execute(
+        update(jobs).where(jobs.c.id == job_id).values(shards_done=jobs.c.shards_done - reopened)
+    )
+    return count
+
+
+def count(connection: Connection, job_id: str, deltas: Mapping[str, int]) -> None:
+    """Adds to the job's counters; names outside `COUNTERS` are a bug."""
+    unknown = set(deltas) - set(COUNTERS)
+    assert not unknown, unknown
+    moved = {name: jobs.c[name] + delta for name, delta in deltas.items() if delta}
+    if moved:
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(**moved))
+
+
+def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
+    """Settles the job if its last shard is done: succeeded, or failed above `max_failed_share`.
+
+    Answers the final state if this call settled it. A paused job settles too, with nothing left.
+    """
+    too_many = jobs.c.rows_failed > jobs.c.max_failed_share * jobs.c.rows_total
+    moved = connection.execute(
+        update(jobs)
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.shards_done >= jobs.c.shards_total,
+            jobs.c.state.in_(sources_of(JobState.SUCCEEDED)),
+        )
+        .values(
+            state=case(
+                (too_many, literal(JobState.FAILED.value)), else_=literal(JobState.SUCCEEDED.value)
+            ),
+            state_reason=case(
+                (too_many, literal("more rows failed than max_failed_share allows")),
+                else_=literal(""),
+            ),
+            finished_at=now_s(),
+        )
+        .returning(jobs.c.state, jobs.c.rows_done, jobs.c.rows_failed, jobs.c.cost_nano)
+    ).first()
+    if moved is None:
+        return None
+    data = {
+        "rows_done": moved.rows_done,
+        "rows_failed": moved.rows_failed,
+        "cost_nano": moved.cost_nano,
+    }
+    events.write(connection, job_id, f"job.{moved.state}", data)
+    return JobState(moved.state)
+
+
+def workable_with_open_shards(connection: Connection) -> list[str]:
+    """Jobs that may be worked on and have shards nobody was rung for, first priority first."""
+    waiting = (
+        select(shards.c.job_id)
+        .where(shards.c.state == ShardState.OPEN, shards.c.published_at.is_(None))
+        .distinct()
+    )
+    query = (
+        select(jobs.c.id)
+        .where(jobs.c.state.in_(WORKABLE), jobs.c.id.in_(waiting))
+        .order_by(jobs.c.priority, jobs.c.created_at)
+    )
+    return list(connection.scalars(query))
+
+
+def _move(
+    connection: Connection,
+    job_id: str,
+    target: JobState,
+    *,
+    only_from: Sequence[JobState] = (),
+    reason: str = "",
+    **values: Any,
+) -> bool:
+    """The guarded write behind every move: changes nothing unless the lifecycle allows it."""
+    allowed = [state for state in sources_of(target) if not only_from or state in only_from]
+    moved = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, or_(*(jobs.c.state == state for state in allowed)))
+        .values(state=target, state_reason=reason, **values)
+    )
+    if moved.rowcount:
+        events.write(connection, job_id, f"job.{target}", {"reason": reason} if reason else {})
+    return bool(moved.rowcount)

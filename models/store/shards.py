@@ -1,0 +1,247 @@
+"""Shards: claim by lease and token, heartbeat, hand back, settle, and what the sweeper finds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+
+from models.payloads import ShardMessage
+from models.states import WORKABLE, ShardState
+from models.store import jobs as job_moves
+from models.store.engine import now_s
+from models.tables import Job, Row, Shard
+
+jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+rows = Row.__table__  # type: ignore[attr-defined]
+shards = Shard.__table__  # type: ignore[attr-defined]
+
+Held = tuple[str, int, int]
+"""(job_id, shard number, token): what a process says it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A won lease. Writes of the shard's rows carry `token`; an older one changes nothing."""
+
+    job_id: str
+    no: int
+    token: int
+    deaths: int
+    kind: str
+    spec: str
+    priority: int
+
+
+def create(connection: Connection, job_id: str, bounds: Sequence[tuple[int, int]]) -> None:
+    """Inserts shards 0..n-1 with their first and last row number."""
+    if bounds:
+        connection.execute(
+            insert(shards),
+            [
+                {"job_id": job_id, "no": no, "first_seq": first, "last_seq": last}
+                for no, (first, last) in enumerate(bounds)
+            ],
+        )
+
+
+def claim(
+    connection: Connection, job_id: str, no: int, *, owner: str, lease_s: float
+) -> Claim | None:
+    """open -> leased under the next token; None if another has it, it is done, or the job stopped.
+
+    The first claim of a job starts it.
+    """
+    job = connection.execute(
+        select(jobs.c.state, jobs.c.kind, jobs.c.spec, jobs.c.priority).where(jobs.c.id == job_id)
+    ).first()
+    if job is None or job.state not in WORKABLE:
+        return None
+    won = connection.execute(
+        update(shards)
+        .where(shards.c.job_id == job_id, shards.c.no == no, shards.c.state == ShardState.OPEN)
+        .values(
+            state=ShardState.LEASED,
+            token=shards.c.token + 1,
+            owner=owner,
+            lease_until=now_s() + lease_s,
+        )
+        .returning(shards.c.token, shards.c.deaths)
+    ).first()
+    if won is None:
+        return None
+    job_moves.start(connection, job_id)
+    return Claim(job_id, no, won.token, won.deaths, job.kind, job.spec, job.priority)
+
+
+def heartbeat(connection: Connection, held: Iterable[Held], *, lease_s: float) -> set[Held]:
+    """Prolongs the leases still ours; answers those that are not ours any more."""
+    lost = set()
+    for job_id, no, token in held:
+        kept = connection.execute(
+            update(shards).where(_ours(job_id, no, token)).values(lease_until=now_s() + lease_s)
+        )
+        if not kept.rowcount:
+            lost.add((job_id, no, token))
+    return lost
+
+
+def hand_back(connection: Connection, held: Held) -> bool:
+    """leased -> open without a death: the worker drains or the job was stopped."""
+    job_id, no, token = held
+    moved = connection.execute(
+        update(shards)
+        .where(_ours(job_id, no, token))
+        .values(state=ShardState.OPEN, lease_until=None, owner="", published_at=None)
+    )
+    return bool(moved.rowcount)
+
+
+def settle(connection: Connection, held: Held) -> bool:
+    """leased -> done, if no row of it is open; the last shard settles the job."""
+    job_id, no, token = held
+    still_open = (
+        select(rows.c.seq)
+        .where(rows.c.job_id == job_id, rows.c.shard_no == no, rows.c.state == "open")
+        .exists()
+    )
+    moved = connection.execute(
+        update(shards)
+        .where(_ours(job_id, no, token), ~still_open)
+        .values(state=ShardState.DONE, lease_until=None, owner="")
+    )
+    if not moved.rowcount:
+        return False
+    connection.execute(
+        update(jobs).where(jobs.c.id == job_id).values(shards_done=jobs.c.shards_done + 1)
+    )
+    job_moves.settle_if_done(connection, job_id)
+    return True
+
+
+def tokens_in_force(
+    connection: Connection, held: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """The tokens under which these shards are leased now, locked until the transaction ends."""
+    wanted = or_(*(and_(shards.c.job_id == job_id, shards.c.no == no) for job_id, no in held))
+    query = (
+        select(shards.c.job_id, shards.c.no, shards.c.token)
+        .where(wanted, shards.c.state == ShardState.LEASED)
+        .with_for_update(read=True)  # PostgreSQL: no rescue between check and write; SQLite: no-op
+    )
+    return {(found.job_id, found.no): found.token for found in connection.execute(query)}
+
+
+def take_window(connection: Connection, job_id: str, *, slots: int) -> list[ShardMessage]:
+    """Marks as published as many shards as fit the job's window, and answers their messages.
+
+    The window is the number of shards that are leased or have a message on its way: enough for
+    every slot of every worker and a few to follow, so a million rows do not sit in Redis.
+    """
+    job = connection.execute(
+        select(jobs.c.kind, jobs.c.priority, jobs.c.shards_total, jobs.c.state)
+        .where(jobs.c.id == job_id)
+        .with_for_update()
+    ).first()
+    if job is None or job.state not in WORKABLE:
+        return []
+    out = or_(
+        shards.c.state == ShardState.LEASED,
+        and_(shards.c.state == ShardState.OPEN, shards.c.published_at.is_not(None)),
+    )
+    busy = (
+        connection.scalar(
+            select(func.count()).select_from(shards).where(shards.c.job_id == job_id, out)
+        )
+        or 0
+    )
+    taken = _publish_next(connection, job_id, slots + 4 - busy)
+    return [
+        ShardMessage(
+            job_id=job_id,
+            no=no,
+            kind=job.kind,
+            priority=job.priority,
+            label=f"{job.kind} {job_id} shard {no + 1}/{job.shards_total} rows {first}-{last}",
+        )
+        for no, first, last in taken
+    ]
+
+
+def unpublish(connection: Connection, messages: Iterable[ShardMessage]) -> None:
+    """The broker did not take these messages: whoever rings next sends them."""
+    for message in messages:
+        connection.execute(
+            update(shards)
+            .where(
+                shards.c.job_id == message.job_id,
+                shards.c.no == message.no,
+                shards.c.state == ShardState.OPEN,
+            )
+            .values(published_at=None)
+        )
+
+
+def _publish_next(connection: Connection, job_id: str, free: int) -> list[tuple[int, int, int]]:
+    if free <= 0:
+        return []
+    unpublished = and_(
+        shards.c.job_id == job_id,
+        shards.c.state == ShardState.OPEN,
+        shards.c.published_at.is_(None),
+    )
+    numbers = select(shards.c.no).where(unpublished).order_by(shards.c.no).limit(free)
+    taken = connection.execute(
+        update(shards)
+        .where(unpublished, shards.c.no.in_(numbers))
+        .values(published_at=now_s())
+        .returning(shards.c.no, shards.c.first_seq, shards.c.last_seq)
+    )
+    return sorted((found.no, found.first_seq, found.last_seq) for found in taken)
+
+
+def reopen_expired(connection: Connection) -> list[tuple[str, int]]:
+    """leased -> open with a death counted, where the lease ran out: the owner is gone."""
+    expired = connection.execute(
+        update(shards)
+        .where(shards.c.state == ShardState.LEASED, shards.c.lease_until < now_s())
+        .values(
+            state=ShardState.OPEN,
+            lease_until=None,
+            owner="",
+            published_at=None,
+            deaths=shards.c.deaths + 1,
+        )
+        .returning(shards.c.job_id, shards.c.no)
+    )
+    return [(found.job_id, found.no) for found in expired]
+
+
+def waiting_since(connection: Connection, older_than_s: float) -> int:
+    """How many shards of workable jobs have waited that long after their message was sent."""
+    query = (
+        select(func.count())
+        .select_from(shards.join(jobs, jobs.c.id == shards.c.job_id))
+        .where(_message_out(older_than_s), jobs.c.state.in_(WORKABLE))
+    )
+    return connection.scalar(query) or 0
+
+
+def forget_messages(connection: Connection, older_than_s: float) -> int:
+    """Takes messages sent that long ago for lost, so that the window rings for them again."""
+    moved = connection.execute(
+        update(shards).where(_message_out(older_than_s)).values(published_at=None)
+    )
+    return moved.rowcount
+
+
+def _message_out(older_than_s: float) -> ColumnElement[bool]:
+    return and_(shards.c.state == ShardState.OPEN, shards.c.published_at < now_s() - older_than_s)
+
+
+def _ours(job_id: str, no: int, token: int) -> ColumnElement[bool]:
+    return and_(
+        shards.c.job_id == job_id,
+        shards.c.no == no,
+        shards.c.token == token,
+        shards.c.state == ShardState.LEASED,
+    )

@@ -1,0 +1,278 @@
+"""The one door for producers: plan, submit, get, watch, results, and control of jobs."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from models.doorbell import make_celery, ring
+from models.errors import BadInputError, NotFoundError, SetupError
+from models.payloads import Estimate, Options
+from models.prices import load_prices
+from models.recipes import Recipe, load_recipe
+from models.settings import Settings
+from models.states import SETTLED, JobState
+from models.store import fleet, jobs, rows, schema, shards
+from models.store.engine import Store, open_store
+from models.tables import Job
+from producers import estimate, exports, submitting
+from producers.readers import OnDuplicate, ReadOptions, ReadResult, read
+
+PATIENCE_S = 3.0
+"""How long a dead broker may hold a producer; the job is committed by then."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked file and what it will take. Leaving its context forgets the staged rows."""
+
+    recipe: Recipe
+    found: ReadResult
+    estimate: Estimate
+
+    def __enter__(self) -> "Plan":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.found.close()
+
+
+class Maestrale:
+    """The client. `with Maestrale() as m: job = m.generate("papers.jsonl", recipe="amira")`."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._store: Store | None = None
+
+    def __enter__(self) -> "Maestrale":
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    @property
+    def store(self) -> Store:
+        """The database, opened (and if it is the embedded one, migrated) on first use."""
+        if self._store is None:
+            self._store = open_store(self.settings)
+            if self._store.is_sqlite:
+                schema.migrate(self._store)
+        return self._store
+
+    # -- submitting ----------------------------------------------------------------------------
+
+    def plan(
+        self,
+        source: str | Path,
+        recipe: str | Path | Recipe,
+        *,
+        model: str | None = None,
+        variables: dict[str, Any] | None = None,
+        limit: int | None = None,
+        on_duplicate: OnDuplicate = "stop",
+        max_rejected_share: float = 0.05,
+    ) -> Plan:
+        """Reads the whole file and estimates; enqueues and pays nothing.
+
+        Raises `BadInputError` (or a child of it) when recipe or file cannot be used.
+        """
+        asked = recipe if isinstance(recipe, Recipe) else load_recipe(str(recipe))
+        asked = asked.with_model(model) if model else asked
+        asked = asked.with_variables(variables) if variables else asked
+        options = ReadOptions(
+            id_field=asked.input.id,
+            required=asked.required_fields,
+            limit=limit,
+            on_duplicate=on_duplicate,
+            max_rejected_share=max_rejected_share,
+        )
+        found = read(source, options, self.settings.home / "staging")
+        try:
+            guess = estimate.estimate(asked, found, self._prices(), self._known_limits())
+        except BaseException:
+            found.close()
+            raise
+        return Plan(asked, found, guess)
+
+    def submit(
+        self,
+        plan: Plan,
+        *,
+        priority: int = 5,
+        idempotency_key: str | None = None,
+        again: bool = False,
+        max_failed_share: float = 0.05,
+        options: Options | None = None,
+    ) -> Job:
+        """Commits the job, then rings for its first shards; a dead broker only delays it."""
+        wish = submitting.Submission(
+            recipe=plan.recipe,
+            options=options or Options(),
+            estimate=plan.estimate,
+            priority=_checked_priority(priority),
+            idempotency_key=idempotency_key,
+            max_failed_share=max_failed_share,
+            again=again,
+        )
+        job, _is_new = submitting.submit(self.store, wish, plan.found)
+        self.ring_for(job.id)
+        return job
+
+    def generate(self, source: str | Path, *, recipe: str | Path | Recipe, **how: Any) -> Job:
+        """`plan` and `submit` in one; `how` goes to the one that knows the word."""
+        planning = {"model", "variables", "limit", "on_duplicate", "max_rejected_share"}
+        chosen = {name: how.pop(name) for name in planning & how.keys()}
+        with self.plan(source, recipe, **chosen) as plan:
+            return self.submit(plan, **how)
+
+    def ring_for(self, job_id: str) -> bool:
+        """Publishes the job's next shards; False: no broker answered, the clock will ring."""
+        if not self.settings.redis_url:
+            return False
+        with self.store.write() as connection:
+            messages = shards.take_window(connection, job_id, slots=fleet.slots(connection))
+        rung = ring(make_celery(self.settings, patience_s=PATIENCE_S), messages)
+        if not rung and messages:
+            with self.store.write() as connection:
+                shards.unpublish(connection, messages)
+        return rung
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def get(self, job_id: str) -> Job:
+        """The job as it stands; any unique beginning of its id will do. Or `NotFoundError`."""
+        with self.store.read() as connection:
+            job = jobs.get(connection, job_id)
+            if job is None and job_id:
+                full = job_id if job_id.startswith("job_") else f"job_{job_id}"
+                alike = jobs.like(connection, full)
+                job = jobs.get(connection, alike[0]) if len(alike) == 1 else None
+        if job is None:
+            raise NotFoundError(f"there is no job {job_id!r}: `maestrale jobs` lists them")
+        return job
+
+    def jobs(self, *, limit: int = 50, state: JobState | None = None) -> list[Job]:
+        """The newest jobs first."""
+        with self.store.read() as connection:
+            return jobs.newest(connection, limit=limit, state=state)
+
+    def watch(self, job_id: str, *, every_s: float = 0.5) -> Iterator[Job]:
+        """The job again and again until it is settled or paused; the last one is its end."""
+        while True:
+            job = self.get(job_id)
+            yield job
+            if job.state in SETTLED or job.state == JobState.PAUSED:
+                return
+            time.sleep(every_s)
+
+    def wait(self, job_id: str) -> Job:
+        """Blocks until the job is settled or paused."""
+        *_, last = self.watch(job_id)
+        return last
+
+    def results(self, job_id: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """(row id, records) of the done rows in input order, in constant memory."""
+        job = self.get(job_id)
+        with self.store.read() as connection:
+            for row_id, records, _provenance in rows.results(connection, job.id):
+                yield row_id, records
+
+    def provenance(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Where each done row's records come from: models, prompts, call keys, usage."""
+        job = self.get(job_id)
+        with self.store.read() as connection:
+            for row_id, records, provenance in rows.results(connection, job.id):
+                yield {"row_id": row_id, "records_count": len(records), **provenance}
+
+    def failures(self, job_id: str, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Failed rows with their names and reasons."""
+        job = self.get(job_id)
+        with self.store.read() as connection:
+            return rows.failures(connection, job.id, limit=limit)
+
+    def failures_by_code(self, job_id: str) -> dict[str, int]:
+        """How many rows failed, by name, the most frequent first."""
+        job = self.get(job_id)
+        with self.store.read() as connection:
+            return rows.failures_by_code(connection, job.id)
+
+    def export(
+        self,
+        job_id: str,
+        path: str | Path,
+        form: Literal["chat", "jsonl", "csv", "parquet"] = "chat",
+        *,
+        overwrite: bool = False,
+    ) -> Any:
+        """Writes the records of the done rows, and `<path>.provenance.jsonl` beside them."""
+        job = self.get(job_id)
+        written = exports.export(self.results(job.id), Path(path), form, overwrite=overwrite)
+        side = Path(path).with_name(Path(path).name + ".provenance.jsonl")
+        exports.write_provenance(self.provenance(job.id), side, overwrite=overwrite)
+        return written
+
+    # -- control -------------------------------------------------------------------------------
+
+    def retry(self, job_id: str) -> int:
+        """Re-opens the failed rows, only those, and answers how many."""
+        job = self.get(job_id)
+        if job.state not in (JobState.SUCCEEDED, JobState.FAILED):
+            raise BadInputError(f"{job.id} is {job.state}: only a finished job can be retried")
+        with self.store.write() as connection:
+            count = jobs.retry(connection, job.id)
+        self.ring_for(job.id)
+        return count
+
+    def pause(self, job_id: str) -> Job:
+        """Stops new rows from starting, within two seconds; calls in flight finish."""
+        return self._move(job_id, "pause", "paused by the user")
+
+    def resume(self, job_id: str) -> Job:
+        """Lets a paused job go on."""
+        job = self._move(job_id, "resume")
+        self.ring_for(job.id)
+        return job
+
+    def cancel(self, job_id: str) -> Job:
+        """Gives the job up for good."""
+        return self._move(job_id, "cancel")
+
+    def _move(self, job_id: str, move: Literal["pause", "resume", "cancel"], *args: str) -> Job:
+        job = self.get(job_id)
+        with self.store.write() as connection:
+            moved = getattr(jobs, move)(connection, job.id, *args)
+        if not moved:
+            raise BadInputError(f"{job.id} is {job.state}: it cannot {move}")
+        return self.get(job.id)
+
+    # -- what is known -------------------------------------------------------------------------
+
+    def _prices(self) -> Any:
+        return load_prices(self.settings.prices_file)
+
+    def _known_limits(self) -> Any:
+        try:
+            with self.store.read() as connection:
+                learnt = fleet.limits_learnt(connection, self.settings.account)
+        except SetupError:
+            learnt = {}
+        return {**learnt, **self.settings.limits}
+
+
+def _checked_priority(priority: int) -> int:
+    if not 0 <= priority <= 9:
+        raise BadInputError(f"the priority must be 0 (first) to 9 (last), not {priority}")
+    return priority

@@ -1,0 +1,99 @@
+"""What a job will take: calls, tokens, money and time, told before anything is paid."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import orjson
+from models.recipes.preview import preview
+
+from models.limits import Limit, limit_for
+from models.payloads import Estimate, Usage
+from models.prices import PriceTable
+from models.recipes import Compiled, Recipe, RowProblem, StepPreview
+from models.tables import NANO
+from producers.readers import ReadResult
+from producers.tokens import TokenCounter
+
+SAMPLE = 200
+"""Rows whose prompts are rendered and counted; the rest is scaled from them."""
+
+
+@dataclass(slots=True)
+class _StepSum:
+    calls: float = 0
+    prompt_tokens: float = 0
+    completion_tokens: float = 0
+
+
+def estimate(
+    recipe: Recipe, found: ReadResult, prices: PriceTable, limits: Mapping[str, Limit]
+) -> Estimate:
+    """Renders a sample of the rows and scales; later steps are counted with made-up answers."""
+    compiled = Compiled(recipe)
+    counter = TokenCounter()
+    sums: dict[str, _StepSum] = {}
+    sampled = unrenderable = 0
+    for data in _spread(found):
+        sampled += 1
+        try:
+            for step in preview(compiled, data):
+                _add(sums, step, counter)
+        except RowProblem:
+            unrenderable += 1
+    scale = found.accepted / sampled if sampled else 0.0
+    for part in sums.values():
+        part.calls *= scale
+        part.prompt_tokens *= scale
+        part.completion_tokens *= scale
+    notes = [f"{unrenderable} of {sampled} sampled rows cannot be asked"] if unrenderable else []
+    return Estimate(
+        rows=found.accepted,
+        calls=round(sum(part.calls for part in sums.values())),
+        prompt_tokens=round(sum(part.prompt_tokens for part in sums.values())),
+        completion_tokens=round(sum(part.completion_tokens for part in sums.values())),
+        cost_usd=_cost(sums, prices),
+        seconds=_seconds(sums, limits),
+        exact_tokens=counter.exact,
+        notes=notes,
+    )
+
+
+def _spread(found: ReadResult) -> Iterator[dict[str, object]]:
+    """At most `SAMPLE` rows, evenly spread over the file."""
+    step = max(1, found.accepted // SAMPLE)
+    return (row.data for row in islice(found.rows(), 0, None, step))
+
+
+def _add(sums: dict[str, _StepSum], step: StepPreview, counter: TokenCounter) -> None:
+    part = sums.setdefault(str(step.body["model"]), _StepSum())
+    text = orjson.dumps([step.body["messages"], step.body.get("tools")]).decode()
+    part.calls += step.count
+    part.prompt_tokens += step.count * counter.count(text)
+    part.completion_tokens += step.count * step.expected_output_tokens
+
+
+def _cost(sums: Mapping[str, _StepSum], prices: PriceTable) -> float | None:
+    total = 0
+    for model, part in sums.items():
+        usage = Usage(round(part.prompt_tokens), round(part.completion_tokens))
+        cost = prices.cost_nano(model, usage)
+        if cost is None:
+            return None
+        total += cost
+    return total / NANO
+
+
+def _seconds(sums: Mapping[str, _StepSum], limits: Mapping[str, Limit]) -> float | None:
+    """The slowest model's time at its limit; None if a limit is not known yet."""
+    slowest = 0.0
+    for model, part in sums.items():
+        limit = limit_for(model, dict(limits))
+        if limit is None:
+            return None
+        tokens = part.prompt_tokens + part.completion_tokens
+        if limit.requests_per_minute:
+            slowest = max(slowest, part.calls / limit.requests_per_minute * 60)
+        if limit.tokens_per_minute:
+            slowest = max(slowest, tokens / limit.tokens_per_minute * 60)
+    return slowest

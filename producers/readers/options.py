@@ -1,0 +1,32 @@
+"""What a caller may say about an input."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+OnDuplicate = Literal["stop", "first", "last"]
+JsonType = Literal["text", "number", "boolean", "list", "object"]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read an input, and when to give up on it."""
+
+    id_field: str = "id"
+    """Field that names a row: a text or an integer. A row without it is called `line-<n>`
+    (`row-<n>` in Parquet), which stays the same for as long as the file does; give rows ids
+    where the file is to be edited and submitted again."""
+    required: frozenset[str] = frozenset()
+    """Fields that each row must have, not null."""
+    types: Mapping[str, JsonType] = field(default_factory=dict)
+    """JSON types of fields, where something depends on them; null passes unless required."""
+    limit: int | None = None
+    """Stop after so many accepted rows; the rest of the file is hashed but not looked at."""
+    max_rejected_share: float = 0.05
+    """Above this share of bad rows the file is refused as a whole."""
+    on_duplicate: OnDuplicate = "stop"
+    """Ids that occur twice: refuse the file, or keep the first or the last of each."""
+    max_line_bytes: int = 4 << 20
+    """Longest line, CSV record, or Parquet row as JSON, in bytes."""
+    max_unpacked_ratio: float = 200.0
+    """How many times its packed size a file above 64 MiB may unpack to."""

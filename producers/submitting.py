@@ -1,0 +1,131 @@
+"""From a checked file to a committed job: rows, shards and event in one transaction."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from models.errors import BadInputError, DuplicateJobError
+from models.payloads import Estimate, JobSpec, Options
+from models.recipes import Recipe
+from models.states import JobKind
+from models.store import jobs, rows, shards
+from models.store.engine import Store
+from models.tables import Job
+from producers.readers import ReadResult
+
+SMALLEST_SHARD = 8
+LARGEST_SHARD = 250
+SHARDS_WANTED = 64
+"""Enough for every slot of some workers to stay busy to the end, few enough to stay cheap."""
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One wish for a job, with everything decided."""
+
+    recipe: Recipe
+    options: Options
+    estimate: Estimate
+    priority: int = 5
+    idempotency_key: str | None = None
+    max_failed_share: float = 0.05
+    again: bool = False
+    """Submit even though the same was submitted before."""
+
+    def fingerprint(self, input_fingerprint: str, accepted: int) -> str:
+        """The same file, recipe and options give the same 64 hex characters."""
+        asked = [
+            input_fingerprint,
+            accepted,
+            self.recipe.hash,
+            self.options.model_dump(),
+            self.max_failed_share,
+        ]
+        return hashlib.sha256(orjson.dumps(asked)).hexdigest()
+
+
+def shard_size(count: int) -> int:
+    """Rows per shard: 8 for a small job, 250 for a huge one."""
+    return max(SMALLEST_SHARD, min(LARGEST_SHARD, -(-count // SHARDS_WANTED)))
+
+
+def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job, bool]:
+    """Commits the job; answers it, and whether it is new (False: the idempotency key's own job).
+
+    Raises `DuplicateJobError` when the same was submitted before, or the key with another wish.
+    """
+    if not found.accepted:
+        raise BadInputError(f"{found.name} has no usable rows: nothing to do")
+    job = _job(submission, found)
+    with store.write() as connection:
+        if known := _known(connection, submission, job):
+            return known, False
+        jobs.create(connection, job)
+        size = shard_size(found.accepted)
+        count = rows.insert_all(connection, _rows(job.id, size, found))
+        if count != found.accepted:
+            raise BadInputError(f"{found.name} changed while it was read: submit it again")
+        bounds = [(first, min(first + size, count) - 1) for first in range(0, count, size)]
+        shards.create(connection, job.id, bounds)
+        created = jobs.get(connection, job.id)
+    assert created is not None
+    return created, True
+
+
+def _known(connection: Connection, submission: Submission, job: Job) -> Job | None:
+    if submission.idempotency_key:
+        known = jobs.by_idempotency_key(connection, submission.idempotency_key)
+        if known is None:
+            return None
+        if known.fingerprint != job.fingerprint:
+            raise DuplicateJobError(
+                f"the idempotency key {submission.idempotency_key!r} belongs to {known.id}, "
+                "which was submitted with another file, recipe or options: use another key"
+            )
+        return known
+    known = jobs.by_fingerprint(connection, job.fingerprint)
+    if known is not None and not submission.again:
+        raise DuplicateJobError(
+            f"this file was submitted with this recipe before: job {known.id} exists "
+            f"({known.state}). See it with `maestrale show {known.id}`, or submit with --again "
+            "(answers already paid for come from the ledger)"
+        )
+    return None
+
+
+def _job(submission: Submission, found: ReadResult) -> Job:
+    spec = JobSpec(recipe=submission.recipe.model_dump(mode="json"), options=submission.options)
+    return Job(
+        id="job_" + "".join(secrets.choice(_ALPHABET) for _ in range(8)),
+        kind=JobKind.GENERATE,
+        name=submission.recipe.name,
+        priority=submission.priority,
+        spec=spec.model_dump_json(),
+        estimate=submission.estimate.model_dump_json(),
+        fingerprint=submission.fingerprint(found.fingerprint, found.accepted),
+        idempotency_key=submission.idempotency_key,
+        input_name=found.name,
+        max_failed_share=submission.max_failed_share,
+        rows_total=found.accepted,
+        rows_rejected=found.rejected,
+        shards_total=-(-found.accepted // shard_size(found.accepted)),
+        created_at=0.0,
+    )
+
+
+def _rows(job_id: str, size: int, found: ReadResult) -> Iterator[dict[str, Any]]:
+    for seq, row in enumerate(found.rows()):
+        yield {
+            "job_id": job_id,
+            "seq": seq,
+            "row_id": row.row_id,
+            "shard_no": seq // size,
+            "data": orjson.dumps(row.data).decode(),
+        }

@@ -1,0 +1,32 @@
+"""`python -m simulator`: listen until told to stop."""
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+
+from simulator.command_line import read_options
+from simulator.serving import serve
+from simulator.settings import Config
+
+
+async def listen(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT; the first line printed says where."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serve(config) as serving:
+        print(f"listening on {serving.url}", flush=True)  # noqa: T201 # read by `spawn`
+        await stop.wait()
+
+
+def main() -> None:
+    """Run the simulator with the options of the command line."""
+    config = read_options(sys.argv[1:])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(listen(config))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Builds the Celery app of the workers: settings, tasks, clock, and the hooks of the runtime."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init, worker_process_init, worker_shutdown, worker_shutting_down
+
+from models.doorbell import CLOCK, TICK, make_celery
+from models.settings import Settings
+from worker import logs, runtime, tasks
+
+TICK_S = 5.0
+"""How often beat rings the clock, seconds; the workers' own clocks tick when it does not."""
+
+
+def build_app(settings: Settings | None = None) -> Celery:
+    """The app behind `celery -A worker worker|beat|flower`. Opens nothing."""
+    settings = settings or Settings()
+    _default_flower_to_loopback()
+    app = make_celery(settings)
+    app.conf.update(
+        worker_pool="threads",
+        worker_concurrency=settings.shards_in_flight,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=True,
+        task_track_started=True,
+        worker_enable_remote_control=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_proc_alive_timeout=30,
+        beat_schedule={
+            "tick": {
+                "task": TICK,
+                "schedule": TICK_S,
+                "options": {"queue": CLOCK, "expires": TICK_S, "argsrepr": "the clock ticks"},
+            }
+        },
+        beat_schedule_filename=str(settings.home / "beat"),
+        beat_max_loop_interval=TICK_S,
+    )
+    tasks.register(app)
+    _hook(app, settings)
+    return app
+
+
+def _hook(app: Celery, settings: Settings) -> None:
+    def open_runtime(**_: Any) -> None:
+        logs.configure(settings)
+        runtime.open_for_process(settings, app)
+
+    def drain(**_: Any) -> None:
+        runtime.drain_process()
+
+    def close(**_: Any) -> None:
+        runtime.close_for_process()
+
+    worker_init.connect(open_runtime, weak=False)
+    worker_process_init.connect(open_runtime, weak=False)
+    worker_shutting_down.connect(drain, weak=False)
+    worker_shutdown.connect(close, weak=False)
+
+
+def _default_flower_to_loopback() -> None:
+    # Flower without authentication listens on every address unless told otherwise
+    os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
+    os.environ.setdefault("FLOWER_MAX_TASKS", "20000")
+    os.environ.setdefault("FLOWER_TASKS_COLUMNS", "name,args,state,received,runtime,result,worker")

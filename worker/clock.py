@@ -1,0 +1,137 @@
+"""The clock: heartbeats, control, and the sweep that re-sends what has no live lease.
+
+Every worker process has one, and beat rings it too: duties are claimed by a guarded update, so
+any number of clocks is harmless, and none is needed beside the workers.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from celery import Celery
+from sqlalchemy import Connection
+
+from models.doorbell import queued
+from models.errors import MaestraleError
+from models.settings import Settings
+from models.states import WORKABLE
+from models.store import fleet, jobs, shards
+from models.store.engine import Store
+from worker.ledger.adoption import adopt_orphans
+from worker.ledger.claims import REFRESH_S
+from worker.ledger.ledger import Ledger
+from worker.shards import Shards
+
+log = logging.getLogger(__name__)
+
+CONTROL_S = 1.0
+"""How often a process asks whether its jobs may go on: pause and cancel act within 2 s."""
+SWEEP_S = 5.0
+ADOPT_S = 2.0
+SIGN_S = 5.0
+FORGET_AFTER_S = 600.0
+"""A message out this long is sent again whatever the broker says."""
+
+
+class Clock:
+    """The periodic duties of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        shards_here: Shards,
+        ledger: Ledger,
+        store: Store,
+        app: Celery,
+        owner: str,
+    ) -> None:
+        self._settings = settings
+        self._shards = shards_here
+        self._ledger = ledger
+        self._store = store
+        self._app = app
+        self._owner = owner
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Starts the duties; the first sign of life is given before any work."""
+        await self._sign()
+        every: list[tuple[float, Callable[[], Awaitable[object]]]] = [
+            (CONTROL_S, self._control),
+            (self._settings.lease_s / 3, self._beat),
+            (SIGN_S, self._sign),
+            (REFRESH_S, self._ledger.refresh_claims),
+            (ADOPT_S, self._adopt),
+            (SWEEP_S, self.tick),
+        ]
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(_repeat(duty, seconds)) for seconds, duty in every]
+
+    async def close(self) -> None:
+        """Stops the duties and says goodbye."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._shards.write(fleet.gone, self._owner)
+
+    async def tick(self) -> str:
+        """Sweeps, if no other clock just did: opens dead leases and rings for what waits."""
+        if not await self._shards.write(fleet.claim_hand, "sweep", every_s=SWEEP_S * 0.9):
+            return "another clock did it"
+        waiting = await asyncio.get_running_loop().run_in_executor(None, queued, self._app)
+        found = await self._shards.write(_sweep, waiting, 2 * self._settings.lease_s)
+        for job_id in found:
+            await self._shards.ring_for(job_id)
+        return f"rang for {len(found)} jobs"
+
+    async def _control(self) -> None:
+        mine = list(self._shards.jobs)
+        if not mine:
+            return
+        now = await self._shards.write(jobs.states, mine)
+        for job_id in mine:
+            state = now.get(job_id)
+            if state not in WORKABLE:
+                self._shards.stop_job(job_id, f"the job is {state or 'gone'}")
+
+    async def _beat(self) -> None:
+        held = list(self._shards.held)
+        if held:
+            beat = self._shards.write(shards.heartbeat, held, lease_s=self._settings.lease_s)
+            for lost in await beat:
+                self._shards.lose(lost)
+
+    async def _sign(self) -> None:
+        await self._shards.write(
+            fleet.sign_of_life,
+            self._owner,
+            slots=self._settings.shards_in_flight,
+            rows_in_flight=self._settings.rows_in_flight,
+        )
+
+    async def _adopt(self) -> None:
+        folder = self._settings.home / "spool"
+        await asyncio.get_running_loop().run_in_executor(None, adopt_orphans, self._store, folder)
+
+
+def _sweep(connection: Connection, queued_now: int | None, patience_s: float) -> list[str]:
+    """Opens shards whose lease ran out, takes lost messages for lost; answers jobs to ring for."""
+    reopened = shards.reopen_expired(connection)
+    if reopened:
+        log.warning("rescued %d shards whose worker is gone", len(reopened))
+    shards.forget_messages(connection, FORGET_AFTER_S)
+    # more shards wait for a message to arrive than messages are there: some were lost
+    if queued_now is not None and shards.waiting_since(connection, patience_s) > queued_now:
+        shards.forget_messages(connection, patience_s)
+    return jobs.workable_with_open_shards(connection)
+
+
+async def _repeat(duty: Callable[[], Awaitable[object]], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await duty()
+        except MaestraleError as error:
+            log.warning("the clock skips a beat: %s", error)
+        except Exception:
+            log.exception("a duty of the clock failed")

@@ -1,0 +1,91 @@
+"""What a process knows of the jobs it works on: spec, retry budget, and whether to go on."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from models.payloads import JobSpec
+from models.recipes import Compiled, Recipe
+from models.states import JobKind
+from models.store.shards import Claim
+from worker.retrying import PauseReason, RetryBudget, RetryPolicy
+
+Pausing = Callable[[str, PauseReason, str], None]
+"""Called with (job id, reason, detail) when no row of a job can succeed."""
+
+
+@dataclass(eq=False)
+class JobInHand:
+    """One job in this process. `stop` ends the waits of its rows; calls in flight go on."""
+
+    id: str
+    kind: JobKind
+    spec: JobSpec
+    priority: int
+    pausing: Pausing
+    policy: RetryPolicy = field(init=False)
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    shards: int = 0
+    """Shards of the job in this process; at 0 it is forgotten."""
+    stop_reason: str = ""
+    _waits: set["asyncio.Task[object]"] = field(default_factory=set)
+    _compiled: Compiled | None = None
+
+    def __post_init__(self) -> None:
+        options = self.spec.options
+        self.policy = RetryPolicy(attempts=options.attempts, on_uncertain=options.on_uncertain)
+
+    @classmethod
+    def of(cls, claim: Claim, pausing: Pausing) -> "JobInHand":
+        """The job of a claimed shard."""
+        spec = JobSpec.model_validate_json(claim.spec)
+        return cls(claim.job_id, JobKind(claim.kind), spec, claim.priority, pausing)
+
+    @property
+    def compiled(self) -> Compiled:
+        """The recipe with its templates compiled, once per job and process."""
+        if self._compiled is None:
+            self._compiled = Compiled(Recipe.model_validate(self.spec.recipe))
+        return self._compiled
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing new of this job may start here."""
+        return bool(self.stop_reason)
+
+    def sample(self, attempt: int) -> str:
+        """Which draw of a request this is: the first is shared by all jobs, unless `fresh`."""
+        draw = str(attempt) if attempt else ""
+        return f"{self.id}/{draw}" if self.spec.options.fresh else draw
+
+    def stop(self, reason: str) -> None:
+        """Ends every wait of the job's rows at once; nothing new starts."""
+        self.stop_reason = self.stop_reason or reason
+        for task in self._waits:
+            task.cancel("stopped")
+
+    def pause(self, reason: PauseReason, detail: str) -> None:
+        """Nothing can succeed: stops here at once, and everywhere by the job's state."""
+        if not self.is_stopped:
+            self.pausing(self.id, reason, detail)
+        self.stop(f"paused: {detail}")
+
+    def may_wait(self, task: "asyncio.Task[object]") -> "Waiting":
+        """A context in which `stop` may cut `task` short."""
+        return Waiting(self._waits, task)
+
+
+class Waiting:
+    """While entered, the task may be cut short by its job's `stop`."""
+
+    __slots__ = ("_task", "_waits")
+
+    def __init__(self, waits: set["asyncio.Task[object]"], task: "asyncio.Task[object]") -> None:
+        self._waits = waits
+        self._task = task
+
+    def __enter__(self) -> None:
+        self._waits.add(self._task)
+
+    def __exit__(self, *_: object) -> None:
+        self._waits.discard(self._task)

@@ -1,0 +1,192 @@
+"""The composition root: one event loop and one set of clients per worker process."""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import uvloop
+from celery import Celery
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from models.prices import load_prices
+from models.settings import Settings
+from models.store import fleet, jobs
+from models.store.engine import open_store
+from worker.asking import Asker
+from worker.clock import Clock
+from worker.gateway.gateway import Gateway
+from worker.ledger.claims import Claims
+from worker.ledger.ledger import Ledger
+from worker.limiter import Limiter
+from worker.retrying import PauseReason
+from worker.shards import Shards
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 60.0
+
+
+class Runtime:
+    """Everything a worker process holds open, on its own loop in its own thread."""
+
+    def __init__(self, settings: Settings, app: Celery) -> None:
+        self.pid = os.getpid()
+        self._settings = settings
+        self._app = app
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self) -> "Runtime":
+        """Opens everything; raises what could not be opened."""
+        self._thread.start()
+        self._call(self._open(), START_TIMEOUT_S)
+        return self
+
+    def run_shard(self, job_id: str, no: int) -> str:
+        """Blocks the calling (Celery) thread until the shard is settled or handed back."""
+        return str(self._call(self.shards.run(job_id, no)))
+
+    def tick(self) -> str:
+        """One tick of the clock, if it is due."""
+        return str(self._call(self.clock.tick()))
+
+    def drain(self) -> None:
+        """Hands back what has not started; what is in flight finishes. Returns at once."""
+        self._loop.call_soon_threadsafe(self.shards.drain)
+
+    def close(self) -> None:
+        """Waits for calls in flight (at most the drain time), commits, closes."""
+        try:
+            self._call(self._close(), self._settings.drain_s + 30)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(5)
+
+    def _call(self, coroutine: Any, timeout_s: float | None = None) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
+
+    async def _open(self) -> None:
+        settings = self._settings
+        self.owner = f"{socket.gethostname()}:{self.pid}:{secrets.token_hex(3)}"
+        self.store = open_store(settings)
+        self.threads = ThreadPoolExecutor(4, thread_name_prefix="store")
+        self.redis = _open_redis(settings)
+        self.gateway = await Gateway.from_settings(settings).open()
+        self.limiter = await self._open_limiter()
+        claims = Claims(self.redis, self.owner)
+        self.ledger = Ledger(self.store, settings.home / "spool", claims)
+        self.ledger.open()
+        asker = Asker(
+            server=settings.base_url,
+            ledger=self.ledger,
+            limiter=self.limiter,
+            gateway=self.gateway,
+            prices=load_prices(settings.prices_file),
+            random=random.SystemRandom(),
+        )
+        self.asker = asker
+        self.shards = Shards(
+            store=self.store,
+            ledger=self.ledger,
+            asker=asker,
+            app=self._app,
+            threads=self.threads,
+            owner=self.owner,
+            lease_s=settings.lease_s,
+            rows_in_flight=settings.rows_in_flight,
+            pausing=self._pause,
+        )
+        self.clock = Clock(settings, self.shards, self.ledger, self.store, self._app, self.owner)
+        await self.clock.open()
+
+    async def _open_limiter(self) -> Limiter:
+        settings, loop = self._settings, asyncio.get_running_loop()
+        limiter = Limiter(
+            self.redis, settings.account, settings.limits, on_learnt=self._remember_limit
+        )
+        with self.store.read() as connection:
+            learnt = fleet.limits_learnt(connection, settings.account)
+        for model, limit in learnt.items():
+            limiter.seed(model, limit)
+        del loop
+        return await limiter.open()
+
+    async def _close(self) -> None:
+        self.shards.drain()
+        await self.asker.drained(self._settings.drain_s)
+        await self.clock.close()
+        await self.ledger.close()
+        await self.limiter.close()
+        await self.gateway.close()
+        if self.redis is not None:
+            await self.redis.aclose()
+        self.threads.shutdown(wait=True)
+        self.store.close()
+
+    def _pause(self, job_id: str, reason: PauseReason, detail: str) -> None:
+        log.error("job %s paused (%s): %s", job_id, reason, detail, extra={"job": job_id})
+        self._later(self.shards.write(jobs.pause, job_id, f"{reason}: {detail}"))
+
+    def _remember_limit(self, model: str, limit: Any) -> None:
+        write = self.shards.write(fleet.limit_learnt, self._settings.account, model, limit)
+        self._later(write)
+
+    def _later(self, coroutine: Any) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _open_redis(settings: Settings) -> Redis:
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url or "redis://127.0.0.1:6379/0",
+        max_connections=8,
+        timeout=5,
+        socket_timeout=3,
+        socket_connect_timeout=3,
+        client_name="maestrale-limiter",
+    )
+    return Redis(connection_pool=pool)
+
+
+_lock = threading.Lock()
+_runtime: Runtime | None = None
+_made_for: tuple[Settings, Celery] | None = None
+
+
+def open_for_process(settings: Settings, app: Celery) -> None:
+    """Starts this process's runtime (a worker's hook; after a fork each child makes its own)."""
+    global _made_for  # noqa: PLW0603 # one runtime per process is the point of this module
+    _made_for = (settings, app)
+    for_process()
+
+
+def for_process() -> Runtime:
+    """This process's runtime, started on first use."""
+    global _runtime  # noqa: PLW0603 # as above
+    with _lock:
+        if _runtime is None or _runtime.pid != os.getpid():
+            assert _made_for is not None, "open_for_process comes first"
+            _runtime = Runtime(*_made_for).start()
+        return _runtime
+
+
+def drain_process() -> None:
+    """The worker was told to stop."""
+    if _runtime is not None:
+        _runtime.drain()
+
+
+def close_for_process() -> None:
+    """The worker's threads are idle: wait for calls, commit, close."""
+    global _runtime  # noqa: PLW0603 # as above
+    if _runtime is not None and _runtime.pid == os.getpid():
+        _runtime.close()
+        _runtime = None
