@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 import orjson
-from models.recipes.preview import preview
 
 from models.limits import Limit, limit_for
 from models.payloads import Estimate, Usage
@@ -13,7 +12,7 @@ from models.prices import PriceTable
 from models.recipes import Compiled, Recipe, RowProblem, StepPreview
 from models.tables import NANO
 from producers.readers import ReadResult
-from producers.tokens import TokenCounter
+from producers.tokens import TokenCounter, token_counter
 
 SAMPLE = 200
 """Rows whose prompts are rendered and counted; the rest is scaled from them."""
@@ -31,13 +30,13 @@ def estimate(
 ) -> Estimate:
     """Renders a sample of the rows and scales; later steps are counted with made-up answers."""
     compiled = Compiled(recipe)
-    counter = TokenCounter()
+    counter = token_counter()
     sums: dict[str, _StepSum] = {}
     sampled = unrenderable = 0
     for data in _spread(found):
         sampled += 1
         try:
-            for step in preview(compiled, data):
+            for step in compiled.preview(data):
                 _add(sums, step, counter)
         except RowProblem:
             unrenderable += 1

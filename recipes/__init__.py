@@ -1,1 +1,1 @@
-"""The recipes that come with Maestrale: one folder each, data only (`models.recipes` reads them)."""
+"""The recipes that come with Maestrale: one folder each, data only (`models.recipes` reads it)."""

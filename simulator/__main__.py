@@ -1,6 +1,7 @@
 """`python -m simulator`: listen until told to stop."""
 
 import asyncio
+import resource
 import signal
 import sys
 
@@ -21,9 +22,16 @@ async def listen(config: Config) -> None:
         await stop.wait()
 
 
+def allow_many_connections() -> None:
+    """Raise the soft limit of open files: 1024, as usual, is fewer than clients may open."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> None:
     """Run the simulator with the options of the command line."""
     config = read_options(sys.argv[1:])
+    allow_many_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(listen(config))
 

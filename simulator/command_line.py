@@ -10,6 +10,7 @@ from simulator.fault_plan import FaultRules, FaultWindow, fault_names
 from simulator.limits import MINUTE_S, LimitRules
 from simulator.settings import Config
 
+_ABOUT = "Stands in for the Mistral API: same shapes, limits, errors and faults."
 _COUNT = re.compile(r"(?P<model>.+)=(?P<count>\d+)")
 _RATE = re.compile(r"(?P<name>\w+)=(?P<rate>\d*\.?\d+)")
 _WINDOW = re.compile(
@@ -49,7 +50,7 @@ def _config(options: argparse.Namespace) -> Config:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m simulator", description=_ABOUT)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=8099, help="0 takes a free one (default: %(default)s)")

@@ -132,7 +132,7 @@ def _detail(kind: str, place: tuple[int | str, ...], message: str, given: object
 def _chat(body: ChatBody, seed: int, cache: PromptCache) -> tuple[dict[str, Any], Usage]:
     prompt = body.prompt()
     made = choices(body, prompt, seed)
-    schemas = sum(len(repr(function.parameters)) for function in body.functions())
+    schemas = sum(len(orjson.dumps(function.parameters)) for function in body.functions())
     asked = tokens_in(prompt) + schemas // CHARACTERS_PER_TOKEN + 4 * len(body.messages)
     usage = Usage(asked, tokens_out(made), cache.cached_tokens(body.prompt_cache_key, prompt))
     payload = _payload("chat.completion", body, seed, usage)

@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from models.errors import BadInputError
 from simulator.endpoints import Call, Endpoint, PromptCache
 from simulator.fault_plan import FaultPlan
 from simulator.faults import Damaged, Fault, Hang, Instead, Malformed, Reset
 from simulator.latency import Latency
 from simulator.limits import Admission, Gates
-from simulator.replies import JSON, UNAUTHORIZED, Reply, rate_limited
+from simulator.replies import JSON, UNAUTHORIZED, Reply, invalid_request, rate_limited
 from simulator.settings import Config
 from simulator.stats import Stats
 
@@ -104,10 +105,13 @@ class Simulation:
     async def _execute(
         self, request: web.Request, call: Call, fault: Fault | None
     ) -> web.StreamResponse:
-        """Run the call: from here on it is paid, also if the client goes away."""
+        """Run the call: once there is an answer it is paid, also if the client goes away."""
         self.stats.accepted(call.model, time.monotonic())
+        try:
+            payload, usage = call.endpoint.answer(call, self._cache)
+        except BadInputError as problem:
+            return self._send(invalid_request(str(problem)))
         self.stats.executed(call.model, call.digest)
-        payload, usage = call.endpoint.answer(call, self._cache)
         self.stats.used(call.model, usage.prompt, usage.completion, usage.cached or 0)
         try:
             await self._think()

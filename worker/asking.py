@@ -7,7 +7,7 @@ between processes.
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal, assert_never
 
@@ -223,10 +223,14 @@ class Asker:
 
     def _note_fault(self, fault: Fault, permit: Permit, intent: Intent) -> None:
         permit.refused(fault)
-        if fault.maybe_paid:
-            self._ledger.doubtful(intent, fault.kind)
-        else:
+        if not fault.maybe_paid:
             self._ledger.ended(intent)
+            return
+        if fault.usage is not None:  # an answer of no use that told its price
+            intent.doubt = replace(
+                intent.doubt, cost_nano=self._prices.cost_nano(intent.doubt.model, fault.usage)
+            )
+        self._ledger.doubtful(intent, fault.kind)
 
     def _tokens(self, body: Mapping[str, Any]) -> int:
         """Tokens the call will probably take: its text, and the answers seen so far."""

@@ -14,6 +14,7 @@ import uvloop
 from celery import Celery
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from models.limits import Limit
 from models.prices import load_prices
 from models.settings import Settings
 from models.store import fleet, jobs
@@ -79,7 +80,7 @@ class Runtime:
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="store")
         self.redis = _open_redis(settings)
         self.gateway = await Gateway.from_settings(settings).open()
-        self.limiter = await self._open_limiter()
+        self.limiter = self._open_limiter()
         claims = Claims(self.redis, self.owner)
         self.ledger = Ledger(self.store, settings.home / "spool", claims)
         self.ledger.open()
@@ -106,8 +107,8 @@ class Runtime:
         self.clock = Clock(settings, self.shards, self.ledger, self.store, self._app, self.owner)
         await self.clock.open()
 
-    async def _open_limiter(self) -> Limiter:
-        settings, loop = self._settings, asyncio.get_running_loop()
+    def _open_limiter(self) -> Limiter:
+        settings = self._settings
         limiter = Limiter(
             self.redis, settings.account, settings.limits, on_learnt=self._remember_limit
         )
@@ -115,8 +116,7 @@ class Runtime:
             learnt = fleet.limits_learnt(connection, settings.account)
         for model, limit in learnt.items():
             limiter.seed(model, limit)
-        del loop
-        return await limiter.open()
+        return limiter
 
     async def _close(self) -> None:
         self.shards.drain()
@@ -134,7 +134,7 @@ class Runtime:
         log.error("job %s paused (%s): %s", job_id, reason, detail, extra={"job": job_id})
         self._later(self.shards.write(jobs.pause, job_id, f"{reason}: {detail}"))
 
-    def _remember_limit(self, model: str, limit: Any) -> None:
+    def _remember_limit(self, model: str, limit: Limit) -> None:
         write = self.shards.write(fleet.limit_learnt, self._settings.account, model, limit)
         self._later(write)
 

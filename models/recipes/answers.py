@@ -113,7 +113,10 @@ class Reader:
     def _against_schema(self, value: Json) -> str | None:
         if self._validator is None:
             return None
-        error = next(self._validator.iter_errors(value), None)
+        try:
+            error = next(self._validator.iter_errors(value), None)
+        except RecursionError:  # a schema that refers to itself in a circle
+            return "its schema refers to itself without end"
         return error and f"{error.json_path}: {shorten(error.message, 160)}"
 
     def _against_loops(self, value: Json) -> str | None:

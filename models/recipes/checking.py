@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from jinja2 import TemplateSyntaxError
 from jsonschema import Draft202012Validator, SchemaError
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
@@ -98,7 +98,7 @@ def _refs(value: Json) -> Iterator[str]:
 
 
 def _leads_somewhere(definition: dict[str, Json], ref: str) -> bool:
-    root = Resource(contents=definition, specification=DRAFT202012)
+    root = DRAFT202012.create_resource(definition)
     try:
         Registry().resolver_with_root(root).lookup(ref)
     except Unresolvable:
@@ -166,7 +166,7 @@ def _known_names(recipe: Recipe, earlier: list[Step], loop: Loop, *, own: bool =
         names |= {loop.item_name, "number"}
     source = recipe.step(loop.for_each)
     if source in earlier and source.for_each:
-        names |= _known_names(recipe, [], source)
+        names |= _known_names(recipe, earlier, source)
     return names
 
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import orjson
 
 from models.recipes.answers import Choice, Read, Reader
-from models.recipes.estimates import expected_output_tokens, typical_answer
+from models.recipes.estimates import (
+    CHARS_PER_TOKEN,
+    TYPICAL_TEXT,
+    expected_output_tokens,
+    filler,
+    typical_answer,
+    typical_rounds,
+)
 from models.recipes.loops import Scope, rounds
 from models.recipes.problems import Problem, RowProblem
 from models.recipes.repairing import repaired
@@ -67,13 +74,23 @@ class Compiled:
         scope = Scope(row)
         found: list[StepPreview] = []
         for step in self.recipe.steps:
-            bodies = self.requests(step, scope)
+            bodies = self._likely_requests(step, scope)
             if bodies:
                 size = expected_output_tokens(step)
                 found.append(StepPreview(step, bodies[0], len(bodies), not scope.answers, size))
             answer = typical_answer(step)
             scope.answers[step.name] = [answer] * len(bodies) if step.for_each else answer
         return found
+
+    def _likely_requests(self, step: Step, scope: Scope) -> list[Body]:
+        """The requests; filler where a made-up answer lacks what the templates read."""
+        try:
+            return self.requests(step, scope)
+        except RowProblem:
+            if not scope.answers:
+                raise
+            body = self._steps[step.name].filled()
+            return [body] * typical_rounds(self.recipe, step)
 
     def _made(self, render: Render, scope: Scope) -> list[Body]:
         base = self._names(scope)
@@ -94,7 +111,7 @@ class _CompiledStep:
             (role, key, compile_text(source, f"step {step.name}, {key}"))
             for key, role, source in step.templates()
         ]
-        self._where = f"step {step.name}"
+        self._step = step
 
     def body(self, variables: dict[str, Json]) -> Body:
         """The chat request for one set of variables."""
@@ -104,16 +121,26 @@ class _CompiledStep:
         ]
         return {**self._fixed, "messages": messages}
 
+    def filled(self) -> Body:
+        """A request about as long as one with its variables filled in, for estimates."""
+        sources = [source for _, _, source in self._step.templates()]
+        length = sum(map(len, sources)) + TYPICAL_TEXT * CHARS_PER_TOKEN
+        return {**self._fixed, "messages": [{"role": "user", "content": filler(length)}]}
+
     def _text(
         self, key: str, render: Callable[[dict[str, Json]], str], variables: dict[str, Json]
     ) -> str:
         text = render(variables).strip()
         if not text:
-            raise RowProblem(FailureCode.BAD_ROW, f"{self._where}, {key}: the text is empty")
+            raise RowProblem(
+                FailureCode.BAD_ROW, f"step {self._step.name}, {key}: the text is empty"
+            )
         try:
             check_text(text)
         except ValueError as error:
-            raise RowProblem(FailureCode.BAD_ROW, f"{self._where}, {key}: {error}") from None
+            raise RowProblem(
+                FailureCode.BAD_ROW, f"step {self._step.name}, {key}: {error}"
+            ) from None
         return text
 
 

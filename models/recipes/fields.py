@@ -8,7 +8,9 @@ from models.recipes.templates import name_of
 
 def names_read(source: str) -> set[str]:
     """The top-level names a template reads and does not set itself (`row`, `vars`, steps, ...)."""
-    return meta.find_undeclared_variables(SANDBOX.parse_checked(source))
+    tree = SANDBOX.parse_checked(source)
+    named = {name.name for name in tree.find_all(nodes.Name)}
+    return meta.find_undeclared_variables(tree) | (named & {"self"})  # jinja2 declares that one
 
 
 def fields_read(source: str, root: str) -> set[str]:

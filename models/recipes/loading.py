@@ -1,7 +1,6 @@
 """From a name, folder or file to a checked `Recipe`; every complaint names the file and the key."""
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -28,7 +27,6 @@ from models.recipes.strict_json import Json, parse_json
 RECIPE_FILE = "recipe.toml"
 MAX_FILE = 1_000_000
 """Bytes of a recipe's file, or of a file it names."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PARTS: Mapping[str, type[BaseModel]] = {
     "steps": Step,
     "messages": Message,
@@ -84,9 +82,8 @@ def parse_recipe(data: Mapping[str, Json], source: str) -> Recipe:
 
 
 def _find(name_or_path: str) -> Path:
-    shipped = _shipped_root() / name_or_path / RECIPE_FILE
-    if _NAME.fullmatch(name_or_path) and shipped.is_file():
-        return shipped
+    if name_or_path in shipped_recipes():
+        return _shipped_root() / name_or_path / RECIPE_FILE
     path = Path(name_or_path)
     try:
         found = path / RECIPE_FILE if path.is_dir() else path

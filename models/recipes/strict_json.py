@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 Json = Any
 """A JSON value as Python has it; a recursive type would cost more casts than it finds errors."""
+MAX_DEPTH = 64
+"""Levels of lists and objects in each other; parsers further on give up somewhere above."""
 _INT_LIMIT = 2**63
 
 
@@ -13,7 +16,7 @@ def parse_json(text: str) -> Json:
     """The value of `text`; `ValueError` says in words what is wrong.
 
     Refused beyond syntax: duplicate keys, NaN and infinities, integers of more than 64 bits, lone
-    surrogates, nesting deeper than Python's stack.
+    surrogates, nesting deeper than `MAX_DEPTH`.
     """
     try:
         value = _DECODER.decode(text)
@@ -23,6 +26,7 @@ def parse_json(text: str) -> Json:
         ) from None
     except RecursionError:
         raise ValueError("not usable: nested too deeply") from None
+    _check_depth(value, text)
     if "\\u" in text:
         check_value(value)
     return value
@@ -43,6 +47,24 @@ def check_value(value: Json) -> None:
     except (TypeError, RecursionError):
         raise ValueError("not usable: nested too deeply, or not JSON") from None
     check_text(text)
+    _check_depth(value, text)
+
+
+def _check_depth(value: Json, text: str) -> None:
+    """Walks only what has enough brackets to be too deep."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    level: list[Json] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [part for whole in level for part in _parts(whole)]
+    if level:
+        raise ValueError(f"not usable: nested more than {MAX_DEPTH} levels deep")
+
+
+def _parts(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

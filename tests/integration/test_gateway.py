@@ -2,141 +2,34 @@
 
 import asyncio
 import gzip
-import logging
 import socket
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
 
 import orjson
 import pytest
 from pydantic import SecretStr
+from raw_server import (
+    ANSWER,
+    BODY,
+    KEY,
+    LIMITS,
+    PROMPT,
+    a_gateway,
+    chat,
+    fault_of,
+    http,
+    read_request,
+    reset,
+    saying,
+    serving,
+    told,
+)
 
-from models.errors import SetupError
 from models.payloads import Usage
 from worker.gateway.bodies import MOST_BYTES
 from worker.gateway.faults import Fault, FaultKind, LimitHeaders
 from worker.gateway.gateway import Gateway
 from worker.gateway.replies import ModelList, Reply
-
-KEY = "CanaryKey0123456789abcdefABCDEF0"
-PROMPT = "canary prompt: the diary of Anna Kowalska"
-BODY = {"model": "small", "messages": [{"role": "user", "content": PROMPT}]}
-ANSWER = {
-    "id": "cmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "small-2611",
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "fine"},
-            "finish_reason": "stop",
-        }
-    ],
-    "usage": {
-        "prompt_tokens": 10,
-        "completion_tokens": 3,
-        "total_tokens": 13,
-        "prompt_tokens_details": {"cached_tokens": 4},
-    },
-}
-LIMITS = b"X-RateLimit-Limit-Req-Minute: 60\r\n"
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def http(
-    status: int = 200, body: bytes = b"", headers: bytes = LIMITS, length: int | None = None
-) -> bytes:
-    """A response with a Content-Length, true or not."""
-    size = len(body) if length is None else length
-    return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n%s\r\n%s" % (status, size, headers, body)
-
-
-async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Head and body of one request."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    lines = head.lower().split(b"\r\n")
-    sizes = [int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")]
-    return head, await reader.readexactly(sizes[0] if sizes else 0)
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Close with RST and not with FIN."""
-    writer.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-    )
-    writer.transport.abort()
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server that handles each connection so; its URL."""
-    running: set[asyncio.Task[None]] = set()
-
-    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        running.add(task)
-        try:
-            await handler(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        except asyncio.CancelledError:
-            pass  # the test is over
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(run, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-@asynccontextmanager
-async def a_gateway(handler: Handler, timeout_s: float = 5.0) -> AsyncIterator[Gateway]:
-    """An open gateway to a server that handles each connection so."""
-    async with (
-        serving(handler) as url,
-        Gateway(url, SecretStr(KEY), timeout_s=timeout_s) as gateway,
-    ):
-        yield gateway
-
-
-def saying(*responses: bytes) -> Handler:
-    """A server that answers one request after another on a connection, and then closes it."""
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for response in responses:
-            await read_request(reader)
-            writer.write(response)
-            await writer.drain()
-
-    return handler
-
-
-async def chat(handler: Handler, timeout_s: float = 5.0) -> Reply | Fault:
-    """One chat call to a server that handles it so."""
-    async with a_gateway(handler, timeout_s) as gateway:
-        return await gateway.chat(BODY)
-
-
-async def fault_of(handler: Handler, timeout_s: float = 5.0) -> Fault:
-    """The fault of one chat call."""
-    fault = await chat(handler, timeout_s)
-    assert isinstance(fault, Fault), fault
-    return fault
-
-
-def told(fault: Fault) -> tuple[FaultKind, bool, int | None]:
-    """What decides: kind, doubt, status."""
-    return fault.kind, fault.maybe_paid, fault.status
 
 
 async def test_a_good_answer_comes_with_usage_limits_and_latency() -> None:
@@ -413,72 +306,3 @@ async def test_a_request_that_is_no_json_is_rejected_unsent(value: object) -> No
         fault = await gateway.chat({"model": "m", "messages": [PROMPT, value]})
     assert isinstance(fault, Fault)
     assert told(fault) == (FaultKind.REJECTED, False, None)
-
-
-@pytest.mark.parametrize(
-    "url", ["", "api.mistral.ai", "ftp://x", "http://", "https://u:p@x", "http://[", "http://x?a=b"]
-)
-def test_a_url_that_is_none_is_told_before_anything_is_sent(url: str) -> None:
-    """By the name of its setting."""
-    with pytest.raises(SetupError, match="MISTRAL_BASE_URL"):
-        Gateway(url, SecretStr(KEY))
-
-
-@pytest.mark.parametrize("key", [f"{KEY}\r\nX-Evil: 1", f"{KEY} x", f"{KEY}ü"])
-def test_a_key_that_is_none_is_told_without_being_shown(key: str) -> None:
-    """A line end in a header would be an injection."""
-    with pytest.raises(SetupError, match="MISTRAL_API_KEY") as error:
-        Gateway("http://x", SecretStr(key))
-    assert KEY not in str(error.value)
-
-
-def test_a_line_end_after_the_key_is_forgiven() -> None:
-    """`MISTRAL_API_KEY=$(cat file)` on some systems."""
-    Gateway("http://x", SecretStr(f"{KEY}\n"))
-
-
-def echoing(status: int, wrap: Callable[[str, Any], Any]) -> Handler:
-    """A server that answers with all that it was told, in a shape of errors."""
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head, body = await read_request(reader)
-        answer = wrap(head.decode(), orjson.loads(body))
-        said = answer.encode() if isinstance(answer, str) else orjson.dumps(answer)
-        writer.write(http(status, said))
-
-    return handler
-
-
-ECHOES: list[Callable[[str, Any], Any]] = [
-    lambda head, body: head,
-    lambda head, body: {"message": f"cannot serve {head}", "code": 3003},
-    lambda head, body: {"message": f"cannot read {body}", "type": str(body)},
-    lambda head, body: {"detail": [{"loc": [str(body)], "msg": head, "input": body}]},
-    lambda head, body: {"message": {"detail": [{"msg": PROMPT, "ctx": body}]}},
-    lambda head, body: {"error": {"message": f"{KEY} {PROMPT}", "code": PROMPT}},
-    lambda head, body: f"<html>{head}{body}</html>",
-    lambda head, body: body,
-    lambda head, body: {**ANSWER, "id": body, "choices": [{"message": PROMPT}]},
-    lambda head, body: {**ANSWER, "usage": {PROMPT: KEY}, "model": body},
-]
-
-
-@pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 422, 429, 500, 520])
-@pytest.mark.parametrize("wrap", ECHOES)
-async def test_no_fault_or_log_tells_the_key_or_the_prompt(
-    status: int, wrap: Callable[[str, Any], Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whatever a server echoes, in whatever shape."""
-    caplog.set_level(logging.DEBUG)
-    fault = await fault_of(echoing(status, wrap))
-    for text in (repr(fault), fault.message, caplog.text):
-        assert KEY not in text
-        assert KEY[:12] not in text
-        assert "Kowalska" not in text
-        assert "canary prompt" not in text
-
-
-async def test_the_gateway_itself_does_not_show_its_key() -> None:
-    """In a traceback or a debugger's locals."""
-    gateway = Gateway("http://x", SecretStr(KEY))
-    assert KEY not in repr(gateway)

@@ -31,7 +31,9 @@ class Desk:
         options.setdefault("max_rejected_share", 1.0)
         return self._stack.enter_context(read(path, ReadOptions(**options), self.staging))
 
-    def rows(self, content: bytes | str | Path, name: str = "in.jsonl", **options: Any) -> list[Any]:
+    def rows(
+        self, content: bytes | str | Path, name: str = "in.jsonl", **options: Any
+    ) -> list[Any]:
         return [row.data for row in self.read(content, name, **options).rows()]
 
     def refused(

@@ -210,6 +210,7 @@ def test_a_staging_folder_that_cannot_be_is_a_matter_of_setup(desk):
 
 def test_a_full_disk_is_a_matter_of_setup(desk, monkeypatch):
     """ENOSPC while staging names the folder and says what to do."""
+
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -236,6 +237,7 @@ def test_a_line_of_100_megabytes_costs_little_memory(desk):
 
 def test_memory_does_not_grow_with_the_rows(desk):
     """Ten times the rows cost a few bytes of id each, not their size."""
+
     def peak(count):
         path = desk.folder / f"{count}.jsonl"
         with path.open("wb") as file:

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from models.errors import RejectedFileError
 from producers.readers import Format, RejectCode
 
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 
 
 def table(**columns):

@@ -1,0 +1,49 @@
+# What a developer asks for; `make` alone lists it. Everything runs from .venv, built from the lock.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+BIN := .venv/bin
+STAMP := .venv/installed
+BENCHMARKS := # each is a module `benchmarks.<name>` with a main
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s  %s\n", $$1, $$2}' Makefile
+
+venv: $(STAMP) ## .venv with everything, from the hashed lock; repeated only when the lock changed
+
+demo: $(STAMP) ## a whole job on this machine, offline, in about a minute
+	@$(BIN)/maestrale demo
+
+test: $(STAMP) ## every test: unit, integration, conformance, acceptance
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## the gate before a commit: format, lint, types, contracts, unit tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest -q tests/unit
+
+bench: $(STAMP) ## the figures of the README, measured here
+	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
+
+lock: ## the lock files anew, from pyproject.toml (needs uv)
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## forget .venv, caches and the demo
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo dist
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Maestrale needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3" >&2; \
+	  exit 1; }
+	@echo "building .venv (once; a minute or two)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@

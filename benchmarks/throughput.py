@@ -1,0 +1,93 @@
+"""Throughput of the whole path beside a bare aiohttp loop against the same simulator.
+
+`python -m benchmarks.throughput [ROWS]`: one-step rows, 300 ms median latency, no limit, two
+worker processes; prints calls/s, their ratio, worker CPU per call and memory.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from benchmarks.stage import Stage, report, stage, write_rows
+from models.recipes import Compiled, Scope, load_recipe
+
+SIMULATOR = ("--latency-median", "0.3", "--latency-p95", "0.6")
+IN_FLIGHT = 2000
+
+
+def bare(on: Stage, rows: Path, processes: int) -> dict[str, float]:
+    """The same bodies through `processes` bare loops at once."""
+    recipe = load_recipe("translate")
+    compiled = Compiled(recipe)
+    parts = [on.home / f"bodies{n}.jsonl" for n in range(processes)]
+    files = [part.open("w") for part in parts]
+    for number, line in enumerate(rows.read_text().splitlines()):
+        (body,) = compiled.requests(recipe.steps[0], Scope(json.loads(line)))
+        body["messages"][-1]["content"] += " "  # not the same call as the workers'
+        files[number % processes].write(json.dumps(body) + "\n")
+    for file in files:
+        file.close()
+    command = [sys.executable, "-m", "benchmarks.bare", on.url]
+    began = time.perf_counter()
+    running = [
+        subprocess.Popen([*command, str(part), str(IN_FLIGHT // processes)], stdout=subprocess.PIPE)
+        for part in parts
+    ]
+    told = [json.loads(process.communicate()[0]) for process in running]
+    del began
+    calls = sum(one["calls"] for one in told)
+    return {
+        "calls_s": calls / max(one["s"] for one in told),
+        "cpu_ms": 1000 * sum(one["cpu_s"] for one in told) / calls,
+    }
+
+
+def ours(on: Stage, rows: Path) -> dict[str, float]:
+    """The same rows through Redis, Celery, ledger and database."""
+    cpu, sim_cpu = on.cpu_s("worker"), on.cpu_s("simulator")
+    memory: list[float] = []
+    finished = threading.Event()
+
+    def look() -> None:
+        while not finished.wait(0.5):
+            memory.append(on.memory_mb("worker"))
+
+    threading.Thread(target=look, daemon=True).start()
+    job = on.client.generate(rows, recipe="translate")
+    job = on.client.wait(job.id)
+    finished.set()
+    print(" ", report(job))
+    seconds = (job.finished_at or 0) - (job.started_at or 0)
+    return {
+        "calls_s": job.calls_made / seconds,
+        "cpu_ms": 1000 * (on.cpu_s("worker") - cpu) / job.calls_made,
+        "sim_ms": 1000 * (on.cpu_s("simulator") - sim_cpu) / job.calls_made,
+        "memory_first": memory[len(memory) // 4] if memory else 0,
+        "memory_last": memory[-1] if memory else 0,
+    }
+
+
+def main() -> None:
+    """Prints both and their ratio."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    with stage(*SIMULATOR, workers=2) as on:
+        rows = write_rows(on.home / "rows.jsonl", count)
+        for processes in (2, 1):
+            base = bare(on, rows, processes)
+            print(f"bare aiohttp loop, {processes} processes: {base['calls_s']:.0f} calls/s, "
+                  f"{base['cpu_ms']:.2f} ms CPU a call")
+            if processes == 2:
+                two = base
+        whole = ours(on, rows)
+        print(f"the whole path, 2 workers: {whole['calls_s']:.0f} calls/s, "
+              f"{whole['cpu_ms']:.2f} ms worker CPU a call, {whole['sim_ms']:.2f} ms simulator")
+        print(f"ratio to the bare loop: {whole['calls_s'] / two['calls_s']:.0%} (2 processes), "
+              f"{whole['calls_s'] / base['calls_s']:.0%} (1 process)")
+        print(f"memory of a worker: {whole['memory_first']:.0f} MB early, {whole['memory_last']:.0f} MB at the end")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The simulator as a process: quick to start, prompt to end, kept to its second."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import aiohttp
+
+import simulator
+
+
+def a_body(number: int) -> dict:
+    message = {"role": "user", "content": f"What is miR-{number}?"}
+    return {"model": "mistral-small-latest", "messages": [message]}
+
+
+def statuses_of(url: str, per_second: int, seconds: float) -> Counter[int]:
+    """Statuses of calls sent at even steps, counted."""
+    with asyncio.Runner() as runner:
+        return runner.run(ask_evenly(url, per_second, seconds))
+
+
+async def ask_evenly(url: str, per_second: int, seconds: float) -> Counter[int]:
+    """The same inside a loop; a call is sent whether or not earlier ones are answered."""
+    async with aiohttp.ClientSession(url, headers={"Authorization": "Bearer k"}) as session:
+
+        async def ask(number: int) -> int:
+            await asyncio.sleep(number / per_second)
+            async with session.post("/v1/chat/completions", json=a_body(number)) as answer:
+                return answer.status
+
+        numbers = range(int(per_second * seconds))
+        return Counter(await asyncio.gather(*map(ask, numbers)))
+
+
+def test_it_says_where_it_listens_and_can_be_steered():
+    """`spawn` yields a running simulator whose faults and figures are at hand."""
+    with simulator.spawn("--limit", "*=6000") as spawned:
+        assert spawned.url.startswith("http://127.0.0.1:")
+        spawned.steer("faults", rates={"server_error": 1})
+        assert statuses_of(spawned.url, 100, 0.05) == {500: 5}
+        stats = spawned.stats()
+    assert (stats["requests"], stats["executed"]) == (5, 0)
+    assert stats["faults"] == {"server_error": 5}
+
+
+def test_twice_the_limit_is_half_refused():
+    """Asked at twice the limit with a window of 1 s, it accepts the limit and no more."""
+    with simulator.spawn("--limit", "*=3000", "--window", "1") as spawned:
+        statuses = statuses_of(spawned.url, 100, 3.0)
+        accepted = [second["accepted"] for second in spawned.stats()["per_second"]]
+    assert statuses[200] + statuses[429] == 300
+    assert statuses[200] == sum(accepted) >= 100
+    assert max(accepted) <= 52  # counted a moment after it is admitted, maybe in the next second
+
+
+def test_sigterm_ends_it_promptly_even_with_calls_in_flight():
+    """SIGTERM ends the process with code 0 within a second or two, hanging calls or not."""
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--fault", "hang=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().split()[-1]
+
+        async def hang() -> None:
+            asking = asyncio.create_task(ask_evenly(url, 10, 0.1))
+            await asyncio.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.gather(asking, return_exceptions=True)
+
+        began = time.monotonic()
+        with asyncio.Runner() as runner:
+            runner.run(hang())
+        assert process.wait(10) == 0
+    assert time.monotonic() - began < 3

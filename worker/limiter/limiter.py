@@ -1,0 +1,101 @@
+"""One limiter for all worker processes of an account: the door."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from random import Random
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from redis.asyncio import Redis
+
+from models.limits import Limit, limit_for
+from worker.limiter.beliefs import Belief
+from worker.limiter.fallback import REDIS_TIMEOUT_S, Reservations
+from worker.limiter.pacer import Learnt, Pacer
+from worker.limiter.permit import Permit
+from worker.limiter.shared import SharedState
+from worker.limiter.timing import ServerClock
+from worker.limiter.usage import ModelUse
+
+
+class Limiter:
+    """Permission to call, for one process; all processes of the account share the limits.
+
+    `redis` must have a socket time-out. `told`: limits by model, `*` for all others; a `Limit` with
+    neither requests nor tokens means: none. `processes`: how many share the account until Redis
+    says so. `on_learnt` is called when this process has found a limit or seen it in headers.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        account: str,
+        told: Mapping[str, Limit] | None = None,
+        *,
+        processes: int = 1,
+        on_learnt: Learnt | None = None,
+        random: Random | None = None,
+        clock: Callable[[], float] | None = None,
+        redis_timeout_s: float = REDIS_TIMEOUT_S,
+    ) -> None:
+        self._told = dict(told or {})
+        self._processes = max(1, processes)
+        self._on_learnt = on_learnt
+        self._random = random or Random()  # noqa: S311 # jitter
+        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        worker = f"{os.getpid()}-{uuid4().hex[:8]}"
+        shared = SharedState(redis, account, worker)
+        self._reservations = Reservations(shared, self._clock, redis_timeout_s)
+        self._server = ServerClock()
+        self._seeds: dict[str, Belief] = {}
+        self._pacers: dict[str, Pacer] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop all tasks; calls that still wait are cancelled."""
+        for pacer in self._pacers.values():
+            await pacer.close()
+        self._pacers.clear()
+        await self._reservations.close()
+
+    def seed(self, model: str, limit: Limit) -> None:
+        """Start `model` from a limit learnt earlier; what Redis or a header says goes before."""
+        self._seeds[model] = Belief.from_limit(limit)
+
+    async def acquire(self, model: str, tokens: int, *, priority: int = 5) -> Permit:
+        """Wait for a slot for one call of about `tokens` tokens, input and output.
+
+        Lower `priority` goes first, then first come first served. Raises only `CancelledError`.
+        """
+        return await self._pacer(model).acquire(tokens, priority)
+
+    def snapshot(self) -> list[ModelUse]:
+        """Every model used by this process so far."""
+        return [pacer.snapshot() for pacer in self._pacers.values()]
+
+    def _pacer(self, model: str) -> Pacer:
+        pacer = self._pacers.get(model)
+        if pacer is None:
+            pacer = self._pacers[model] = Pacer(
+                model,
+                limit_for(model, self._told),
+                self._seeds.get(model, Belief()),
+                self._reservations,
+                self._server,
+                self._processes,
+                self._random,
+                self._on_learnt,
+            )
+        return pacer

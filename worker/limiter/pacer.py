@@ -1,0 +1,359 @@
+"""One model in one process: who waits, the slots in hand, and the task that asks for more."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from models.limits import Limit
+from worker.limiter import beliefs
+from worker.limiter.beliefs import MARGIN, Belief, Pace
+from worker.limiter.fallback import Reservations
+from worker.limiter.feedback import Feedback
+from worker.limiter.outlook import Outlook
+from worker.limiter.permit import Permit
+from worker.limiter.shared import Ask, Grant
+from worker.limiter.timing import Curve, ServerClock
+from worker.limiter.usage import ModelUse
+from worker.limiter.waiting import Slot, Slots, Waiter, Waiters
+
+LEAD_S = 0.05
+"""The next block is asked for so long before the last slot in hand."""
+BLOCK_S = 0.1
+LARGEST_BLOCK = 20
+CALL_GAP_S = 0.01
+"""Shortest time between two calls to Redis: gathers callers into blocks."""
+SIGN_S = 1.0
+"""A process in use shows itself, and hears of the others, at least so often."""
+RESTLESS_S = 0.1
+"""The same while the rate is about to change."""
+LATE_S = 0.010
+"""A slot used so late is still within the margin, with 5 ms left for the network."""
+
+Learnt = Callable[[str, Limit], None]
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts since the start of the process."""
+
+    granted: int = 0
+    waited_s: float = 0.0
+
+
+class Pacer:
+    """Hands the slots of one model to its callers, first come first served within a priority."""
+
+    def __init__(
+        self,
+        model: str,
+        told: Limit | None,
+        seed: Belief,
+        reservations: Reservations,
+        server: ServerClock,
+        processes: int,
+        random: Random,
+        on_learnt: Learnt | None,
+    ) -> None:
+        self.model, self._told, self._random = model, told, random
+        self._reservations, self._server, self._processes = reservations, server, processes
+        self._on_learnt = on_learnt
+        self._loop = asyncio.get_running_loop()
+        self._outlook = Outlook(seed)
+        self._feedback = Feedback(self._outlook, told, random, self._measured, self._poke)
+        self._waiters, self._slots, self._totals = Waiters(), Slots(), Totals()
+        self._given, self._refused, self._sent_free = Curve(), Curve(), Curve()
+        self._last: Grant | None = None
+        self._last_call = self._ask_at = self._last_noted = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._poked: asyncio.Future[None] | None = None
+        self._pace_of: tuple[Belief, Pace] | None = None
+        self._task = self._loop.create_task(self._run(), name=f"limiter {model}")
+        reservations.on_return(self._poke)
+
+    # What callers use
+
+    async def acquire(self, tokens: int, priority: int) -> Permit:
+        """A permit, once its time has come."""
+        slot = self._free_slot() or await self._wait(tokens, priority)
+        self._totals.granted += 1
+        self._feedback.in_flight += 1
+        if not slot.is_free:
+            self._feedback.report.settled += tokens - slot.tokens
+        return Permit(self._feedback, slot, tokens)
+
+    def snapshot(self) -> ModelUse:
+        """What is going on, for metrics and the dashboard."""
+        now, pace = self._loop.time(), self._pace()
+        held = self._server.to_local(self._last.held_until) - now if self._last else 0.0
+        return ModelUse(
+            model=self.model,
+            limit=pace.limit,
+            rate=pace.rate,
+            hold_s=max(0.0, held),
+            circuit_level=self._feedback.level,
+            waiting=len(self._waiters),
+            in_flight=self._feedback.in_flight,
+            granted=self._totals.granted,
+            refusals=self._feedback.refusals,
+            waited_s=self._totals.waited_s,
+            processes=self._processes,
+            redis_away=self._reservations.is_away,
+        )
+
+    async def close(self) -> None:
+        """Stop; whoever still waits is cancelled. The other processes learn that we left."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._timer:
+            self._timer.cancel()
+        while waiter := self._waiters.pop():
+            waiter.future.cancel()
+        if self._last and not self._reservations.is_away:
+            await self._reservations.reserve(
+                self.model, self._compose(0, sign=-1)[0], self._now(), self._processes
+            )
+
+    # Waiting
+
+    async def _wait(self, tokens: int, priority: int) -> Slot:
+        since = self._loop.time()
+        waiter = self._waiters.add(tokens, priority, self._loop.create_future())
+        self._hand_out()
+        if self._wanted() == 1:
+            self._poke()
+        try:
+            slot = await waiter.future
+        except asyncio.CancelledError:
+            self._give_up(waiter)
+            raise
+        now = self._loop.time()
+        self._totals.waited_s += now - since
+        late = now - slot.at - LATE_S
+        if late > self._feedback.report.late_s and not slot.is_free:
+            self._feedback.report.late_s = late
+        return slot
+
+    def _give_up(self, waiter: Waiter) -> None:
+        if waiter.future.done() and not waiter.future.cancelled():
+            self._slots.give_back(waiter.future.result())
+            self._hand_out()
+        else:
+            self._waiters.leave(waiter)
+
+    def _free_slot(self) -> Slot | None:
+        """A slot without asking: nothing limits this model."""
+        if not self._is_free() or len(self._waiters):
+            return None
+        now = self._loop.time()
+        if now - self._last_noted > CALL_GAP_S:
+            self._last_noted = now
+            self._sent_free.add(now, self._totals.granted + 1)
+        if now - self._last_call > SIGN_S:
+            self._poke()
+        return Slot(now, self._server.to_server(now), is_free=True)
+
+    def _is_free(self) -> bool:
+        pace, last = self._pace(), self._last
+        if pace.rate is not None or pace.token_rate is not None or self._feedback.level:
+            return False
+        if self._reservations.is_away and pace.found_free:
+            return False
+        return last is not None and self._server.to_local(last.held_until) <= self._loop.time()
+
+    def _wanted(self) -> int:
+        return len(self._waiters) - len(self._slots)
+
+    # Handing out
+
+    def _hand_out(self) -> None:
+        """Give every slot that is due to the next waiter, and come back for the next one."""
+        now = self._loop.time() + 0.0005
+        self._drop_stale(now)
+        while len(self._waiters):
+            slot = self._slots.take_due(now)
+            if slot is None:
+                break
+            self._give(slot)
+        self._set_timer()
+
+    def _give(self, slot: Slot) -> None:
+        waiter = self._waiters.pop()
+        if waiter is None:
+            self._slots.give_back(slot)
+        else:
+            waiter.future.set_result(slot)
+
+    def _drop_stale(self, now: float) -> None:
+        """After a stall: either the late slots are lost, or all that follow are moved (reported as
+        lateness); whichever costs less. What nobody waits for is lost in any case."""
+        first = self._slots.first_at
+        if first is None or now - first < LATE_S:
+            return
+        rate = self._pace().rate
+        late = self._slots.count_before(now - LATE_S)
+        if not len(self._waiters) or (rate and late / rate < now - first - LATE_S):
+            dropped = self._slots.drop_before(now - LATE_S)
+            self._feedback.report.settled -= dropped
+            self._poke()
+
+    def _set_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        first = self._slots.first_at
+        if first is not None and len(self._waiters):
+            self._timer = self._loop.call_at(first, self._hand_out)
+
+    # Asking
+
+    async def _run(self) -> None:
+        while True:
+            await self._until_due()
+            self._last_call = self._loop.time()
+            ask, proposed, pending = self._compose(self._block(), sign=1)
+            sent = self._loop.time()
+            grant = await self._reservations.reserve(self.model, ask, self._now(), self._processes)
+            if not grant.is_local:
+                self._server.observe(sent, grant.now, self._loop.time())
+            self._absorb(grant, proposed, pending)
+            self._stock(grant, ask.tokens)
+
+    async def _until_due(self) -> None:
+        while True:
+            due = self._due_at()
+            now = self._loop.time()
+            if due is not None and due <= now:
+                return
+            self._poked = self._loop.create_future()
+            timer = None if due is None else self._loop.call_at(due, self._poke)
+            await self._poked
+            if timer:
+                timer.cancel()
+
+    def _poke(self) -> None:
+        if self._poked is not None and not self._poked.done():
+            self._poked.set_result(None)
+
+    def _due_at(self) -> float | None:
+        """When Redis is to be asked next (local time); None: not before something happens."""
+        soonest = self._last_call + CALL_GAP_S
+        if self._feedback.report.is_urgent:
+            return soonest
+        if self._wanted() > 0:
+            due = max(soonest, self._ask_at, self._slots.last_at - LEAD_S)
+            return min(due, self._last_call + (RESTLESS_S if self._is_restless() else SIGN_S))
+        if self._feedback.in_flight > 0:
+            return self._last_call + SIGN_S
+        return None
+
+    def _is_restless(self) -> bool:
+        search = self._outlook.now.search
+        return self._feedback.level > 0 or search.ceiling is not None or self._pace().limit is None
+
+    def _block(self) -> int:
+        """How many slots to ask for: a tenth of a second's share, when the time has come."""
+        if self._wanted() <= 0 or self._slots.last_at - LEAD_S > self._loop.time() + CALL_GAP_S:
+            return 0
+        rate = self._pace().rate
+        share = LARGEST_BLOCK if rate is None else int(rate * BLOCK_S / self._processes)
+        return min(self._wanted(), max(1, min(LARGEST_BLOCK, share)))
+
+    def _compose(self, slots: int, *, sign: int) -> tuple[Ask, Belief, int]:
+        """The call, with the belief proposed in it and the number of pending changes in that."""
+        proposed, pending = self._grown(), self._outlook.pending_count()
+        pace = beliefs.pace(self._told, proposed)
+        report, last = self._feedback.take_report(), self._last
+        ask = Ask(
+            slots=slots,
+            tokens=self._waiters.mean_tokens,
+            settled=report.settled,
+            version=self._outlook.version,
+            proposes=self._outlook.differs(proposed),
+            belief=proposed.to_json(),
+            rate=pace.rate,
+            token_rate=pace.token_rate,
+            hold=max(report.hold, self._outlook.hold_until(proposed)),
+            refused=report.refused,
+            late_s=report.late_s,
+            trip_s=report.trip_s,
+            trip_sent=report.trip_sent,
+            answered_sent=report.answered_sent,
+            probe_back=report.probe_back,
+            known_tat=last.tat if last else 0.0,
+            known_ttat=last.ttat if last else 0.0,
+            sign=sign,
+            is_free=pace.rate is None and not pace.found_free,
+        )
+        return ask, proposed, pending
+
+    def _grown(self) -> Belief:
+        """The belief, moved on if calls wait for the pace and answers come."""
+        if not self._feedback.answered or self._wanted() <= 0:
+            return self._outlook.now
+        return beliefs.advanced(self._outlook.now, self._now(), self._told)
+
+    def _absorb(self, grant: Grant, proposed: Belief, pending: int) -> None:
+        if grant.belief is not None:
+            self._outlook.adopt(Belief.from_json(grant.belief), grant.version)
+        elif not grant.is_local:
+            self._outlook.confirm(proposed, pending, grant.version)
+            if pending:
+                self._tell()
+        self._note(grant)
+
+    def _stock(self, grant: Grant, tokens: float) -> None:
+        for start in grant.starts:
+            self._slots.add(Slot(self._server.to_local(start), start, tokens))
+        self._hand_out()
+        if self._is_free():
+            self._free_all()
+
+    def _note(self, grant: Grant) -> None:
+        now = self._loop.time()
+        if grant.level > self._feedback.level:
+            self._feedback.opened(grant.now)
+        self._feedback.level = grant.level
+        self._processes = grant.processes
+        if not grant.is_local:
+            if grant.starts:
+                self._given.add(grant.starts[0], grant.seq - len(grant.starts))
+            self._given.add(grant.tat, grant.seq)
+            self._refused.add(grant.now, grant.refused)
+        held = self._server.to_local(grant.held_until)
+        if held > now:
+            self._feedback.report.settled -= self._slots.drop_before(held)
+        self._ask_at = now + grant.wait_s + self._random.uniform(0, min(0.05, grant.wait_s))
+        self._last = grant
+
+    def _free_all(self) -> None:
+        now = self._loop.time()
+        while waiter := self._waiters.pop():
+            waiter.future.set_result(Slot(now, self._server.to_server(now), is_free=True))
+
+    # Measuring
+
+    def _measured(self, at: float) -> float:
+        """Calls let through in the second before `at` (Redis time), by all processes."""
+        if self._pace().rate is None:
+            local = self._server.to_local(at)
+            return self._sent_free.between(local - 1, local) * self._processes
+        refused = self._refused.between(at - 1, at)
+        return max(0.0, self._given.between(at - 1, at) - refused)
+
+    def _pace(self) -> Pace:
+        belief = self._outlook.now
+        if self._pace_of is None or self._pace_of[0] is not belief:
+            self._pace_of = belief, beliefs.pace(self._told, belief)
+        return self._pace_of[1]
+
+    def _now(self) -> float:
+        return self._server.to_server(self._loop.time())
+
+    def _tell(self) -> None:
+        limit = self._pace().limit
+        if self._on_learnt and limit and limit.source != "told":
+            self._on_learnt(self.model, limit)
+
+
+assert 1 / MARGIN - 1 > LATE_S, "the margin of one second must hold a late slot"
