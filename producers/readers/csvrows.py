@@ -8,7 +8,15 @@ from typing import Any
 from models.errors import RejectedFileError
 from producers.readers.detecting import sniff_delimiter
 from producers.readers.jsonlines import BOM, Line, check_length, invalid_utf8, lines
-from producers.readers.rejects import Reject, RejectCode, Row, RowError, printable, reject_text
+from producers.readers.rejects import (
+    Reject,
+    RejectCode,
+    Row,
+    RowError,
+    printable,
+    reject_text,
+    repeated,
+)
 
 NO_VALUE = frozenset(
     {"NaN", "nan", "NULL", "#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
@@ -88,10 +96,9 @@ def _header(records: Iterator[list[str]], feed: _Feed, name: str) -> list[str]:
     except (csv.Error, RowError) as error:
         raise RejectedFileError(f"the header of {name} cannot be read: {error}") from error
     names = [cell.strip() or f"column_{place}" for place, cell in enumerate(cells, 1)]
-    twice = {column for column in names if names.count(column) > 1} if len(names) < 5000 else set()
-    if twice:
+    if twice := repeated(names):
         raise RejectedFileError(
-            f"the header of {name} names `{printable(twice.pop(), 40)}` twice: rename one"
+            f"the header of {name} names `{printable(twice, 40)}` twice: rename one"
         )
     return names
 

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any, NoReturn
 
-from producers.readers.rejects import Reject, RejectCode, Row, RowError, printable, reject_text
+from producers.readers.rejects import (
+    Reject,
+    RejectCode,
+    Row,
+    RowError,
+    printable,
+    reject_text,
+    repeated,
+)
 
 BOM = b"\xef\xbb\xbf"
 MAX_DEPTH = 100
@@ -176,8 +184,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    keys = [key for key, _ in pairs]
-    twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+    twice = repeated(key for key, _ in pairs)
     raise RowError(RejectCode.DUPLICATE_KEY, f"the key `{printable(twice, 40)}` occurs twice")
 
 

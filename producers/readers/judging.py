@@ -20,15 +20,12 @@ def judge(name: str, fingerprint: str, staging: Staging, options: ReadOptions) -
     total = bad + staging.accepted
     if not total:
         raise RejectedFileError(f"{name} holds no rows: there is nothing to do")
-    if staging.accepted and bad <= total * options.max_rejected_share:
-        return
-    raise refusal(
-        f"{bad:,} of {total:,} rows of {name} are bad ({bad / total:.1%}; "
-        f"{options.max_rejected_share:.1%} are allowed)",
-        name,
-        fingerprint,
-        staging,
-    )
+    if not staging.accepted:
+        raise refusal(f"no row of {name} can be used", name, fingerprint, staging)
+    if bad > total * options.max_rejected_share:
+        share = f"{bad / total:.1%}; {options.max_rejected_share:.1%} are allowed"
+        problem = f"{bad:,} of {total:,} rows of {name} are bad ({share})"
+        raise refusal(problem, name, fingerprint, staging)
 
 
 def refusal(problem: str, name: str, fingerprint: str, staging: Staging) -> RejectedFileError:

@@ -21,6 +21,7 @@ from producers.readers.rejects import (
     listed,
     printable,
     reject_row,
+    repeated,
 )
 from producers.readers.unpacking import FREE_BYTES
 
@@ -61,8 +62,10 @@ def read_parquet(
 def _check_shape(file: "parquet.ParquetFile", name: str, max_ratio: float) -> None:
     """Refuse two columns of one name, and files that claim to unpack to too much."""
     names = file.schema_arrow.names
-    if twice := {column for column in names if names.count(column) > 1}:
-        raise RejectedFileError(f"{name} has two columns called {listed(twice)}: rename one")
+    if len(set(names)) < len(names):
+        raise RejectedFileError(
+            f"{name} has two columns called {listed([repeated(names)])}: rename one"
+        )
     groups = (file.metadata.row_group(place) for place in range(file.num_row_groups))
     packed = sum(
         group.column(place).total_compressed_size

@@ -9,6 +9,8 @@ from typing import Any
 EXCERPT_CHARS = 200
 """Longest excerpt of the user's data that leaves the reader."""
 
+_MESSAGE_CHARS = 500
+
 
 class RejectCode(StrEnum):
     """What is wrong with a row, by what its owner has to do about it."""
@@ -57,9 +59,9 @@ class RowError(Exception):
     """A row is refused; caught by the readers and turned into a `Reject`."""
 
     def __init__(self, code: RejectCode, message: str, column: int = 0) -> None:
-        super().__init__(message)
+        self.message = printable(message, _MESSAGE_CHARS)
+        super().__init__(self.message)
         self.code = code
-        self.message = message
         self.column = column
 
 
@@ -112,6 +114,16 @@ def listed(names: Iterable[str], limit: int = 12) -> str:
     shown = [f"`{printable(name, 40)}`" for name in names]
     more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
     return (", ".join(shown[:limit]) or "none") + more
+
+
+def repeated(names: Iterable[str]) -> str:
+    """The first name that came before, or an empty text where none did (or where it is the empty one)."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""
 
 
 def _escape(character: str) -> str:

@@ -103,5 +103,7 @@ def test_broken_json_lines_are_not_taken_for_csv(desk):
 def test_a_header_is_needed_and_names_each_column_once(desk):
     """Two columns of one name refuse the file, as does a header with no rows below."""
     assert "`a` twice" in desk.refused("a,b,a\n1,2,3\n", error=RejectedFileError)
+    wide = ",".join(["c"] * 6000)
+    assert "`c` twice" in desk.refused(f"{wide}\n{wide}\n", error=RejectedFileError)
     assert "no rows" in desk.refused("a,b\n", error=RejectedFileError)
     assert "header" in desk.refused(b"a,\xff\n1,2\n", "in.csv", error=RejectedFileError)

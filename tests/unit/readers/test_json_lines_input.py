@@ -159,3 +159,13 @@ def test_rejects_are_written_as_json_lines(desk):
         "excerpt": "oops\\n",
     }
     assert result.codes == {RejectCode.BROKEN_JSON: 30}
+
+
+@pytest.mark.timeout(20)
+def test_hostile_keys_cost_neither_time_nor_long_messages(desk):
+    """A repeat among 200,000 keys is found in linear time; a key of 1 MB fills no message."""
+    keys = ",".join(f'"k{n}":1' for n in range(200_000))
+    assert desk.bad_line("{" + keys + ',"k199999":1}').code is RejectCode.DUPLICATE_KEY
+    reject = desk.bad_line('{"id": 1, "' + "a\u202e" * 200_000 + r'": ["\u0001"]}')
+    assert reject.code is RejectCode.CONTROL_CHARACTER
+    assert len(reject.message) <= 500 and reject.message.isprintable()

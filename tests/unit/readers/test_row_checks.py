@@ -99,7 +99,8 @@ def test_too_many_bad_rows_refuse_the_file(desk):
 
 def test_no_good_row_at_all_refuses_the_file(desk):
     """Whatever share is allowed, a file without one good row is refused."""
-    assert "2 of 2 rows" in desk.refused("oops\nno\n", error=RejectedFileError)
+    words = desk.refused("oops\nno\n", error=RejectedFileError)
+    assert "no row of in.jsonl can be used: 2 broken_json" in words
 
 
 def test_a_limit_takes_the_first_rows_and_still_knows_the_whole_file(desk):

@@ -1,0 +1,74 @@
+"""What `--json` prints: jobs, estimates and the rest as plain data. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from models.payloads import Estimate, JobSpec
+from models.tables import NANO, Job
+
+
+def job_facts(job: Job) -> dict[str, Any]:
+    """A job as programs read it. `cost.usd` is null if no paid call has a known price."""
+    priced = job.calls_unpriced < job.calls_made or not job.calls_made
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "name": job.name,
+        "state": job.state,
+        "reason": job.state_reason,
+        "input": job.input_name,
+        "priority": job.priority,
+        "rows": {
+            "total": job.rows_total,
+            "done": job.rows_done,
+            "failed": job.rows_failed,
+            "rejected": job.rows_rejected,
+        },
+        "calls": {
+            "paid": job.calls_made,
+            "from_ledger": job.calls_from_ledger,
+            "retried": job.calls_retried,
+            "doubtful": job.calls_doubtful,
+        },
+        "tokens": {
+            "prompt": job.prompt_tokens,
+            "completion": job.completion_tokens,
+            "cached": job.cached_tokens,
+        },
+        "cost": {
+            "usd": job.cost_nano / NANO if priced else None,
+            "is_whole": not job.calls_unpriced,
+        },
+        "created_at": moment(job.created_at),
+        "started_at": moment(job.started_at),
+        "finished_at": moment(job.finished_at),
+        "seconds": seconds_of(job),
+    }
+
+
+def estimate_facts(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as programs read it; null means unknown."""
+    return estimate.model_dump()
+
+
+def moment(at: float | None) -> str | None:
+    """ISO 8601 in UTC."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def seconds_of(job: Job) -> float | None:
+    """How long a finished job ran, from its first claimed shard to its last settled row."""
+    if job.started_at is None or job.finished_at is None:
+        return None
+    return max(0.0, round(job.finished_at - job.started_at, 3))
+
+
+def models_of(job: Job) -> list[str]:
+    """The models that the job's recipe asks, in order of its steps."""
+    steps = JobSpec.model_validate_json(job.spec).recipe.get("steps", [])
+    return list(dict.fromkeys(str(step["model"]) for step in steps))
+
+
+def estimate_of(job: Job) -> Estimate | None:
+    """The estimate the job was submitted with."""
+    return Estimate.model_validate_json(job.estimate) if job.estimate != "{}" else None

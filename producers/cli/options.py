@@ -1,0 +1,30 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Format = Literal["chat", "jsonl", "csv", "parquet"]
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Facts as JSON on stdout; words go to stderr.")
+]
+JobId = Annotated[
+    str, typer.Argument(metavar="JOB", help="The job's id, or any beginning of it that is unique.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="Where to write the records."),
+]
+Form = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="Format of the records.  [default: by FILE's ending, else chat if the recipe makes "
+        "conversations, else jsonl]",
+        show_default=False,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]

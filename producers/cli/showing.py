@@ -1,0 +1,343 @@
+"""Jobs, estimates and their like as Rich renderables. Pure: data in, renderable out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from models.limits import Limit
+from models.payloads import Estimate
+from models.states import JobState
+from models.tables import Job
+from producers.cli import words
+from producers.cli.facts import seconds_of
+from producers.cli.words import counted, safe
+from producers.readers import ReadResult
+
+ACCENT = "dark_orange"
+STATE_STYLES: Mapping[str, str] = {
+    JobState.QUEUED: "cyan",
+    JobState.RUNNING: ACCENT,
+    JobState.WAITING: "cyan",
+    JobState.PAUSED: "yellow",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.CANCELLED: "dim",
+}
+BAR_COLUMNS = 44
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """How fast a job may go: requests per minute of the one model it asks."""
+
+    model: str
+    requests_per_minute: float
+
+    def share(self, calls_per_s: float) -> float:
+        """Which part of the limit a rate is."""
+        return calls_per_s * 60 / self.requests_per_minute
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A job and what the watcher knows of its pace. None: not known (yet)."""
+
+    job: Job
+    calls_expected: int = 0
+    calls_per_s: float | None = None
+    seconds_left: float | None = None
+    limit: Limited | None = None
+    note: str = ""
+    """Why nothing moves, or what the user should know."""
+
+
+def pairs(rows: Sequence[tuple[str, RenderableType]]) -> RenderableType:
+    """Names and values in two columns, names dimmed."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return Padding(table, (0, 0, 0, 2))
+
+
+def state(name: str) -> Text:
+    """A job's state in its colour."""
+    return Text(safe(name), style=STATE_STYLES.get(name, ""))
+
+
+def hint(text: str, command: str = "") -> Text:
+    """A quiet line that says what to do next."""
+    return Text.assemble(("  " + text, "dim"), (f" {command}" if command else "", "bold"))
+
+
+def warning(text: str) -> Text:
+    """A line that asks for attention."""
+    return Text.assemble(("  ! ", "bold yellow"), (text, "yellow"))
+
+
+# -- before a job ----------------------------------------------------------------------------------
+
+
+def estimate(found: ReadResult, guess: Estimate) -> RenderableType:
+    """What was read and what it will take."""
+    tokens = "" if guess.exact_tokens else " (guessed: no tokenizer is installed)"
+    rows: list[tuple[str, RenderableType]] = [
+        ("rows", _rows_read(found)),
+        ("calls", f"about {guess.calls:,}"),
+        ("tokens", f"about {guess.prompt_tokens:,} in, {guess.completion_tokens:,} out{tokens}"),
+        ("cost", words.estimated_cost(guess.cost_usd)),
+        ("time", _time_at_limit(guess.seconds)),
+        *(("note", safe(note)) for note in guess.notes),
+    ]
+    return pairs(rows)
+
+
+def _rows_read(found: ReadResult) -> Text:
+    text = Text(counted(found.accepted, "row").split()[0])
+    if found.rejected:
+        codes = ", ".join(f"{number:,} {code}" for code, number in found.codes.items())
+        text.append(f", {found.rejected:,} rejected ({codes})", style="yellow")
+    if found.generated_ids:
+        text.append(f", {found.generated_ids:,} without an id (called by their line)", style="dim")
+    return text
+
+
+def _time_at_limit(seconds: float | None) -> str:
+    if seconds is None:
+        return "limit not known yet: it is learnt from the first answers"
+    return f"{words.duration(max(1, seconds))} at the current limit"
+
+
+# -- during a job ----------------------------------------------------------------------------------
+
+
+def progress(now: Progress) -> RenderableType:
+    """The live display: a bar, a line of figures, and a note if there is one."""
+    job = now.job
+    settled = job.rows_done + job.rows_failed
+    bar = Table.grid(padding=(0, 2))
+    complete = STATE_STYLES.get(job.state, ACCENT)
+    bar.add_row(
+        ProgressBar(
+            total=max(1, job.rows_total),
+            completed=settled,
+            width=BAR_COLUMNS,
+            complete_style=complete,
+            finished_style="green",
+        ),
+        Text(f"{settled:,} of {counted(job.rows_total, 'row')}"),
+        Text(f"{settled / max(1, job.rows_total):.0%}", style="dim"),
+    )
+    lines: list[RenderableType] = [bar, Text("  ".join(figures(now)), style="dim")]
+    if now.note:
+        lines.append(Text(now.note, style="yellow"))
+    return Padding(Group(*lines), (0, 0, 0, 2))
+
+
+def figures(now: Progress) -> list[str]:
+    """What the line under the bar says, most important first."""
+    job = now.job
+    answered = job.calls_made + job.calls_from_ledger
+    expected = f" of about {now.calls_expected:,}" if now.calls_expected > answered else ""
+    parts = [f"{answered:,}{expected} calls"]
+    if now.calls_per_s is not None:
+        parts.append(_rate(now.calls_per_s, now.limit))
+    if job.rows_failed:
+        parts.append(f"{job.rows_failed:,} failed")
+    parts.append(job_cost(job))
+    if now.seconds_left:
+        parts.append(f"{words.duration(now.seconds_left)} left")
+    return parts
+
+
+def _rate(calls_per_s: float, limit: Limited | None) -> str:
+    rate = f"{calls_per_s:.1f}/s"
+    return f"{rate} ({words.share(limit.share(calls_per_s))} of the limit)" if limit else rate
+
+
+def job_cost(job: Job) -> str:
+    """What the job has cost so far."""
+    return words.cost(job.cost_nano, calls=job.calls_made, unpriced=job.calls_unpriced)
+
+
+def progress_line(now: Progress) -> str:
+    """One line for logs and pipes."""
+    job = now.job
+    settled = job.rows_done + job.rows_failed
+    figure_words = ", ".join(figures(now))
+    note = f" -- {now.note}" if now.note else ""
+    return f"{job.id} {job.state}: {settled:,} of {job.rows_total:,} rows, {figure_words}{note}"
+
+
+# -- after a job -----------------------------------------------------------------------------------
+
+
+def headline(job: Job) -> Text:
+    """How it ended, in one line."""
+    mark = {
+        JobState.SUCCEEDED: ("✓ ", "bold green"),
+        JobState.FAILED: ("✗ ", "bold red"),
+        JobState.CANCELLED: ("✗ ", "dim"),
+        JobState.PAUSED: ("‖ ", "bold yellow"),
+    }.get(JobState(job.state), ("", ""))
+    took = seconds_of(job)
+    text = Text.assemble(mark, (job.id, "bold"), " ", state(job.state))
+    if job.state in (JobState.SUCCEEDED, JobState.FAILED) and took is not None:
+        text.append(f" in {words.duration(max(1, took))}", style="dim")
+    if job.state_reason:
+        text.append(f": {safe(job.state_reason)}")
+    return text
+
+
+def summary(job: Job, limit: Limited | None = None) -> RenderableType:
+    """Rows, calls, tokens, cost and speed."""
+    rows: list[tuple[str, RenderableType]] = [
+        ("rows", _row_counts(job)),
+        ("calls", _call_counts(job)),
+        ("tokens", f"{job.prompt_tokens:,} in, {job.completion_tokens:,} out"),
+        ("cost", job_cost(job)),
+    ]
+    took = seconds_of(job)
+    if job.calls_made and took:
+        rows.append(("speed", _speed(job.calls_made / took, limit)))
+    return pairs(rows)
+
+
+def _row_counts(job: Job) -> Text:
+    text = Text(f"{job.rows_done:,} done, ")
+    text.append(f"{job.rows_failed:,} failed", style="red" if job.rows_failed else "")
+    open_rows = job.rows_total - job.rows_done - job.rows_failed
+    text.append(f", {open_rows:,} open" if open_rows else "")
+    text.append(f", {job.rows_rejected:,} rejected" if job.rows_rejected else "", style="yellow")
+    return text
+
+
+def _call_counts(job: Job) -> str:
+    if not job.calls_made and job.calls_from_ledger:
+        return f"0 calls, all {job.calls_from_ledger:,} from the ledger: nothing was paid"
+    parts = [f"{job.calls_made:,} paid"]
+    if job.calls_from_ledger:
+        parts.append(f"{job.calls_from_ledger:,} from the ledger")
+    if job.calls_retried:
+        parts.append(f"{job.calls_retried:,} sent again after an error")
+    if job.calls_doubtful:
+        parts.append(f"{job.calls_doubtful:,} perhaps paid without an answer")
+    return ", ".join(parts)
+
+
+def _speed(calls_per_s: float, limit: Limited | None) -> str:
+    speed = f"{calls_per_s:.1f} calls/s"
+    if limit is None:
+        return speed
+    allowed = f"{limit.requests_per_minute:,.0f} requests/min"
+    used = words.share(limit.share(calls_per_s))
+    return f"{speed}, {used} of the limit ({safe(limit.model)}: {allowed})"
+
+
+def failures_by_code(codes: Mapping[str, int], job_id: str) -> RenderableType:
+    """Failed rows grouped by reason, and what to do about them."""
+    rows = [(f"{number:,}", Text(safe(code))) for code, number in codes.items()]
+    return Group(
+        Text("  Failed rows by reason", style="bold"),
+        pairs(rows),
+        hint("See them:", f"maestrale failures {job_id}"),
+        hint("Try only them again:", f"maestrale retry {job_id}"),
+    )
+
+
+def failures(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Failed rows, one a line."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("row", overflow="fold", max_width=40)
+    table.add_column("reason", style="red", no_wrap=True)
+    table.add_column("detail", overflow="fold")
+    for row in found:
+        table.add_row(safe(row["row_id"], 80), safe(row["code"]), safe(row["detail"] or ""))
+    return Padding(table, (0, 0, 0, 2))
+
+
+# -- many jobs -------------------------------------------------------------------------------------
+
+
+def jobs(found: Sequence[Job], now: float) -> RenderableType:
+    """The list of jobs. `now`: seconds since the epoch."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("job", "name", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("done", "failed", "of", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("submitted", style="dim", no_wrap=True)
+    table.add_column("input", style="dim", overflow="ellipsis", no_wrap=True)
+    for job in found:
+        table.add_row(*_job_cells(job, now))
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _job_cells(job: Job, now: float) -> list[RenderableType]:
+    unknown = job.calls_unpriced and job.calls_unpriced >= job.calls_made
+    least = ">" if job.calls_unpriced else ""
+    return [
+        job.id,
+        safe(job.name, 30),
+        state(job.state),
+        f"{job.rows_done:,}",
+        Text(f"{job.rows_failed:,}", style="red" if job.rows_failed else "dim"),
+        f"{job.rows_total:,}",
+        "unknown" if unknown else least + words.money(job.cost_nano),
+        words.ago(now - job.created_at),
+        safe(job.input_name, 60),
+    ]
+
+
+def job_details(job: Job, limit: Limited | None, now: float) -> RenderableType:
+    """Everything about one job."""
+    about: list[tuple[str, RenderableType]] = [
+        ("kind", f"{safe(job.kind)} {safe(job.name)}"),
+        ("input", safe(job.input_name)),
+        ("priority", str(job.priority)),
+        ("submitted", words.ago(now - job.created_at)),
+    ]
+    return Group(headline(job), pairs(about), summary(job, limit))
+
+
+def what_to_do(job: Job) -> RenderableType | None:
+    """The next step for a job that stands still or came to an end badly."""
+    if job.state == JobState.PAUSED:
+        first = _before_resuming(job.state_reason)
+        return Group(*([warning(first)] if first else []), hint("Go on:", f"maestrale resume {job.id}"))
+    if job.state == JobState.FAILED:
+        return hint("Try only the failed rows again:", f"maestrale retry {job.id}")
+    return None
+
+
+def _before_resuming(reason: str) -> str:
+    kind = reason.partition(":")[0]
+    return {
+        "account": "Check the key (MISTRAL_API_KEY) and that the model is on your plan. Workers read "
+        "the key when they start: after a change, `maestrale down` and `maestrale up`.",
+        "money": "Top up or raise the spending limit in the provider's console first.",
+        "quota": "The limit seems used up for longer than a minute: see it in the provider's console.",
+    }.get(kind, "")
+
+
+def written(path: Path, records: int) -> Text:
+    """Where the records are."""
+    return Text.assemble(("  dataset  ", "dim"), (safe(path, 4000), "bold"), f"  {records:,} records")
+
+
+def limited(models: Sequence[str], limits: Mapping[str, Limit]) -> Limited | None:
+    """The limit of the one model asked; None if it is not known, or there are several models."""
+    if len(models) != 1:
+        return None
+    limit = limits.get(models[0]) or limits.get("*")
+    if limit is None or not limit.requests_per_minute:
+        return None
+    return Limited(models[0], limit.requests_per_minute)

@@ -1,0 +1,62 @@
+"""Where words and facts go: with `--json` stdout carries facts alone, words go to stderr."""
+
+import json
+import os
+import sys
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+PLAIN_WIDTH = 160
+"""Columns where nobody looks: files and pipes have no edge, and tables should not wrap."""
+
+
+class Voice:
+    """One command's way to speak. `words` is for people, `facts` for programs."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.words = console(stderr=as_json)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a display that moves makes sense."""
+        return self.words.is_terminal and not self.words.is_dumb_terminal
+
+    def say(self, *what: RenderableType, style: str | None = None) -> None:
+        """Prints words; markup in them is text."""
+        for part in what:
+            self.words.print(part, style=style)
+
+    def facts(self, facts: Any, *words: RenderableType) -> None:
+        """Prints facts as JSON if asked for, else the words for them."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(facts, indent=2, default=_plain) + "\n")
+            sys.stdout.flush()
+        else:
+            self.say(*words)
+
+
+def console(*, stderr: bool) -> Console:
+    """A console that interprets no markup: what comes from data can only be text."""
+    stream = sys.stderr if stderr else sys.stdout
+    watched = stream.isatty() or "COLUMNS" in os.environ
+    return Console(
+        stderr=stderr,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        width=None if watched else PLAIN_WIDTH,
+        soft_wrap=not watched,
+    )
+
+
+def complain(message: str) -> None:
+    """An error, on stderr."""
+    console(stderr=True).print(Text.assemble(("Error: ", "bold red"), message))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
