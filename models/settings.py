@@ -24,8 +24,8 @@ class Settings(BaseSettings):
 
     home: Path = _env("MAESTRALE_HOME", Path("~/.maestrale"))
     """Folder for the embedded database, the spool, logs and process files."""
-    database_url: str = _env("DATABASE_URL", "")
-    """SQLAlchemy URL of SQLite or PostgreSQL (`postgresql+psycopg://...`)."""
+    database_url: str = _env("DATABASE_URL", "", repr=False)
+    """SQLAlchemy URL of SQLite or PostgreSQL (`postgresql+psycopg://...`); may hold a password."""
     redis_url_given: SecretStr = _env("REDIS_URL", SecretStr(""))
     """Redis-protocol server: broker, limiter. Unset: the one started by `maestrale up`."""
     api_key: SecretStr = _env("MISTRAL_API_KEY", SecretStr(""))

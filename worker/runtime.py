@@ -26,6 +26,7 @@ from worker.gateway.gateway import Gateway
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter
+from worker.paying import Payer
 from worker.retrying import PauseReason
 from worker.shards import Shards
 
@@ -85,19 +86,18 @@ class Runtime:
         claims = Claims(self.redis, self.owner)
         self.ledger = Ledger(self.store, settings.home / "spool", claims)
         self.ledger.open()
-        asker = Asker(
-            server=settings.base_url,
+        payer = Payer(
             ledger=self.ledger,
             limiter=self.limiter,
             gateway=self.gateway,
             prices=load_prices(settings.prices_file),
             random=random.SystemRandom(),
         )
-        self.asker = asker
+        self.asker = Asker(server=settings.base_url, ledger=self.ledger, payer=payer)
         self.shards = Shards(
             store=self.store,
             ledger=self.ledger,
-            asker=asker,
+            asker=self.asker,
             app=self._app,
             threads=self.threads,
             owner=self.owner,

@@ -5,7 +5,7 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import BadInputError
 from models.payloads import Usage
@@ -17,7 +17,7 @@ SHIPPED = "2026-08.toml"
 class ModelPrice(BaseModel):
     """USD per million tokens."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
@@ -44,10 +44,11 @@ class PriceTable(BaseModel):
         price = self.price(model)
         if price is None:
             return None
-        full = usage.prompt_tokens - usage.cached_tokens
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        full = usage.prompt_tokens - cached
         millionths = (
             full * price.input
-            + usage.cached_tokens * price.input * self.cached_input_factor
+            + cached * price.input * self.cached_input_factor
             + usage.completion_tokens * price.output
         )
         return round(millionths * NANO / 1_000_000)
@@ -63,5 +64,5 @@ def load_prices(path: Path | None = None) -> PriceTable:
             else resources.files(__package__).joinpath(SHIPPED).read_text("utf-8")
         )
         return PriceTable.model_validate(tomllib.loads(text))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # not TOML, not UTF-8, or not a table of prices
         raise BadInputError(f"the price table {path or SHIPPED} cannot be used: {error}") from error

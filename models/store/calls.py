@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -15,6 +16,8 @@ from models.tables import Call, Doubt
 
 calls = Call.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 doubts = Doubt.__table__  # type: ignore[attr-defined]
+
+REPLAY_BATCH = 500
 
 
 def find(connection: Connection, keys: Sequence[str]) -> dict[str, CallRecord]:
@@ -49,18 +52,25 @@ def store(connection: Connection, records: Sequence[CallRecord]) -> int:
     """
     if not records:
         return 0
-    new = connection.execute(
-        _insert_once(connection, calls, "key"), [_call_values(r) for r in records]
-    )
+    # in the order of their keys: two processes that store the same calls must not deadlock
+    values = sorted(map(_call_values, records), key=itemgetter("key"))
+    new = connection.execute(_insert_once(connection, calls, "key"), values)
     for job_id, group in groupby(sorted(records, key=_job), key=_job):
         job_moves.count(connection, job_id, _totals(list(group)))
     return new.rowcount
 
 
 def replay(connection: Connection, records: Sequence[CallRecord]) -> int:
-    """Stores what an orphaned spool holds; what the dead process committed itself counts once."""
-    there = find(connection, [record.key for record in records])
-    return store(connection, [record for record in records if record.key not in there])
+    """Stores what may be stored already (an orphaned spool, a group whose commit got no answer).
+
+    A record that is there as it stands counts once; another answer under its key was paid too.
+    """
+    new = 0
+    for at in range(0, len(records), REPLAY_BATCH):
+        batch = records[at : at + REPLAY_BATCH]
+        there = find(connection, [record.key for record in batch])
+        new += store(connection, [r for r in batch if there.get(r.key) != r])
+    return new
 
 
 def doubt(connection: Connection, records: Sequence[DoubtRecord]) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, func
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -41,6 +42,11 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self._reading: dict[str, Any] = (
+            {READ_ONLY: True}
+            if self.is_sqlite
+            else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -52,7 +58,7 @@ class Store:
     def read(self) -> Iterator[Connection]:
         """One consistent snapshot; never blocks writers."""
         with _translated(), self.engine.connect() as raw:
-            yield raw.execution_options(**{READ_ONLY: True})
+            yield raw.execution_options(**self._reading)
 
     def now(self) -> float:
         """Seconds since the epoch by the database's clock."""
@@ -82,6 +88,7 @@ def open_store(settings: Settings, *, pool_size: int = 6) -> Store:
                 pool_size=pool_size,
                 max_overflow=4,
                 pool_pre_ping=True,
+                hide_parameters=True,
                 connect_args={"connect_timeout": 5},
             )
         )
@@ -91,7 +98,10 @@ def open_store(settings: Settings, *, pool_size: int = 6) -> Store:
 def _sqlite_engine(url: str, path: Path, pool_size: int) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(
-        url, pool_size=pool_size, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+        url,
+        pool_size=pool_size,
+        hide_parameters=True,  # errors are logged; rows and answers are not
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -124,10 +134,14 @@ def _translated() -> Iterator[None]:
     """Foreign errors in our words, at the one border."""
     try:
         yield
-    except OperationalError as error:
-        text = str(error.orig).strip().splitlines()[0] if error.orig else "no detail"
-        if "locked" in text:
+    except PoolTimeout as error:
+        raise StoreBusyError("all connections to the database are in use: try again") from error
+    except (OperationalError, ProgrammingError) as error:
+        text = (str(error.orig).strip().splitlines() or ["no detail"])[0]
+        if "locked" in text or "deadlock" in text:
             raise StoreBusyError(f"the database is busy ({text}): try again") from error
-        if "no such table" in text:
+        if "no such table" in text or 'relation "' in text:
             raise SetupError("the database has no tables yet: run `maestrale migrate`") from error
+        if isinstance(error, ProgrammingError):
+            raise
         raise SetupError(f"the database does not answer ({text}): `maestrale doctor`") from error

@@ -1,6 +1,6 @@
 """Jobs: one named function per move; every move is guarded and writes its event with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, case, func, insert, literal, or_, select, update
@@ -14,6 +14,8 @@ jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare i
 rows = Row.__table__  # type: ignore[attr-defined]
 shards = Shard.__table__  # type: ignore[attr-defined]
 
+ROUNDING = 1e-6
+"""0.29 * 100 is a little less than 29; as many failed rows as allowed are not too many."""
 COUNTERS = (
     "rows_done",
     "rows_failed",
@@ -78,6 +80,16 @@ def states(connection: Connection, ids: Sequence[str]) -> dict[str, JobState]:
     """The states of several jobs; what does not exist is left out."""
     query = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(ids))
     return {job_id: JobState(state) for job_id, state in connection.execute(query)}
+
+
+def lock(connection: Connection, ids: Iterable[str]) -> None:
+    """Locks the jobs, in one order, before any shard or row of them: so nobody deadlocks.
+
+    SQLite needs none: its transaction has the whole database.
+    """
+    if connection.dialect.name == "postgresql":
+        query = select(jobs.c.id).where(jobs.c.id.in_(sorted(set(ids)))).order_by(jobs.c.id)
+        connection.execute(query.with_for_update()).all()
 
 
 def start(connection: Connection, job_id: str) -> bool:
@@ -161,7 +173,8 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
 
     Answers the final state if this call settled it. A paused job settles too, with nothing left.
     """
-    too_many = jobs.c.rows_failed > jobs.c.max_failed_share * jobs.c.rows_total
+    allowed = jobs.c.max_failed_share * jobs.c.rows_total + ROUNDING
+    too_many = jobs.c.rows_failed > allowed
     moved = connection.execute(
         update(jobs)
         .where(

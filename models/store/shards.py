@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, tuple_, update
 
 from models.payloads import ShardMessage
 from models.states import WORKABLE, ShardState
@@ -52,7 +52,9 @@ def claim(
     The first claim of a job starts it.
     """
     job = connection.execute(
-        select(jobs.c.state, jobs.c.kind, jobs.c.spec, jobs.c.priority).where(jobs.c.id == job_id)
+        select(jobs.c.state, jobs.c.kind, jobs.c.spec, jobs.c.priority)
+        .where(jobs.c.id == job_id)
+        .with_for_update()  # a pause that was answered holds, and locks have one order
     ).first()
     if job is None or job.state not in WORKABLE:
         return None
@@ -76,7 +78,7 @@ def claim(
 def heartbeat(connection: Connection, held: Iterable[Held], *, lease_s: float) -> set[Held]:
     """Prolongs the leases still ours; answers those that are not ours any more."""
     lost = set()
-    for job_id, no, token in held:
+    for job_id, no, token in sorted(held):  # in the order in which writers lock them
         kept = connection.execute(
             update(shards).where(_ours(job_id, no, token)).values(lease_until=now_s() + lease_s)
         )
@@ -99,6 +101,7 @@ def hand_back(connection: Connection, held: Held) -> bool:
 def settle(connection: Connection, held: Held) -> bool:
     """leased -> done, if no row of it is open; the last shard settles the job."""
     job_id, no, token = held
+    job_moves.lock(connection, [job_id])
     still_open = (
         select(rows.c.seq)
         .where(rows.c.job_id == job_id, rows.c.shard_no == no, rows.c.state == "open")
@@ -114,6 +117,7 @@ def settle(connection: Connection, held: Held) -> bool:
     connection.execute(
         update(jobs).where(jobs.c.id == job_id).values(shards_done=jobs.c.shards_done + 1)
     )
+    job_moves.start(connection, job_id)  # it was paused and resumed with this shard in flight
     job_moves.settle_if_done(connection, job_id)
     return True
 
@@ -126,6 +130,7 @@ def tokens_in_force(
     query = (
         select(shards.c.job_id, shards.c.no, shards.c.token)
         .where(wanted, shards.c.state == ShardState.LEASED)
+        .order_by(shards.c.job_id, shards.c.no)
         .with_for_update(read=True)  # PostgreSQL: no rescue between check and write; SQLite: no-op
     )
     return {(found.job_id, found.no): found.token for found in connection.execute(query)}
@@ -201,9 +206,10 @@ def _publish_next(connection: Connection, job_id: str, free: int) -> list[tuple[
 
 def reopen_expired(connection: Connection) -> list[tuple[str, int]]:
     """leased -> open with a death counted, where the lease ran out: the owner is gone."""
+    ran_out = and_(shards.c.state == ShardState.LEASED, shards.c.lease_until < now_s())
     expired = connection.execute(
         update(shards)
-        .where(shards.c.state == ShardState.LEASED, shards.c.lease_until < now_s())
+        .where(_at_rest(ran_out))
         .values(
             state=ShardState.OPEN,
             lease_until=None,
@@ -229,9 +235,18 @@ def waiting_since(connection: Connection, older_than_s: float) -> int:
 def forget_messages(connection: Connection, older_than_s: float) -> int:
     """Takes messages sent that long ago for lost, so that the window rings for them again."""
     moved = connection.execute(
-        update(shards).where(_message_out(older_than_s)).values(published_at=None)
+        update(shards).where(_at_rest(_message_out(older_than_s))).values(published_at=None)
     )
     return moved.rowcount
+
+
+def _at_rest(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The shards that fit `condition`, but for those another transaction has in hand just now.
+
+    Who locks many shards must not wait for one: on PostgreSQL that could close a ring.
+    """
+    found = select(shards.c.job_id, shards.c.no).where(condition).with_for_update(skip_locked=True)
+    return tuple_(shards.c.job_id, shards.c.no).in_(found)
 
 
 def _message_out(older_than_s: float) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from models.payloads import Estimate, JobSpec
 from models.tables import NANO, Job
+from producers.readers import ReadResult
 
 
 def job_facts(job: Job) -> dict[str, Any]:
@@ -72,3 +73,16 @@ def models_of(job: Job) -> list[str]:
 def estimate_of(job: Job) -> Estimate | None:
     """The estimate the job was submitted with."""
     return Estimate.model_validate_json(job.estimate) if job.estimate != "{}" else None
+
+
+def input_facts(found: ReadResult) -> dict[str, Any]:
+    """What became of the input's rows."""
+    return {
+        "name": found.name,
+        "format": found.format,
+        "accepted": found.accepted,
+        "rejected": found.rejected,
+        "rejected_by_code": dict(found.codes),
+        "without_id": found.generated_ids,
+        "sha256": found.fingerprint,
+    }

@@ -22,7 +22,7 @@ Form = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="Format of the records.  [default: by FILE's ending, else chat if the recipe makes "
+        help="Format of the records.  \\[default: by FILE's ending, else chat if the recipe makes "
         "conversations, else jsonl]",
         show_default=False,
     ),

@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -30,7 +29,6 @@ STATE_STYLES: Mapping[str, str] = {
     JobState.FAILED: "red",
     JobState.CANCELLED: "dim",
 }
-BAR_COLUMNS = 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +41,6 @@ class Limited:
     def share(self, calls_per_s: float) -> float:
         """Which part of the limit a rate is."""
         return calls_per_s * 60 / self.requests_per_minute
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A job and what the watcher knows of its pace. None: not known (yet)."""
-
-    job: Job
-    calls_expected: int = 0
-    calls_per_s: float | None = None
-    seconds_left: float | None = None
-    limit: Limited | None = None
-    note: str = ""
-    """Why nothing moves, or what the user should know."""
 
 
 def pairs(rows: Sequence[tuple[str, RenderableType]]) -> RenderableType:
@@ -116,68 +101,12 @@ def _time_at_limit(seconds: float | None) -> str:
     return f"{words.duration(max(1, seconds))} at the current limit"
 
 
-# -- during a job ----------------------------------------------------------------------------------
-
-
-def progress(now: Progress) -> RenderableType:
-    """The live display: a bar, a line of figures, and a note if there is one."""
-    job = now.job
-    settled = job.rows_done + job.rows_failed
-    bar = Table.grid(padding=(0, 2))
-    complete = STATE_STYLES.get(job.state, ACCENT)
-    bar.add_row(
-        ProgressBar(
-            total=max(1, job.rows_total),
-            completed=settled,
-            width=BAR_COLUMNS,
-            complete_style=complete,
-            finished_style="green",
-        ),
-        Text(f"{settled:,} of {counted(job.rows_total, 'row')}"),
-        Text(f"{settled / max(1, job.rows_total):.0%}", style="dim"),
-    )
-    lines: list[RenderableType] = [bar, Text("  ".join(figures(now)), style="dim")]
-    if now.note:
-        lines.append(Text(now.note, style="yellow"))
-    return Padding(Group(*lines), (0, 0, 0, 2))
-
-
-def figures(now: Progress) -> list[str]:
-    """What the line under the bar says, most important first."""
-    job = now.job
-    answered = job.calls_made + job.calls_from_ledger
-    expected = f" of about {now.calls_expected:,}" if now.calls_expected > answered else ""
-    parts = [f"{answered:,}{expected} calls"]
-    if now.calls_per_s is not None:
-        parts.append(_rate(now.calls_per_s, now.limit))
-    if job.rows_failed:
-        parts.append(f"{job.rows_failed:,} failed")
-    parts.append(job_cost(job))
-    if now.seconds_left:
-        parts.append(f"{words.duration(now.seconds_left)} left")
-    return parts
-
-
-def _rate(calls_per_s: float, limit: Limited | None) -> str:
-    rate = f"{calls_per_s:.1f}/s"
-    return f"{rate} ({words.share(limit.share(calls_per_s))} of the limit)" if limit else rate
+# -- after a job -----------------------------------------------------------------------------------
 
 
 def job_cost(job: Job) -> str:
     """What the job has cost so far."""
     return words.cost(job.cost_nano, calls=job.calls_made, unpriced=job.calls_unpriced)
-
-
-def progress_line(now: Progress) -> str:
-    """One line for logs and pipes."""
-    job = now.job
-    settled = job.rows_done + job.rows_failed
-    figure_words = ", ".join(figures(now))
-    note = f" -- {now.note}" if now.note else ""
-    return f"{job.id} {job.state}: {settled:,} of {job.rows_total:,} rows, {figure_words}{note}"
-
-
-# -- after a job -----------------------------------------------------------------------------------
 
 
 def headline(job: Job) -> Text:
@@ -305,14 +234,15 @@ def job_details(job: Job, limit: Limited | None, now: float) -> RenderableType:
         ("priority", str(job.priority)),
         ("submitted", words.ago(now - job.created_at)),
     ]
-    return Group(headline(job), pairs(about), summary(job, limit))
+    return Group(Text("  ") + headline(job), pairs(about), summary(job, limit))
 
 
 def what_to_do(job: Job) -> RenderableType | None:
     """The next step for a job that stands still or came to an end badly."""
     if job.state == JobState.PAUSED:
         first = _before_resuming(job.state_reason)
-        return Group(*([warning(first)] if first else []), hint("Go on:", f"maestrale resume {job.id}"))
+        go_on = hint("Go on:", f"maestrale resume {job.id}")
+        return Group(warning(first), go_on) if first else go_on
     if job.state == JobState.FAILED:
         return hint("Try only the failed rows again:", f"maestrale retry {job.id}")
     return None
@@ -341,3 +271,46 @@ def limited(models: Sequence[str], limits: Mapping[str, Limit]) -> Limited | Non
     if limit is None or not limit.requests_per_minute:
         return None
     return Limited(models[0], limit.requests_per_minute)
+
+
+def job_page(
+    job: Job, limit: Limited | None, codes: Mapping[str, int], now: float
+) -> RenderableType:
+    """`maestrale show`: everything about one job, and what to do next."""
+    parts = [job_details(job, limit, now)]
+    if codes:
+        parts += [Text(), failures_by_code(codes, job.id)]
+    next_step = what_to_do(job)
+    return Group(*parts, *([Text(), next_step] if next_step is not None else []))
+
+
+def failures_page(job: Job, found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """`maestrale failures`: the rows, how many more there are, and what to do."""
+    if not found:
+        return hint(f"{job.id} has no failed rows.")
+    more = job.rows_failed - len(found)
+    parts = [failures(found), Text()]
+    if more > 0:
+        parts.append(hint(f"and {more:,} more: --limit lists them"))
+    return Group(*parts, hint("Try only them again:", f"maestrale retry {job.id}"))
+
+
+def moved(job: Job, meaning: str) -> Text:
+    """A job after `pause`, `resume`, `cancel` or `retry`."""
+    return Text.assemble("  ", (job.id, "bold"), " ", state(job.state), (f": {meaning}", "dim"))
+
+
+def recipes(found: Mapping[str, str]) -> RenderableType:
+    """The shipped recipes."""
+    rows = [(name, Text(safe(about))) for name, about in found.items()]
+    return Group(pairs(rows), hint("Run one:", "maestrale generate FILE --recipe NAME"))
+
+
+def limit_words(limit: Limit) -> str:
+    """A limit and where it comes from."""
+    if limit.requests_per_minute == 0:
+        return "not on the plan"
+    rates = ((limit.requests_per_minute, "requests"), (limit.tokens_per_minute, "tokens"))
+    told = [f"{rate:,.0f} {unit}/min" for rate, unit in rates if rate is not None]
+    sources = {"told": "told by MAESTRALE_LIMITS", "header": "told by the API", "found": "found by trying"}
+    return f"{', '.join(told) or 'not known yet'} ({sources[limit.source]})"

@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +31,15 @@ class Voice:
         """Prints words; markup in them is text."""
         for part in what:
             self.words.print(part, style=style)
+
+    @contextmanager
+    def busy(self, doing: str) -> Iterator[None]:
+        """Turns a quiet wheel while something takes its time; nothing where nobody looks."""
+        if not self.is_live:
+            yield
+            return
+        with self.words.status(Text(f"{doing} ...", style="dim"), spinner_style="dim"):
+            yield
 
     def facts(self, facts: Any, *words: RenderableType) -> None:
         """Prints facts as JSON if asked for, else the words for them."""

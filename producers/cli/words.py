@@ -15,6 +15,11 @@ def safe(text: object, limit: int = 300) -> str:
     return printable(whole, limit) + ("…" if len(whole) > limit else "")
 
 
+def safe_lines(text: str) -> str:
+    """Like `safe`, for messages of several lines."""
+    return "\n".join(safe(line, 4000) for line in text.split("\n"))
+
+
 def counted(number: int, noun: str) -> str:
     """`1 row`, `1,234 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -117,7 +117,7 @@ def listed(names: Iterable[str], limit: int = 12) -> str:
 
 
 def repeated(names: Iterable[str]) -> str:
-    """The first name that came before, or an empty text where none did (or where it is the empty one)."""
+    """The first name that came before; an empty text where none did, or where it is that one."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

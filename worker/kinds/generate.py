@@ -8,9 +8,10 @@ from models.payloads import Failed, RowInHand, RowOutcome, Snoozed, Succeeded
 from models.recipes import Choice, Compiled, Problem, Read, RowProblem, Scope, Step
 from models.recipes.compiled import cache_key
 from models.states import FailureCode
-from worker.asking import Answered, Asker
+from worker.asking import Asker
 from worker.gateway.mistral import to_choice
 from worker.jobs import JobInHand
+from worker.paying import Answered
 
 Body = dict[str, Any]
 Stopped = Failed | Snoozed
@@ -84,7 +85,7 @@ async def _draw(run: RowRun, step: Step, body: Body, sample: str) -> Read | Stop
 
 
 async def _ask(run: RowRun, step: Step, body: Body, sample: str) -> Choice | Stopped:
-    asked = await run.asker.ask(run.job, "chat", body, sample=sample)
+    asked = await run.asker.ask(run.job, "chat", body, sample=sample, continuing=bool(run.calls))
     if not isinstance(asked, Answered):
         return asked
     run.calls.append((step.name, asked))

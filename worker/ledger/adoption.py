@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from sqlalchemy.exc import DBAPIError
 
 from models.payloads import CallRecord, DoubtRecord, Usage
-from models.store import calls
+from models.store import calls, jobs
 from models.store.engine import Store
+from worker.ledger.sanitising import storable_call, storable_doubt
 from worker.ledger.spool import SUFFIX
 
 log = logging.getLogger(__name__)
@@ -27,16 +29,20 @@ class Estate:
     paid: list[CallRecord] = field(default_factory=list)
     open_intents: dict[str, DoubtRecord] = field(default_factory=dict)
 
+    def jobs(self) -> set[str]:
+        """The jobs that made these calls."""
+        paid = {record.job_id for record in self.paid}
+        return paid | {doubt.job_id for doubt in self.open_intents.values()}
+
     def take(self, line: list[Any]) -> None:
         """Reads one spool line."""
         match line:
             case ["intent", nonce, key, job_id, model, cost_nano]:
-                self.open_intents[nonce] = DoubtRecord(
-                    key, job_id, model, "crash", cost_nano, nonce
-                )
+                doubt = DoubtRecord(key, job_id, model, "crash", cost_nano, nonce)
+                self.open_intents[nonce] = storable_doubt(doubt)
             case ["paid", nonce, record]:
                 usage = Usage(**record.pop("usage"))
-                self.paid.append(CallRecord(**record, usage=usage))
+                self.paid.append(storable_call(CallRecord(**record, usage=usage)))
                 self.open_intents.pop(nonce, None)
             case ["ended", nonce]:
                 self.open_intents.pop(nonce, None)
@@ -52,13 +58,20 @@ def adopt_orphans(store: Store, folder: Path) -> int:
     """
     total = 0
     paths = sorted(folder.glob(f"*{SUFFIX}"))
-    for _, group in groupby(paths, key=lambda path: path.name.rsplit("-", 1)[0]):
+    for owner, group in groupby(paths, key=lambda path: path.name.rsplit("-", 1)[0]):
         with _locked(list(group)) as ours:
-            if ours:
-                total += _store(store, read_estate(ours))
-                for path in ours:
-                    path.unlink(missing_ok=True)
+            try:
+                total += _adopt(store, ours)
+            except (OSError, DBAPIError):  # this one stays for the next time, the others go on
+                log.exception("the spool of %s could not be adopted", owner)
     return total
+
+
+def _adopt(store: Store, paths: list[Path]) -> int:
+    count = _store(store, read_estate(paths)) if paths else 0
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return count
 
 
 def read_estate(paths: Iterable[Path]) -> Estate:
@@ -68,13 +81,14 @@ def read_estate(paths: Iterable[Path]) -> Estate:
         for line in path.read_bytes().split(b"\n"):
             try:
                 estate.take(orjson.loads(line))
-            except (orjson.JSONDecodeError, TypeError, KeyError):
+            except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
                 continue
     return estate
 
 
 def _store(store: Store, estate: Estate) -> int:
     with store.write() as connection:
+        jobs.lock(connection, estate.jobs())
         calls.replay(connection, estate.paid)
         calls.doubt(connection, list(estate.open_intents.values()))
     if estate.paid or estate.open_intents:
@@ -91,12 +105,17 @@ def _locked(paths: list[Path]) -> Iterator[list[Path]]:
     """The paths, locked, if every one of them is an orphan; else nothing."""
     descriptors: list[int] = []
     try:
-        for path in paths:
-            descriptors.append(os.open(path, os.O_RDONLY))
-            fcntl.flock(descriptors[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield paths if all(path.exists() for path in paths) else []
-    except OSError:
-        yield []
+        yield paths if _lock_all(paths, descriptors) else []
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _lock_all(paths: list[Path], descriptors: list[int]) -> bool:
+    try:
+        for path in paths:
+            descriptors.append(os.open(path, os.O_RDONLY))
+            fcntl.flock(descriptors[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held by its living owner, or just adopted by another process
+        return False
+    return all(path.exists() for path in paths)

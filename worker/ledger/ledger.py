@@ -4,10 +4,12 @@ import asyncio
 import secrets
 from pathlib import Path
 
+from models.errors import MaestraleError
 from models.payloads import CallRecord, DoubtRecord, RowSettled
 from models.store.engine import Store
 from worker.ledger.claims import Claims
 from worker.ledger.lookups import Lookups
+from worker.ledger.sanitising import storable_call, storable_doubt
 from worker.ledger.spool import Segment, Spool
 from worker.ledger.writer import Writer
 
@@ -55,14 +57,21 @@ class Ledger:
         while True:
             if record := self._uncommitted.get(key):
                 return record
-            record, held_elsewhere = await self._lookups.find(key)
+            try:
+                record, held_elsewhere = await self._lookups.find(key)
+            except MaestraleError:  # the database is away: no reason to fail a row
+                record, held_elsewhere = None, True
             if record is not None or not held_elsewhere:
                 return record
             await asyncio.sleep(HELD_ELSEWHERE_S)
 
     async def is_doubtful(self, key: str) -> bool:
         """Whether an earlier attempt at this call may have been paid."""
-        return await self._lookups.is_doubtful(key)
+        while True:
+            try:
+                return await self._lookups.is_doubtful(key)
+            except MaestraleError:
+                await asyncio.sleep(HELD_ELSEWHERE_S)
 
     def intend(self, key: str, job_id: str, model: str, cost_nano: int | None) -> Intent:
         """Puts a call on record before it is sent; raises OSError when the disk is full."""
@@ -71,12 +80,15 @@ class Ledger:
 
     def paid(self, intent: Intent, record: CallRecord) -> None:
         """The answer came: to the spool at once, to the database with the next group."""
+        record = storable_call(record)
         self._uncommitted[record.key] = record
         segment = self._spool_answer(intent, record)
-        self._claims.drop(record.key)
 
-        def committed(_: object) -> None:
+        def committed(stored: "asyncio.Future[bool]") -> None:
             self._uncommitted.pop(record.key, None)
+            self._claims.drop(record.key)
+            if stored.cancelled():  # the spool keeps it for an adopter
+                return
             self._spool.release(intent.segment)
             if segment is not None:
                 self._spool.release(segment)
@@ -93,11 +105,17 @@ class Ledger:
         doubt = DoubtRecord(
             noted.key, noted.job_id, noted.model, reason, noted.cost_nano, noted.nonce
         )
-        self.writer.put(doubt).add_done_callback(lambda _: self._close_intent(intent))
+
+        def committed(stored: "asyncio.Future[bool]") -> None:
+            if not stored.cancelled():
+                self._close_intent(intent)
+
+        self.writer.put(storable_doubt(doubt)).add_done_callback(committed)
 
     def give_up(self, key: str) -> None:
-        """Nobody in this process wants the call any more."""
-        self._claims.drop(key)
+        """Nobody here wants the call any more; the claim on a paid one is kept to its commit."""
+        if key not in self._uncommitted:
+            self._claims.drop(key)
 
     def settle_row(self, row: RowSettled) -> "asyncio.Future[bool]":
         """Queues a row's outcome behind its calls; resolves to False if the lease was lost."""

@@ -82,17 +82,20 @@ class Spool:
             self._segments.append(segment)
         data = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         written = os.write(segment.descriptor, data)
-        segment.size += written
-        if written < len(data):  # disk full in mid-line: the reader skips a broken line
+        if written < len(data):  # disk full in mid-line: the next line must not follow half a one
+            os.ftruncate(segment.descriptor, segment.size)
             raise OSError("the spool's disk is full")
+        segment.size += written
         segment.pending += holds
         return segment
 
     def _start_segment(self) -> Segment:
         self._count += 1
         path = self._folder / f"{self._owner}-{self._count:06d}{SUFFIX}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        unlocked = path.with_suffix(".new")  # adopters look for `.spool` only
+        descriptor = os.open(unlocked, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with us: how adopters know
+        unlocked.rename(path)
         return Segment(path, descriptor)
 
     @staticmethod

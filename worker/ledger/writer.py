@@ -8,16 +8,17 @@ new is paid for.
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from models.errors import MaestraleError
 from models.payloads import CallRecord, DoubtRecord, Failed, RowSettled
 from models.states import FailureCode
-from models.store import calls, rows, shards
+from models.store import calls, jobs, rows, shards
 from models.store.engine import Store
 
 log = logging.getLogger(__name__)
@@ -27,14 +28,23 @@ WINDOW_S = 0.03
 GROUP = 500
 RETRY_S = 0.5
 PAUSE_S = 1.0
+CLOSE_S = 5.0
+"""How long a closing writer waits for a database that is away."""
+REFUSED_VALUE = (DataError, IntegrityError, ValueError, OverflowError, TypeError)
+"""What a value can be refused with; all else is the database's trouble and passes."""
 
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One thing to store; `stored` resolves to whether it was (False: fenced off)."""
+    """One thing to store; `stored` resolves to whether it was (False: fenced off).
+
+    Calls and doubts that a closing writer could not store are cancelled: the spool keeps them.
+    """
 
     what: CallRecord | DoubtRecord | RowSettled
     stored: "asyncio.Future[bool]" = field(repr=False)
+    tried: bool = False
+    """It was in a group that failed: perhaps it is stored all the same."""
 
 
 class Writer:
@@ -52,38 +62,55 @@ class Writer:
         self.healthy = asyncio.Event()
         self.healthy.set()
         self._failing = False
+        self._pauses = 0
+        self._closed = False
 
     def open(self) -> None:
         """Starts the committing task on the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-writer")
 
-    async def close(self) -> None:
+    async def close(self, *, patience_s: float = CLOSE_S) -> None:
         """Commits what waits and stops; gives up after a while if the database stays away."""
         if self._task is None:
             return
-        while self._waiting and self.healthy.is_set():
+        deadline = time.monotonic() + patience_s
+        while self._waiting and not (self._failing and time.monotonic() > deadline):
             await asyncio.sleep(self._window_s)
+        self._closed = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        self._thread.shutdown(wait=True)
+        await asyncio.to_thread(self._thread.shutdown)
+        for item in self._waiting:
+            _leave(item)
+        self._waiting.clear()
 
     def pause_calling(self) -> None:
         """The disk refused the spool: nothing new is paid for until a moment later."""
-        self.healthy.clear()
+        self._pauses += 1
+        self._judge()
         asyncio.get_running_loop().call_later(PAUSE_S, self._resume_calling)
 
     def _resume_calling(self) -> None:
-        if not self._failing:
+        self._pauses -= 1
+        self._judge()
+
+    def _judge(self) -> None:
+        if self._failing or self._pauses:
+            self.healthy.clear()
+        else:
             self.healthy.set()
 
     @property
     def backlog(self) -> int:
-        """Items that wait for the next group, for the metrics."""
+        """Items that are not committed yet, for the metrics."""
         return len(self._waiting)
 
     def put(self, what: CallRecord | DoubtRecord | RowSettled) -> "asyncio.Future[bool]":
         """Queues one thing for the next group commit."""
         item = Item(what, asyncio.get_running_loop().create_future())
+        if self._closed:
+            _leave(item)
+            return item.stored
         self._waiting.append(item)
         self._wake.set()
         if len(self._waiting) >= self._group:
@@ -94,17 +121,15 @@ class Writer:
         loop = asyncio.get_running_loop()
         while True:
             await self._gather_group()
-            group, self._waiting = self._waiting[: self._group], self._waiting[self._group :]
+            group = self._waiting[: self._group]  # it leaves the queue when it is committed
             try:
                 fenced = await loop.run_in_executor(self._thread, self._commit, group)
-            except asyncio.CancelledError:
-                self._waiting = group + self._waiting
-                raise
-            except (MaestraleError, OperationalError, OSError) as error:
+            except Exception as error:  # whatever it is: what was paid for is never dropped
                 await self._wait_for_the_database(group, error)
                 continue
+            del self._waiting[: len(group)]
             self._failing = False
-            self.healthy.set()
+            self._judge()
             for item in group:
                 if not item.stored.done():
                     item.stored.set_result(item not in fenced)
@@ -122,19 +147,22 @@ class Writer:
 
     async def _wait_for_the_database(self, group: list[Item], error: Exception) -> None:
         if not self._failing:
-            log.error("the database takes nothing (%s): calling stops until it does", error)
+            log.error(
+                "the database takes nothing (%s): calling stops until it does",
+                error,
+                exc_info=not isinstance(error, MaestraleError),
+            )
         self._failing = True
-        self.healthy.clear()
-        self._waiting = group + self._waiting
+        self._judge()
+        for item in group:
+            item.tried = True
         await asyncio.sleep(RETRY_S)
 
     def _commit(self, group: Sequence[Item]) -> set[Item]:
         """Runs in the writer's thread; answers the items that were fenced off or unstorable."""
         try:
             return self._commit_whole(group)
-        except OperationalError:
-            raise
-        except (DBAPIError, ValueError, OverflowError) as error:
+        except REFUSED_VALUE as error:
             if len(group) > 1:
                 middle = len(group) // 2
                 return self._commit(group[:middle]) | self._commit(group[middle:])
@@ -143,7 +171,10 @@ class Writer:
     def _commit_whole(self, group: Sequence[Item]) -> set[Item]:
         settled = [item for item in group if isinstance(item.what, RowSettled)]
         with self._store.write() as connection:
-            calls.store(connection, [i.what for i in group if isinstance(i.what, CallRecord)])
+            jobs.lock(connection, (item.what.job_id for item in group))
+            paid = [(i.what, i.tried) for i in group if isinstance(i.what, CallRecord)]
+            calls.store(connection, [record for record, tried in paid if not tried])
+            calls.replay(connection, [record for record, tried in paid if tried])
             calls.doubt(connection, [i.what for i in group if isinstance(i.what, DoubtRecord)])
             if not settled:
                 return set()
@@ -166,9 +197,16 @@ class Writer:
                 failed = RowSettled(
                     job_id, shard_no, token, seq, Failed(FailureCode.INTERNAL, detail)
                 )
-                return self._commit_whole([Item(failed, item.stored)])
+                return {item} if self._commit_whole([Item(failed, item.stored)]) else set()
             case CallRecord() | DoubtRecord():
                 return {item}
+
+
+def _leave(item: Item) -> None:
+    if not isinstance(item.what, RowSettled):
+        item.stored.cancel()
+    elif not item.stored.done():
+        item.stored.set_result(False)
 
 
 def _is_ours(what: object, tokens: dict[tuple[str, int], int]) -> bool:

@@ -170,19 +170,13 @@ class Pacer:
         """Give every slot that is due to the next waiter, and come back for the next one."""
         now = self._loop.time() + 0.0005
         self._drop_stale(now)
-        while len(self._waiters):
-            slot = self._slots.take_due(now)
-            if slot is None:
+        while len(self._waiters) and (slot := self._slots.take_due(now)):
+            waiter = self._waiters.pop()
+            if waiter is None:
+                self._slots.give_back(slot)
                 break
-            self._give(slot)
-        self._set_timer()
-
-    def _give(self, slot: Slot) -> None:
-        waiter = self._waiters.pop()
-        if waiter is None:
-            self._slots.give_back(slot)
-        else:
             waiter.future.set_result(slot)
+        self._set_timer()
 
     def _drop_stale(self, now: float) -> None:
         """After a stall: either the late slots are lost, or all that follow are moved (reported as

@@ -1,0 +1,51 @@
+"""Commands that steer a job: retry, pause, resume, cancel."""
+
+# ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
+
+from typing import Literal
+
+from producers.cli.options import AsJson, JobId
+
+
+def retry(job_id: JobId, as_json: AsJson = False) -> None:
+    """Try the failed rows of a finished job again, and only those."""
+    from producers.cli import facts, showing
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+    from producers.cli.words import counted
+
+    with client() as maestrale:
+        count = maestrale.retry(job_id)
+        job = maestrale.get(job_id)
+    nothing = showing.hint(f"{job.id} has no failed rows: nothing to retry.")
+    opened = showing.moved(job, f"{counted(count, 'failed row')} will be tried again")
+    Voice(as_json=as_json).facts(
+        {**facts.job_facts(job), "rows_reopened": count}, opened if count else nothing
+    )
+
+
+def pause(job_id: JobId, as_json: AsJson = False) -> None:
+    """Let no new row of a job start; calls in flight finish."""
+    _move(job_id, "pause", "no new row starts; calls in flight finish", as_json=as_json)
+
+
+def resume(job_id: JobId, as_json: AsJson = False) -> None:
+    """Let a paused job go on."""
+    _move(job_id, "resume", "it goes on", as_json=as_json)
+
+
+def cancel(job_id: JobId, as_json: AsJson = False) -> None:
+    """Give a job up for good. What it paid for stays in the ledger."""
+    _move(job_id, "cancel", "what it paid for stays in the ledger", as_json=as_json)
+
+
+def _move(
+    job_id: str, move: Literal["pause", "resume", "cancel"], meaning: str, *, as_json: bool
+) -> None:
+    from producers.cli import facts, showing
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+
+    with client() as maestrale:
+        job = getattr(maestrale, move)(job_id)
+    Voice(as_json=as_json).facts(facts.job_facts(job), showing.moved(job, meaning))

@@ -1,0 +1,82 @@
+"""A job while it runs, as Rich renderables and as lines. Pure."""
+
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from models.tables import Job
+from producers.cli import words
+from producers.cli.showing import ACCENT, STATE_STYLES, Limited, job_cost
+from producers.cli.words import counted
+
+BAR_COLUMNS = 44
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A job and what the watcher knows of its pace. None: not known (yet)."""
+
+    job: Job
+    calls_expected: int = 0
+    calls_per_s: float | None = None
+    seconds_left: float | None = None
+    limit: Limited | None = None
+    note: str = ""
+    """Why nothing moves, or what the user should know."""
+
+
+def progress(now: Progress) -> RenderableType:
+    """The live display: a bar, a line of figures, and a note if there is one."""
+    job = now.job
+    settled = job.rows_done + job.rows_failed
+    bar = Table.grid(padding=(0, 2))
+    complete = STATE_STYLES.get(job.state, ACCENT)
+    bar.add_row(
+        ProgressBar(
+            total=max(1, job.rows_total),
+            completed=settled,
+            width=BAR_COLUMNS,
+            complete_style=complete,
+            finished_style="green",
+        ),
+        Text(f"{settled:,} of {counted(job.rows_total, 'row')}"),
+        Text(f"{settled / max(1, job.rows_total):.0%}", style="dim"),
+    )
+    lines: list[RenderableType] = [bar, Text("  ".join(figures(now)), style="dim")]
+    if now.note:
+        lines.append(Text(now.note, style="yellow"))
+    return Padding(Group(*lines), (0, 0, 0, 2))
+
+
+def figures(now: Progress) -> list[str]:
+    """What the line under the bar says, most important first."""
+    job = now.job
+    answered = job.calls_made + job.calls_from_ledger
+    expected = f" of about {now.calls_expected:,}" if now.calls_expected > answered else ""
+    parts = [f"{answered:,}{expected} calls"]
+    if now.calls_per_s is not None:
+        parts.append(_rate(now.calls_per_s, now.limit))
+    if job.rows_failed:
+        parts.append(f"{job.rows_failed:,} failed")
+    parts.append(job_cost(job))
+    if now.seconds_left:
+        parts.append(f"{words.duration(now.seconds_left)} left")
+    return parts
+
+
+def _rate(calls_per_s: float, limit: Limited | None) -> str:
+    rate = f"{calls_per_s:.1f}/s"
+    return f"{rate} ({words.share(limit.share(calls_per_s))} of the limit)" if limit else rate
+
+
+def progress_line(now: Progress) -> str:
+    """One line for logs and pipes."""
+    job = now.job
+    settled = job.rows_done + job.rows_failed
+    figure_words = ", ".join(figures(now))
+    note = f" -- {now.note}" if now.note else ""
+    return f"{job.id} {job.state}: {settled:,} of {job.rows_total:,} rows, {figure_words}{note}"

@@ -1,0 +1,104 @@
+"""Watches a job to its end and shows how it goes: live in a terminal, a line now and then elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.live import Live
+
+from models.states import WORKABLE
+from models.tables import Job
+from producers.cli import display, showing
+from producers.cli.facts import estimate_of, models_of
+from producers.cli.pace import Pace, Seen
+from producers.cli.display import Progress
+from producers.cli.showing import Limited
+from producers.cli.voice import Voice
+from producers.client import Maestrale
+
+LOOK_S = 0.5
+LINE_S = 5.0
+"""How often a line is printed where no display can move."""
+ENQUIRE_S = 2.0
+"""How often workers and limits are asked for."""
+NO_WORKER = "no worker is running: start them with `maestrale up`"
+
+
+class Follower:
+    """One job under observation."""
+
+    def __init__(self, client: Maestrale, job: Job) -> None:
+        self._client = client
+        estimate = estimate_of(job)
+        self._calls_expected = estimate.calls if estimate else 0
+        self._models = models_of(job)
+        self._pace = Pace(rows=job.rows_total, calls=self._calls_expected)
+        self._enquired_at = -ENQUIRE_S
+        self._note = ""
+        self.limit: Limited | None = None
+
+    def look(self, job: Job) -> Progress:
+        """What to show of the job as it stands now."""
+        now = time.monotonic()
+        if now - self._enquired_at >= ENQUIRE_S:
+            self._enquired_at = now
+            self._enquire(job)
+        answered = job.calls_made + job.calls_from_ledger
+        settled = job.rows_done + job.rows_failed
+        self._pace.note(Seen(now, job.calls_made, answered, settled))
+        return Progress(
+            job=job,
+            calls_expected=self._calls_expected,
+            calls_per_s=self._pace.calls_per_s,
+            seconds_left=self._pace.seconds_left,
+            limit=self.limit,
+            note=self._note,
+        )
+
+    def _enquire(self, job: Job) -> None:
+        self.limit = showing.limited(self._models, self._client.limits())
+        is_idle = job.state in WORKABLE and not self._client.workers()
+        self._note = NO_WORKER if is_idle else ""
+
+
+def follow(client: Maestrale, job: Job, voice: Voice) -> tuple[Job, Limited | None]:
+    """Shows the job until it is settled or paused; answers its end and the limit it ran under."""
+    follower = Follower(client, job)
+    shown = _live if voice.is_live else _lines
+    last = job
+    for last in shown(follower, client.watch(job.id, every_s=LOOK_S), voice):
+        pass
+    follower.look(last)
+    return last, follower.limit
+
+
+def _live(follower: Follower, looks: Iterator[Job], voice: Voice) -> Iterator[Job]:
+    with Live(console=voice.words, refresh_per_second=4, transient=True) as live:
+        for job in looks:
+            live.update(display.progress(follower.look(job)))
+            yield job
+
+
+def _lines(follower: Follower, looks: Iterator[Job], voice: Voice) -> Iterator[Job]:
+    due = time.monotonic() + LINE_S / 5
+    for job in looks:
+        progress = follower.look(job)
+        if time.monotonic() >= due:
+            due = time.monotonic() + LINE_S
+            voice.say(display.progress_line(progress))
+        yield job
+
+
+@contextmanager
+def explaining_interrupts(job: Job, voice: Voice) -> Iterator[None]:
+    """Ctrl-C ends the watching, not the job: says so and how to come back."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        voice.say(
+            "",
+            f"  {job.id} goes on without this window.",
+            showing.hint("Watch it again:", f"maestrale watch {job.id}"),
+            showing.hint("Stop it:", f"maestrale pause {job.id}, or cancel"),
+        )
+        raise

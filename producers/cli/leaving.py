@@ -1,0 +1,40 @@
+"""How a command ends on an error: a message that says what to do, and an exit code."""
+
+import time
+import traceback
+from pathlib import Path
+
+from models.errors import MaestraleError
+from models.settings import Settings
+from producers.cli.voice import complain
+from producers.cli.words import safe, safe_lines
+
+EXIT_BUG = 70
+"""`EX_SOFTWARE` of sysexits.h: not the user's fault."""
+
+
+def explain(error: Exception) -> int:
+    """Tells the user of `error` without a traceback; answers the exit code."""
+    match error:
+        case MaestraleError():
+            complain(safe_lines(str(error)))
+            return error.exit_code
+        case OSError():
+            where = f" {safe(error.filename, 1000)}" if error.filename else ""
+            complain(f"{safe(error.strerror or error)}{where}: `maestrale doctor` may tell more")
+            return 1
+        case _:
+            complain(f"a bug in Maestrale ({type(error).__name__}){_report(error)}")
+            return EXIT_BUG
+
+
+def _report(error: Exception) -> str:
+    """Writes the traceback to a file and says where; it may hold data, so it is not printed."""
+    try:
+        folder: Path = Settings().home / "logs"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+        path.write_text("".join(traceback.format_exception(error)), "utf-8")
+    except Exception:
+        return ": please report it"
+    return f": please report it with {path}"

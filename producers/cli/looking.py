@@ -1,0 +1,113 @@
+"""Commands that look: jobs, show, watch, failures, export, recipes."""
+
+# ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
+
+from typing import Annotated, Any
+
+import typer
+
+from models.states import JobState
+from producers.cli.options import AsJson, Form, JobId, Out, Overwrite
+
+
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many, newest first.")] = 20,
+    state: Annotated[
+        JobState | None, typer.Option(help="Only those in this state.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    from producers.cli import facts, showing
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+
+    with client() as maestrale:
+        found = maestrale.jobs(limit=limit, state=state)
+        now = maestrale.store.now()
+    empty = showing.hint("There are no jobs yet:", "maestrale generate FILE --recipe NAME")
+    words = showing.jobs(found, now) if found else empty
+    Voice(as_json=as_json).facts([facts.job_facts(job) for job in found], words)
+
+
+def show(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show one job: state, rows, calls, tokens, cost, failures by reason."""
+    from producers.cli import facts, showing
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+
+    voice = Voice(as_json=as_json)
+    with client() as maestrale:
+        job = maestrale.get(job_id)
+        codes = maestrale.failures_by_code(job.id)
+        limit = showing.limited(facts.models_of(job), maestrale.limits())
+        words = showing.job_page(job, limit, codes, maestrale.store.now())
+    voice.facts({**facts.job_facts(job), "failures": codes}, words)
+
+
+def watch(job_id: JobId, as_json: AsJson = False) -> None:
+    """Watch a job to its end. Exit code 3 if it fails, is cancelled or stands paused."""
+    from producers.cli import facts, showing
+    from producers.cli.following import explaining_interrupts, follow
+    from producers.cli.generation import exit_code, report
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+
+    voice = Voice(as_json=as_json)
+    with client() as maestrale:
+        job = maestrale.get(job_id)
+        with explaining_interrupts(job, voice):
+            job, limit = follow(maestrale, job, voice)
+        report(maestrale, job, limit, voice)
+    if job.rows_done:
+        voice.say(showing.hint("Write its records:", f"maestrale export {job.id} --out FILE"))
+    if as_json:
+        voice.facts(facts.job_facts(job))
+    raise typer.Exit(exit_code(job))
+
+
+def failures(
+    job_id: JobId,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many rows to list.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the failed rows of a job with their reasons."""
+    from producers.cli import showing
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+
+    with client() as maestrale:
+        job = maestrale.get(job_id)
+        found = maestrale.failures(job.id, limit=limit)
+    Voice(as_json=as_json).facts(found, showing.failures_page(job, found))
+
+
+def export(
+    job_id: JobId,
+    out: Out = None,
+    form: Form = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the records of a job's done rows, and where each comes from beside them."""
+    from producers.cli.generation import target_of, write_records
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+
+    voice = Voice(as_json=as_json)
+    with client() as maestrale:
+        job = maestrale.get(job_id)
+        target = target_of(job, out, form, overwrite=overwrite)
+        written = write_records(maestrale, job, target, voice)
+    if as_json:
+        voice.facts(written)
+
+
+def recipes(as_json: AsJson = False) -> None:
+    """List the recipes that come with Maestrale."""
+    from models.recipes import shipped_recipes
+    from producers.cli import showing
+    from producers.cli.voice import Voice
+
+    found: dict[str, Any] = shipped_recipes()
+    Voice(as_json=as_json).facts(found, showing.recipes(found))

@@ -1,0 +1,85 @@
+"""Commands that start, stop and check processes: demo, up, down, status, doctor, migrate."""
+
+# ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from producers.cli.options import AsJson
+
+
+def demo(as_json: AsJson = False) -> None:
+    """See it work: 187 real abstracts, the simulator, two workers; nothing needed, nothing paid."""
+    from producers.cli.voice import Voice
+    from producers.demo import run
+
+    raise typer.Exit(run(Voice(as_json=as_json)))
+
+
+def up(
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Worker processes.  \\[default: one per core]"),
+    ] = None,
+    flower_port: Annotated[
+        int, typer.Option(min=1, max=65_535, metavar="PORT", help="Where Flower listens.")
+    ] = 5555,
+    flower: Annotated[bool, typer.Option("--flower/--no-flower", help="Flower, the web page.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Start what real work needs: server, workers, clock, Flower. Starts only what is missing."""
+    from producers.cli.starting import bring_up
+    from producers.cli.voice import Voice
+
+    port = flower_port if flower else None
+    bring_up(Voice(as_json=as_json), workers or os.cpu_count() or 1, port)
+
+
+def down(as_json: AsJson = False) -> None:
+    """Stop what `up` started. Calls in flight finish first; jobs go on at the next `up`."""
+    from producers.cli.starting import take_down
+    from producers.cli.voice import Voice
+
+    take_down(Voice(as_json=as_json))
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show what runs: processes, workers, limits known, jobs under way."""
+    from producers.cli.starting import show_status
+    from producers.cli.voice import Voice
+
+    show_status(Voice(as_json=as_json))
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check everything a job needs, and say what to do about what is missing."""
+    from producers.cli import checkups
+    from producers.cli.opening import read_settings
+    from producers.cli.voice import Voice
+    from producers.doctor import examine
+
+    voice = Voice(as_json=as_json)
+    with voice.busy("checking"):
+        found = examine(read_settings())
+    voice.facts([finding.facts() for finding in found], checkups.page(found))
+    raise typer.Exit(1 if any(finding.is_bad for finding in found) else 0)
+
+
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database to the newest schema. Safe to repeat."""
+    from models.store import schema
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+
+    with client() as maestrale:
+        revision = schema.migrate(maestrale.store)
+    Voice(as_json=as_json).facts({"revision": revision}, f"  The database is at {revision}.")
+
+
+def simulator(context: typer.Context) -> None:
+    """Run the offline Mistral API; all options go to it (`maestrale simulator --help`)."""
+    command = [sys.executable, "-P", "-m", "simulator", *context.args]
+    os.execv(sys.executable, command)  # noqa: S606 # ourselves, no shell

@@ -1,0 +1,127 @@
+"""Processes of our own: started in a session of their own, known again by pid and birth, ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_LOG_TAIL = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One running process; `born` tells it from a later one that got the same pid."""
+
+    name: str
+    pid: int
+    born: str
+    address: str = ""
+    """Where it listens, if it does."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this very process is still there."""
+        return bool(self.born) and born(self.pid) == self.born
+
+    def signal(self, number: int) -> None:
+        """Sends a signal, unless the process is gone."""
+        if self.is_alive:
+            os.kill(self.pid, number)
+
+
+def launch(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path
+) -> subprocess.Popen[bytes]:
+    """Starts a process in a session of its own, so that Ctrl-C reaches only us and we end it."""
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("ab") as out:
+        return subprocess.Popen(  # noqa: S603 # our own commands
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
+
+
+def end(services: Sequence[Service], patience_s: float) -> None:
+    """SIGTERM to all, and SIGKILL to those that are still there after `patience_s`."""
+    for service in services:
+        service.signal(signal.SIGTERM)
+    deadline = time.monotonic() + patience_s
+    while left := [service for service in services if service.is_alive]:
+        if time.monotonic() > deadline:
+            for service in left:
+                service.signal(signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def born(pid: int) -> str:
+    """When the process was started, in the system's own words; empty if there is none (any more)."""
+    if not Path("/proc/self/stat").exists():
+        return _born_by_ps(pid)
+    try:
+        # the name in parentheses may hold anything; state and start time stand behind it
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _born_by_ps(pid: int) -> str:
+    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    state, _, since = told.stdout.strip().partition(" ")
+    return "" if not state or state.startswith("Z") else " ".join(since.split())
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything; empty if there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _LOG_TAIL))
+            lines = file.read().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether the port on loopback could be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def listens(port: int) -> bool:
+    """Whether anything answers on the port on loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Replaces the file in one move; only its owner may read it."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    fresh.replace(path)
