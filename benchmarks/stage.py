@@ -1,23 +1,25 @@
-"""The stage of the benchmarks: a home of its own, server, simulator and workers, and what they use."""
+"""A whole system in a temporary home: server, simulator, workers. For benchmarks and acceptance."""
 
 import json
 import os
 import shutil
+import signal
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from models.settings import Settings
+from models.store import fleet
 from models.tables import Job
 from producers import Maestrale
-from producers.services import Services
+from producers.services import Service, Services
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Stage:
     url: str
     services: Services
     client: Maestrale
-    _cpu: dict[str, float] = field(default_factory=dict)
+    workers: int
 
     def pids(self, beginning: str) -> list[int]:
         """Pids of the running services whose name begins so."""
@@ -48,42 +50,55 @@ class Stage:
         with urllib.request.urlopen(f"{self.url}/_stats") as answer:
             return dict(json.load(answer))
 
-    def reset(self) -> None:
-        """Forgets what the simulator counted."""
-        urllib.request.urlopen(f"{self.url}/_reset", data=b"{}").close()
+    def steer(self, route: str, **changes: object) -> None:
+        """Posts to the simulator's `faults`, `limits` or `reset`."""
+        urllib.request.urlopen(f"{self.url}/_{route}", data=json.dumps(changes).encode()).close()
 
-    def workers_ready(self, count: int) -> None:
-        """Waits until so many workers gave a sign of life."""
-        from models.store import fleet
-
+    def workers_ready(self) -> None:
+        """Waits until all workers gave a sign of life."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with self.client.store.read() as connection:
-                if len(fleet.alive(connection)) >= count:
+                if len(fleet.alive(connection)) >= self.workers:
                     return
             time.sleep(0.1)
-        raise RuntimeError("the workers did not come up: see the logs in " + str(self.home))
+        raise RuntimeError(f"the workers did not come up: see the logs in {self.home}/logs")
+
+    def kill(self, name: str) -> Service:
+        """kill -9 of one service."""
+        (service,) = [s for s in self.services.running() if s.name == name]
+        os.kill(service.pid, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(service.pid)] if service.is_alive else [], timeout=5)
+        return service
+
+    def restart_workers(self) -> None:
+        """Replaces the workers that died, as a supervisor would."""
+        self.services.start_workers(self.workers)
+
+    def kill_redis_and_wipe(self) -> None:
+        """kill -9 of the server, without its append-only file, and a new one at its address."""
+        self.kill("server")
+        shutil.rmtree(self.home / "redis" / "appendonlydir", ignore_errors=True)
+        self.services.start_server()
 
 
 @contextmanager
-def stage(*simulator: str, workers: int = 2, limits: str = "", keep: bool = False, **environment: str) -> Iterator[Stage]:
-    """A whole system in a temporary home: server, simulator, workers; all gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="maestrale-bench-"))
-    os.environ.update({"MAESTRALE_HOME": str(home), "MISTRAL_API_KEY": "bench", **environment})
-    for name in ("REDIS_URL", "DATABASE_URL"):
-        os.environ.pop(name, None)
-    os.environ["MAESTRALE_LIMITS"] = limits
-    services = Services(Settings())
+def stage(
+    *simulator: str, workers: int = 2, limits: str = "", keep: bool = False, **settings: Any
+) -> Iterator[Stage]:
+    """Starts it all, and leaves nothing behind. `settings` by their environment names."""
+    home = Path(tempfile.mkdtemp(prefix="maestrale-stage-"))
+    base = {"MAESTRALE_HOME": home, "MISTRAL_API_KEY": "sk-stage", "MAESTRALE_LIMITS": limits}
+    services = Services(Settings(_env_file=None, **base, **settings))
     try:
         services.start_server()
         url = services.start_simulator(*simulator)
-        os.environ["MISTRAL_BASE_URL"] = url
-        services.settings = Settings()
+        services.settings = Settings(_env_file=None, **base, MISTRAL_BASE_URL=url, **settings)
         with Maestrale(services.settings) as client:
-            _ = client.store
+            client.migrate()
             services.start_workers(workers)
-            on = Stage(home, url, services, client)
-            on.workers_ready(workers)
+            on = Stage(home, url, services, client, workers)
+            on.workers_ready()
             yield on
     finally:
         services.stop()
@@ -100,10 +115,10 @@ def report(job: Job) -> str:
     )
 
 
-def write_rows(path: Path, count: int) -> Path:
-    """`count` distinct short texts."""
+def write_rows(path: Path, count: int, *, start: int = 0) -> Path:
+    """`count` distinct short texts, for the recipe `translate`."""
     with path.open("w") as out:
-        for number in range(count):
+        for number in range(start, start + count):
             text = (
                 f"Sample {number}: the expression of miR-{number % 997} was measured in tissue "
                 f"{number // 7}. It was lower in patients than in controls, which suggests a role."

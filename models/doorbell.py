@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from models.payloads import ShardMessage
@@ -58,7 +58,7 @@ def make_celery(settings: Settings, *, patience_s: float = 15.0) -> Celery:
         event_serializer="json",
         task_ignore_result=True,
         task_acks_late=True,  # a thread holds its message until the shard is settled
-        task_queues=[Queue(SHARDS), Queue(CLOCK)],
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (SHARDS, CLOCK)],
         task_default_queue=SHARDS,
         task_create_missing_queues=False,  # else Flower's broker page lists the wrong queues
         task_send_sent_event=True,

@@ -20,7 +20,12 @@ def _env(name: str, default: Any = ..., **extra: Any) -> Any:
 class Settings(BaseSettings):
     """What an operator can set. Unset `REDIS_URL`/`DATABASE_URL` mean: embedded, below `home`."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        extra="ignore",
+        populate_by_name=True,  # for Python only:
+        env_prefix="no variable: ",  # fields' names are none, or `home` would be read from $HOME
+    )
 
     home: Path = _env("MAESTRALE_HOME", Path("~/.maestrale"))
     """Folder for the embedded database, the spool, logs and process files."""
@@ -80,9 +85,9 @@ class Settings(BaseSettings):
             return given
         try:
             services = json.loads((self.home / SERVICES_FILE).read_bytes())
-        except (OSError, ValueError):
+            return str(services["redis_url"])
+        except (OSError, ValueError, KeyError, TypeError):  # none started, or a file not of ours
             return ""
-        return str(services.get("redis_url", ""))
 
     @property
     def account(self) -> str:

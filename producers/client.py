@@ -73,6 +73,10 @@ class Maestrale:
                 schema.migrate(self._store)
         return self._store
 
+    def migrate(self) -> str:
+        """Brings the database to the newest schema; answers its revision."""
+        return schema.migrate(self.store)
+
     # -- submitting ----------------------------------------------------------------------------
 
     def plan(

@@ -1,6 +1,7 @@
 """Processes of our own: started in a session of their own, known again by pid and birth, ended."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -63,7 +64,7 @@ def end(services: Sequence[Service], patience_s: float) -> None:
 
 
 def born(pid: int) -> str:
-    """When the process was started, in the system's own words; empty if there is none (any more)."""
+    """When the process was started, in the system's own words; empty if it is gone."""
     if not Path("/proc/self/stat").exists():
         return _born_by_ps(pid)
     try:
@@ -93,10 +94,15 @@ def last_line(log: Path) -> str:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on loopback that nobody listens on just now.
+
+    Below the ports that systems give to outgoing connections: a server that died must find its
+    port free again, whatever its clients did meanwhile.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        if is_free(port):
+            return port
 
 
 def is_free(port: int) -> bool:

@@ -74,6 +74,11 @@ class Services:
             child.poll()  # a child that ended stays a zombie until it is asked for
         return [Service(**entry) for entry in self._read_notes().get("services", [])]
 
+    @property
+    def serves_us(self) -> bool:
+        """Whether the workers noted were started for our key and server (or none are noted)."""
+        return self._read_notes().get("account") in (None, self.settings.account)
+
     def log(self, name: str) -> Path:
         """Where a service writes its log."""
         return self.home / "logs" / f"{name}.log"
@@ -119,6 +124,8 @@ class Services:
         """Worker processes up to so many (one per core is right)."""
         names = {service.name for service in self.running()}
         wanted = [f"worker{number}" for number in range(1, count + 1)]
+        if not any(name.startswith("worker") for name in names):
+            self._note(account=self.settings.account)
         return [
             self.spawn(name, _celery("worker", "-n", f"{name}@%h", *_QUIET))
             for name in wanted

@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
@@ -57,6 +59,18 @@ async def eventually_on_loop(
         assert time.monotonic() < deadline, f"not within {within_s} s: {description}"
         await asyncio.sleep(0.005)
     return answer
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """The answers of `calls`, made by one thread each that start together."""
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        start.wait(10)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
 
 
 def a_key(text: object = None) -> str:

@@ -205,10 +205,22 @@ def keys_that_live_for_ever(redis: Any) -> list[str]:
     return [key.decode() for key in ours if redis.pttl(key) == -1]
 
 
-def free_port() -> int:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on just now.
+
+    Below the ports that systems give to outgoing connections: a server that died must find its
+    port free again, whatever its clients did meanwhile.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        if is_free(port):
+            return port
 
 
 def listens(port: int) -> bool:

@@ -5,7 +5,7 @@ between processes.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson

@@ -77,6 +77,7 @@ class Shards:
         self._owner = owner
         self._lease_s = lease_s
         self._places = asyncio.Semaphore(rows_in_flight)
+        self._care = asyncio.Lock()
         self._pausing = pausing
         self.jobs: dict[str, JobInHand] = {}
         self.held: dict[Held, JobInHand] = {}
@@ -156,12 +157,21 @@ class Shards:
         tally = Tally()
         found = await self.write(rows.open_of_shard, claim.job_id, claim.no)
         for group in _groups(found, claim.deaths):
-            if claim.deaths:
-                await self._mark(job, group, in_hand=True)
-            await _gather(self._run_row(job, claim, row, tally) for row in group)
-            if claim.deaths and tally.left:
-                await self._mark(job, group, in_hand=False)
+            running = [self._run_row(job, claim, row, tally) for row in group]
+            await (self._run_with_care(job, group, running) if claim.deaths else _gather(running))
         return tally
+
+    async def _run_with_care(
+        self,
+        job: JobInHand,
+        group: Sequence[RowInHand],
+        running: Sequence[Coroutine[Any, Any, None]],
+    ) -> None:
+        """One such group at a time in a process: who is in hand at a death is rightly suspected."""
+        async with self._care:
+            await self._mark(job, group, in_hand=True)
+            await _gather(running)
+            await self._mark(job, group, in_hand=False)
 
     async def _mark(self, job: JobInHand, group: Sequence[RowInHand], *, in_hand: bool) -> None:
         numbers = [row.seq for row in group]
@@ -222,7 +232,7 @@ def _next_window(connection: Connection, job_id: str) -> list[Any]:
     return shards.take_window(connection, job_id, slots=fleet.slots(connection))
 
 
-async def _gather(rows_running: Any) -> None:
+async def _gather(rows_running: Sequence[Coroutine[Any, Any, None]]) -> None:
     """All rows to their end, whatever becomes of one; then the first unforeseen error, if any."""
     ended = await asyncio.gather(*rows_running, return_exceptions=True)
     for result in ended:

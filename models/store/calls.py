@@ -115,4 +115,6 @@ def _call_values(record: CallRecord) -> dict[str, Any]:
 def _insert_once(connection: Connection, table: Any, column: str) -> Any:
     dialect_insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
     statement = dialect_insert(table).on_conflict_do_nothing(index_elements=[column])
+    # SQLAlchemy forgets the count of an INSERT on PostgreSQL unless told otherwise
+    statement = statement.execution_options(preserve_rowcount=True)
     return statement.values(created_at=now_s()) if table is calls else statement

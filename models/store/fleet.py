@@ -75,9 +75,11 @@ def claim_hand(connection: Connection, name: str, *, every_s: float) -> bool:
     if moved.rowcount:
         return True
     statement = _dialect_insert(connection)(hands).values(name=name, next_at=now_s() + every_s)
-    return (
-        connection.execute(statement.on_conflict_do_nothing(index_elements=["name"])).rowcount > 0
+    first = connection.execute(
+        statement.on_conflict_do_nothing(index_elements=["name"]),
+        execution_options={"preserve_rowcount": True},  # PostgreSQL: else -1
     )
+    return first.rowcount > 0
 
 
 def _dialect_insert(connection: Connection) -> Any:

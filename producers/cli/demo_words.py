@@ -1,15 +1,14 @@
 """What the demo says. Pure."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from models.states import JobState
 from models.tables import Job
 from producers.cli import showing
 from producers.cli.showing import Limited
@@ -37,12 +36,12 @@ def title() -> list[RenderableType]:
 def running(services: Sequence[Service], *, port_moved: bool) -> list[RenderableType]:
     """What was started."""
     names = ", ".join(service.name for service in services)
-    said: list[RenderableType] = [Text.assemble(("  started   ", "dim"), names)]
+    said: list[RenderableType] = [showing.line("started", names)]
     if port_moved:
         said.append(
             showing.warning(
-                "The simulator's port of the last run is taken, so it listens on another one. To the "
-                "ledger that is another server: this run asks everything anew."
+                "The simulator's port of the last run is taken, so it listens on another one. "
+                "To the ledger that is another server: this run asks everything anew."
             )
         )
     return said
@@ -50,54 +49,50 @@ def running(services: Sequence[Service], *, port_moved: bool) -> list[Renderable
 
 def plan(plan: Plan) -> list[RenderableType]:
     """What will be done: the sample, and the estimate."""
-    sample = Text.assemble(
-        ("  sample    ", "dim"),
-        "187 abstracts on microRNAs: three questions each, an answer per question",
-    )
-    origin = Text(
-        "            corpus miRTex, by way of SCAI-BIO; Apache-2.0; see recipes/amira/SAMPLE.md",
-        style="dim",
-    )
-    return [sample, origin, "", showing.estimate(plan.found, plan.estimate), ""]
+    about = Text("187 abstracts on microRNAs; three questions each, an answer per question\n")
+    about.append("corpus miRTex, by way of SCAI-BIO; Apache-2.0 (recipes/amira/SAMPLE.md)", "dim")
+    return [showing.line("sample", about), showing.estimate(plan.found, plan.estimate), ""]
 
 
 def outcome(
-    job: Job, limit: Limited | None, dataset: Exported, record: dict[str, Any]
+    job: Job,
+    limit: Limited | None,
+    failures: Mapping[str, int],
+    dataset: Exported,
+    record: Mapping[str, Any],
 ) -> list[RenderableType]:
-    """What came of it, with one real pair out of the dataset."""
-    parts: list[RenderableType] = [Text("  ") + showing.headline(job), showing.summary(job, limit)]
-    parts.append(showing.pairs([("dataset", f"{shown(dataset.path)}  {dataset.records:,} records")]))
-    if job.state != JobState.SUCCEEDED:
-        parts.append(showing.warning("Something went wrong: see .demo/logs"))
-    messages = record.get("messages", [])
-    if messages:
-        parts += ["", Text("  One pair from it (written by the simulator):", style="dim")]
-        parts += [_message(message) for message in messages]
+    """What came of it, with one pair out of the dataset."""
+    where = Text.assemble((shown(dataset.path), "bold"), f"  {dataset.records:,} records")
+    rows: list[tuple[str, RenderableType]] = [("dataset", where)]
+    if failures:
+        by_name = ", ".join(f"{number:,} {safe(code)}" for code, number in failures.items())
+        rows.insert(0, ("failed", f"{by_name} (each by name; `maestrale retry` tries them again)"))
+    if job.cost_nano:
+        rows.insert(0, ("", Text("the API's price; the simulator takes nothing", style="dim")))
+    parts: list[RenderableType] = [
+        Text("  ") + showing.headline(job),
+        showing.summary(job, limit),
+        showing.pairs(rows),
+    ]
+    if messages := record.get("messages"):
+        parts += ["", Text("  One pair from it, as the simulator wrote it:", style="dim")]
+        parts += [showing.line(safe(one["role"]), safe(one["content"], 400)) for one in messages]
     return parts
 
 
-def _message(message: dict[str, Any]) -> RenderableType:
-    role = Text(f"  {safe(message.get('role')):<10}", style=showing.ACCENT)
-    return Group(Padding(Text.assemble(role, safe(message.get("content"), 400)), (0, 2, 0, 0)))
-
-
-def farewell(sample: Path) -> list[RenderableType]:
-    """How to do it for real; everything is stopped by now."""
+def real_commands(sample: Path) -> list[str]:
+    """How to do it for real."""
     path = shlex.quote(shown(sample))
-    steps = (
+    return [
         "export MISTRAL_API_KEY=...",
         "maestrale up",
         f"maestrale generate {path} --recipe amira --limit 20 --dry-run",
         f"maestrale generate {path} --recipe amira --limit 20",
-    )
-    lines = [Text(f"    {step}", style="bold") for step in steps]
-    return [
-        "",
-        Text("  On the real API (the dry run tells the cost first):", style="dim"),
-        *lines,
-        "",
-        Text("  Everything is stopped. Run it again: it will pay nothing.", style="dim"),
     ]
+
+
+REAL = Text("  On the real API (the dry run tells the cost first):", style="dim")
+FAREWELL = Text("  Everything is stopped. Run it again: it will pay nothing.", style="dim")
 
 
 def shown(path: Path) -> str:

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from models.tables import Job
 from producers.cli import words
-from producers.cli.showing import ACCENT, STATE_STYLES, Limited, job_cost
+from producers.cli.showing import ACCENT, STATE_STYLES, Limited, indented, job_cost
 from producers.cli.words import counted
 
 BAR_COLUMNS = 44
@@ -49,7 +48,7 @@ def progress(now: Progress) -> RenderableType:
     lines: list[RenderableType] = [bar, Text("  ".join(figures(now)), style="dim")]
     if now.note:
         lines.append(Text(now.note, style="yellow"))
-    return Padding(Group(*lines), (0, 0, 0, 2))
+    return indented(Group(*lines))
 
 
 def figures(now: Progress) -> list[str]:
@@ -58,12 +57,12 @@ def figures(now: Progress) -> list[str]:
     answered = job.calls_made + job.calls_from_ledger
     expected = f" of about {now.calls_expected:,}" if now.calls_expected > answered else ""
     parts = [f"{answered:,}{expected} calls"]
-    if now.calls_per_s is not None:
+    if now.calls_per_s and job.calls_made:
         parts.append(_rate(now.calls_per_s, now.limit))
     if job.rows_failed:
         parts.append(f"{job.rows_failed:,} failed")
     parts.append(job_cost(job))
-    if now.seconds_left:
+    if now.seconds_left and now.seconds_left >= 1:
         parts.append(f"{words.duration(now.seconds_left)} left")
     return parts
 

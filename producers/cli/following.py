@@ -1,4 +1,4 @@
-"""Watches a job to its end and shows how it goes: live in a terminal, a line now and then elsewhere."""
+"""Watches a job to its end: live in a terminal, a line now and then elsewhere."""
 
 import time
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from rich.live import Live
 from models.states import WORKABLE
 from models.tables import Job
 from producers.cli import display, showing
+from producers.cli.display import Progress
 from producers.cli.facts import estimate_of, models_of
 from producers.cli.pace import Pace, Seen
-from producers.cli.display import Progress
 from producers.cli.showing import Limited
 from producers.cli.voice import Voice
 from producers.client import Maestrale
@@ -22,6 +22,10 @@ LINE_S = 5.0
 ENQUIRE_S = 2.0
 """How often workers and limits are asked for."""
 NO_WORKER = "no worker is running: start them with `maestrale up`"
+OTHER_ACCOUNT = (
+    "the workers here were started with another MISTRAL_API_KEY or MISTRAL_BASE_URL: "
+    "`maestrale down`, then `maestrale up`"
+)
 
 
 class Follower:
@@ -65,10 +69,7 @@ def follow(client: Maestrale, job: Job, voice: Voice) -> tuple[Job, Limited | No
     """Shows the job until it is settled or paused; answers its end and the limit it ran under."""
     follower = Follower(client, job)
     shown = _live if voice.is_live else _lines
-    last = job
-    for last in shown(follower, client.watch(job.id, every_s=LOOK_S), voice):
-        pass
-    follower.look(last)
+    *_, last = shown(follower, client.watch(job.id, every_s=LOOK_S), voice)
     return last, follower.limit
 
 

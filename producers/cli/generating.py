@@ -30,24 +30,28 @@ def generate(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set a variable of the recipe; repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set a variable of the recipe; repeatable."
+        ),
     ] = None,
     out: Out = None,
     form: Form = None,
     overwrite: Overwrite = False,
     watch: Annotated[
         bool,
-        typer.Option("--watch/--detach", help="Stay and write FILE at the end, or come back at once."),
+        typer.Option(
+            "--watch/--detach", help="Stay and write FILE at the end, or come back at once."
+        ),
     ] = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and estimate; submit and pay nothing.")
     ] = False,
-    priority: Annotated[
-        int, typer.Option(min=0, max=9, metavar="0-9", help="0 goes first.")
-    ] = 5,
+    priority: Annotated[int, typer.Option(min=0, max=9, metavar="0-9", help="0 goes first.")] = 5,
     idempotency_key: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="The same key always names the same job.", show_default=False),
+        typer.Option(
+            metavar="KEY", help="The same key always names the same job.", show_default=False
+        ),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Submit although the same was submitted before.")

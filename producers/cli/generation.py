@@ -12,13 +12,14 @@ from models.states import JobState
 from models.tables import Job
 from producers import exports
 from producers.cli import facts, outputs, showing
-from producers.cli.following import NO_WORKER, explaining_interrupts, follow
+from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
 from producers.cli.opening import client
 from producers.cli.options import Format
 from producers.cli.showing import Limited
 from producers.cli.voice import Voice
 from producers.cli.words import safe
 from producers.client import Maestrale, Plan
+from producers.services import Services
 
 EXIT_NOT_DONE = 3
 """The job failed, was cancelled, or is paused."""
@@ -68,7 +69,11 @@ class Generation:
                     return self._end(0)
                 job = self._submit(maestrale, plan)
                 self._write_rejects(plan, target.path)
-            return self._end(self._watch(maestrale, job, target) if self._wish.watch else self._leave(maestrale, job))
+            return self._end(
+                self._watch(maestrale, job, target)
+                if self._wish.watch
+                else self._leave(maestrale, job)
+            )
 
     def _target(self, recipe: Recipe) -> "Target":
         """Decides and checks the output before anything is paid for."""
@@ -76,7 +81,7 @@ class Generation:
         form = outputs.choose_format(wish.form, wish.out, recipe.output.record)
         path = wish.out or outputs.default_name(wish.source, recipe.name, form)
         if wish.watch and not wish.dry_run:
-            exports.check_target(path, overwrite=wish.overwrite)
+            outputs.check_free(path, overwrite=wish.overwrite)
         return Target(path, form, wish.overwrite)
 
     def _plan(self, maestrale: Maestrale, recipe: Recipe) -> Plan:
@@ -95,7 +100,10 @@ class Generation:
     def _announce(self, plan: Plan) -> None:
         models = ", ".join(dict.fromkeys(step.model for step in plan.recipe.steps))
         title = Text.assemble(
-            (safe(plan.found.name), "bold"), "  by ", (plan.recipe.name, "bold"), f" ({safe(models)})"
+            (safe(plan.found.name), "bold"),
+            "  by ",
+            (plan.recipe.name, "bold"),
+            f" ({safe(models)})",
         )
         self._voice.say("", Text("  ") + title, showing.estimate(plan.found, plan.estimate))
         self._facts["estimate"] = facts.estimate_facts(plan.estimate)
@@ -111,14 +119,16 @@ class Generation:
             max_failed_share=wish.max_failed_share,
             options=Options(on_uncertain=wish.on_uncertain, fresh=wish.fresh),
         )
-        self._voice.say(Text.assemble(("  job       ", "dim"), (job.id, "bold")))
+        if not Services(maestrale.settings).serves_us:
+            self._voice.say(showing.warning(OTHER_ACCOUNT))
+        self._voice.say(showing.line("job", Text(job.id, style="bold")))
         self._facts["job"] = facts.job_facts(job)
         return job
 
     def _write_rejects(self, plan: Plan, target: Path) -> None:
         path = plan.found.write_rejects(outputs.rejects_path(target))
         if path is not None:
-            self._voice.say(Text.assemble(("  rejects   ", "dim"), safe(path, 4000)))
+            self._voice.say(showing.line("rejects", safe(path, 4000)))
             self._facts["rejects"] = str(path)
 
     def _leave(self, maestrale: Maestrale, job: Job) -> int:
@@ -161,7 +171,8 @@ def target_of(job: Job, out: Path | None, form: Format | None, *, overwrite: boo
     recipe = JobSpec.model_validate_json(job.spec).recipe
     chosen = outputs.choose_format(form, out, recipe["output"]["record"])
     path = out or outputs.default_name(job.input_name, job.name, chosen)
-    return Target(exports.check_target(path, overwrite=overwrite), chosen, overwrite)
+    outputs.check_free(path, overwrite=overwrite)
+    return Target(path, chosen, overwrite)
 
 
 def write_records(maestrale: Maestrale, job: Job, target: Target, voice: Voice) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import BadInputError
+from producers import exports
 from producers.cli.options import Format
 
 ENDINGS: Mapping[str, Format] = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl"}
@@ -41,6 +42,16 @@ def default_name(source: str, recipe: str, form: Format) -> Path:
     return Path(f"{stem or 'records'}.{recipe}.{ending}")
 
 
+def check_free(out: Path, *, overwrite: bool) -> None:
+    """Refuses a place that cannot be written, for the records or for the file beside them."""
+    for path in (out, exports.provenance_path(out)):
+        try:
+            exports.check_target(path, overwrite=overwrite)
+        except BadInputError as error:
+            hint = " (--overwrite)" if path.is_file() and not overwrite else ""
+            raise BadInputError(f"{error}{hint}") from error
+
+
 def rejects_path(out: Path) -> Path:
     """The rejects' file beside the output: `papers.amira.rejects.jsonl`."""
     return out.with_name(f"{out.stem}.rejects.jsonl")
@@ -52,6 +63,8 @@ def read_variables(given: Sequence[str]) -> dict[str, str]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise BadInputError(f"--set {text!r} does not parse: write it as --set language=Italian")
+            raise BadInputError(
+                f"--set {text!r} does not parse: write it as --set language=Italian"
+            )
         found[key.strip()] = value
     return found

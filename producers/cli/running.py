@@ -13,10 +13,10 @@ from producers.cli.options import AsJson
 
 def demo(as_json: AsJson = False) -> None:
     """See it work: 187 real abstracts, the simulator, two workers; nothing needed, nothing paid."""
+    from producers.cli.demonstrating import demonstrate
     from producers.cli.voice import Voice
-    from producers.demo import run
 
-    raise typer.Exit(run(Voice(as_json=as_json)))
+    raise typer.Exit(demonstrate(Voice(as_json=as_json)))
 
 
 def up(
@@ -27,7 +27,9 @@ def up(
     flower_port: Annotated[
         int, typer.Option(min=1, max=65_535, metavar="PORT", help="Where Flower listens.")
     ] = 5555,
-    flower: Annotated[bool, typer.Option("--flower/--no-flower", help="Flower, the web page.")] = True,
+    flower: Annotated[
+        bool, typer.Option("--flower/--no-flower", help="Flower, the web page.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Start what real work needs: server, workers, clock, Flower. Starts only what is missing."""
@@ -70,12 +72,11 @@ def doctor(as_json: AsJson = False) -> None:
 
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database to the newest schema. Safe to repeat."""
-    from models.store import schema
     from producers.cli.opening import client
     from producers.cli.voice import Voice
 
     with client() as maestrale:
-        revision = schema.migrate(maestrale.store)
+        revision = maestrale.migrate()
     Voice(as_json=as_json).facts({"revision": revision}, f"  The database is at {revision}.")
 
 

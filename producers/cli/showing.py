@@ -19,7 +19,7 @@ from producers.cli.facts import seconds_of
 from producers.cli.words import counted, safe
 from producers.readers import ReadResult
 
-ACCENT = "dark_orange"
+ACCENT = "cyan"
 STATE_STYLES: Mapping[str, str] = {
     JobState.QUEUED: "cyan",
     JobState.RUNNING: ACCENT,
@@ -29,6 +29,10 @@ STATE_STYLES: Mapping[str, str] = {
     JobState.FAILED: "red",
     JobState.CANCELLED: "dim",
 }
+
+
+NAME_COLUMNS = 9
+"""Width of the names before values, so that all blocks stand in line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,21 @@ class Limited:
 def pairs(rows: Sequence[tuple[str, RenderableType]]) -> RenderableType:
     """Names and values in two columns, names dimmed."""
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True, min_width=NAME_COLUMNS)
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, value)
-    return Padding(table, (0, 0, 0, 2))
+    return indented(table)
+
+
+def indented(what: RenderableType) -> RenderableType:
+    """Two columns away from the edge, as all we print."""
+    return Padding(what, (0, 0, 0, 2), expand=False)
+
+
+def line(name: str, value: RenderableType) -> RenderableType:
+    """One pair, in line with others."""
+    return pairs([(name, value)])
 
 
 def state(name: str) -> Text:
@@ -118,11 +132,15 @@ def headline(job: Job) -> Text:
         JobState.PAUSED: ("‖ ", "bold yellow"),
     }.get(JobState(job.state), ("", ""))
     took = seconds_of(job)
-    text = Text.assemble(mark, (job.id, "bold"), " ", state(job.state))
+    reason = safe(job.state_reason)
+    told = reason.startswith(job.state)  # "paused by the user" needs no "paused:" before it
+    text = Text.assemble(
+        mark, (job.id, "bold"), " ", (reason, STATE_STYLES[job.state]) if told else state(job.state)
+    )
     if job.state in (JobState.SUCCEEDED, JobState.FAILED) and took is not None:
         text.append(f" in {words.duration(max(1, took))}", style="dim")
-    if job.state_reason:
-        text.append(f": {safe(job.state_reason)}")
+    if reason and not told:
+        text.append(f": {reason}")
     return text
 
 
@@ -190,7 +208,7 @@ def failures(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     table.add_column("detail", overflow="fold")
     for row in found:
         table.add_row(safe(row["row_id"], 80), safe(row["code"]), safe(row["detail"] or ""))
-    return Padding(table, (0, 0, 0, 2))
+    return indented(table)
 
 
 # -- many jobs -------------------------------------------------------------------------------------
@@ -207,7 +225,7 @@ def jobs(found: Sequence[Job], now: float) -> RenderableType:
     table.add_column("input", style="dim", overflow="ellipsis", no_wrap=True)
     for job in found:
         table.add_row(*_job_cells(job, now))
-    return Padding(table, (0, 0, 0, 2))
+    return indented(table)
 
 
 def _job_cells(job: Job, now: float) -> list[RenderableType]:
@@ -238,29 +256,28 @@ def job_details(job: Job, limit: Limited | None, now: float) -> RenderableType:
 
 
 def what_to_do(job: Job) -> RenderableType | None:
-    """The next step for a job that stands still or came to an end badly."""
-    if job.state == JobState.PAUSED:
-        first = _before_resuming(job.state_reason)
-        go_on = hint("Go on:", f"maestrale resume {job.id}")
-        return Group(warning(first), go_on) if first else go_on
-    if job.state == JobState.FAILED:
-        return hint("Try only the failed rows again:", f"maestrale retry {job.id}")
-    return None
+    """What has to be done before a paused job can go on, and how it does."""
+    if job.state != JobState.PAUSED:
+        return None
+    first = _BEFORE_RESUMING.get(job.state_reason.partition(":")[0])
+    go_on = hint("Go on:", f"maestrale resume {job.id}")
+    return Group(warning(first), go_on) if first else go_on
 
 
-def _before_resuming(reason: str) -> str:
-    kind = reason.partition(":")[0]
-    return {
-        "account": "Check the key (MISTRAL_API_KEY) and that the model is on your plan. Workers read "
-        "the key when they start: after a change, `maestrale down` and `maestrale up`.",
-        "money": "Top up or raise the spending limit in the provider's console first.",
-        "quota": "The limit seems used up for longer than a minute: see it in the provider's console.",
-    }.get(kind, "")
+_BEFORE_RESUMING: Mapping[str, str] = {
+    "account": "Check the key (MISTRAL_API_KEY) and that the model is on your plan. Workers read "
+    "the key when they start: after a change, `maestrale down` and `maestrale up`.",
+    "money": "Top up or raise the spending limit in the provider's console first.",
+    "quota": "The limit seems used up for longer than a minute: look in the provider's console.",
+}
+"""By the word that `state_reason` begins with (`worker.retrying.PauseReason`)."""
 
 
-def written(path: Path, records: int) -> Text:
+def written(path: Path, records: int) -> RenderableType:
     """Where the records are."""
-    return Text.assemble(("  dataset  ", "dim"), (safe(path, 4000), "bold"), f"  {records:,} records")
+    return line(
+        "dataset", Text.assemble((safe(path, 4000), "bold"), f"  {counted(records, 'record')}")
+    )
 
 
 def limited(models: Sequence[str], limits: Mapping[str, Limit]) -> Limited | None:
@@ -312,5 +329,9 @@ def limit_words(limit: Limit) -> str:
         return "not on the plan"
     rates = ((limit.requests_per_minute, "requests"), (limit.tokens_per_minute, "tokens"))
     told = [f"{rate:,.0f} {unit}/min" for rate, unit in rates if rate is not None]
-    sources = {"told": "told by MAESTRALE_LIMITS", "header": "told by the API", "found": "found by trying"}
+    sources = {
+        "told": "told by MAESTRALE_LIMITS",
+        "header": "told by the API",
+        "found": "found by trying",
+    }
     return f"{', '.join(told) or 'not known yet'} ({sources[limit.source]})"

@@ -3,14 +3,14 @@
 import time
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from models.states import WORKABLE
 from models.store import schema
 from producers.cli import facts, showing
+from producers.cli.following import OTHER_ACCOUNT
 from producers.cli.opening import read_settings
 from producers.cli.voice import Voice
 from producers.cli.words import counted, safe
@@ -33,10 +33,15 @@ def bring_up(voice: Voice, workers: int, flower_port: int | None) -> None:
             _await_flower(services, flower_port)
     running = services.running()
     voice.facts(
-        {"started": [s.name for s in started], "running": [_service_facts(services, s) for s in running],
-         "database_revision": revision},
+        {
+            "started": [s.name for s in started],
+            "running": [_service_facts(services, s) for s in running],
+            "database_revision": revision,
+        },
         *_up_words(services, started, running),
     )
+    if not services.serves_us:
+        voice.say(showing.warning(OTHER_ACCOUNT))
     if not settings.api_key.get_secret_value() and settings.base_url == REAL_API:
         voice.say(showing.warning("MISTRAL_API_KEY is not set: the API will refuse every call."))
 
@@ -61,12 +66,25 @@ def show_status(voice: Voice) -> None:
         found = [job for state in sorted(WORKABLE) for job in maestrale.jobs(state=state)]
         now = maestrale.store.now()
     words: list[RenderableType] = [_table(services, running)] if running else []
-    words += [showing.warning(f"{service.name} has died: `maestrale up` starts it again") for service in dead]
-    words += [showing.pairs([
-        ("workers alive", f"{len(workers):,}" if workers else "none: start them with `maestrale up`"),
-        *(("limit", f"{safe(model)}: {showing.limit_words(limit)}") for model, limit in sorted(limits.items())),
-        ("jobs under way", f"{len(found):,}"),
-    ])]
+    words += [
+        showing.warning(f"{service.name} has died: `maestrale up` starts it again")
+        for service in dead
+    ]
+    words += [
+        showing.pairs(
+            [
+                (
+                    "workers alive",
+                    f"{len(workers):,}" if workers else "none: start them with `maestrale up`",
+                ),
+                *(
+                    ("limit", f"{safe(model)}: {showing.limit_words(limit)}")
+                    for model, limit in sorted(limits.items())
+                ),
+                ("jobs under way", f"{len(found):,}"),
+            ]
+        )
+    ]
     words += [showing.jobs(found, now)] if found else []
     voice.facts(
         {
@@ -129,10 +147,8 @@ def _up_words(
 def _table(services: Services, running: list[Service]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for service in running:
-        table.add_row(
-            service.name, Text(f"pid {service.pid}", style="dim"), Text(service.address)
-        )
-    return Padding(Group(table), (0, 0, 0, 2))
+        table.add_row(service.name, Text(f"pid {service.pid}", style="dim"), Text(service.address))
+    return showing.indented(table)
 
 
 def _service_facts(services: Services, service: Service) -> dict[str, Any]:

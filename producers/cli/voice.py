@@ -30,7 +30,23 @@ class Voice:
     def say(self, *what: RenderableType, style: str | None = None) -> None:
         """Prints words; markup in them is text."""
         for part in what:
-            self.words.print(part, style=style)
+            if self.words.is_terminal:
+                self.words.print(part, style=style)
+            else:
+                self._write_plain(part)
+
+    def _write_plain(self, part: RenderableType) -> None:
+        """Without the blanks that fill tables up: they are noise in a file."""
+        with self.words.capture() as captured:
+            self.words.print(part)
+        lines = (line.rstrip() for line in captured.get().split("\n"))
+        self.words.file.write("\n".join(lines))
+        self.words.file.flush()
+
+    def commands(self, *commands: str) -> None:
+        """Prints commands whole, however long, so that they can be copied."""
+        for command in commands:
+            self.words.print(Text(f"    {command}", style="bold"), soft_wrap=True)
 
     @contextmanager
     def busy(self, doing: str) -> Iterator[None]:

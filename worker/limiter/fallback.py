@@ -55,6 +55,7 @@ class LocalState:
             held_until=self._hold,
             level=0,
             processes=processes,
+            born=now,
             tat=self._tat,
             ttat=ask.known_ttat,
             wait_s=wait,

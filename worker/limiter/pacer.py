@@ -7,6 +7,7 @@ from random import Random
 
 from models.limits import Limit
 from worker.limiter import beliefs
+from worker.limiter.adaptive import UNPACED_RATE
 from worker.limiter.beliefs import MARGIN, Belief, Pace
 from worker.limiter.fallback import Reservations
 from worker.limiter.feedback import Feedback
@@ -310,9 +311,11 @@ class Pacer:
         self._feedback.level = grant.level
         self._processes = grant.processes
         if not grant.is_local:
+            if self._last is None or self._last.is_local:
+                self._given.add(grant.born, 0)
             if grant.starts:
                 self._given.add(grant.starts[0], grant.seq - len(grant.starts))
-            self._given.add(grant.tat, grant.seq)
+            self._given.add(max(grant.tat, grant.now), grant.seq)
             self._refused.add(grant.now, grant.refused)
         held = self._server.to_local(grant.held_until)
         if held > now:
@@ -331,9 +334,12 @@ class Pacer:
         """Calls let through in the second before `at` (Redis time), by all processes."""
         if self._pace().rate is None:
             local = self._server.to_local(at)
-            return self._sent_free.between(local - 1, local) * self._processes
-        refused = self._refused.between(at - 1, at)
-        return max(0.0, self._given.between(at - 1, at) - refused)
+            sent = self._sent_free.rate(local - 1, local)
+            return UNPACED_RATE if sent is None else sent * self._processes
+        given = self._given.rate(at - 1, at)
+        if given is None:
+            return UNPACED_RATE
+        return max(0.0, given - (self._refused.rate(at - 1, at) or 0.0))
 
     def _pace(self) -> Pace:
         belief = self._outlook.now

@@ -19,10 +19,10 @@ for i, name in ipairs({
   if name ~= 'worker' and name ~= 'belief' then ask[name] = tonumber(ARGV[i]) end
 end
 
-local SECOND, MINUTE = 1000000, 60000000
+local SECOND, MINUTE, LEAD = 1000000, 60000000, 50000
 local fields = {
   'version', 'rate', 'token_rate', 'tat', 'ttat', 'seq', 'refused', 'hold', 'level', 'shut',
-  'opened', 'probe', 'closed', 'late', 'late_at',
+  'opened', 'probe', 'closed', 'late', 'late_at', 'born',
 }
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * SECOND + tonumber(time[2])
@@ -41,7 +41,7 @@ if s.version == 0 then
     s.tat = math.max(now, known) + ask.gap_after_loss
     s.ttat = math.max(now + ask.burst, math.min(ask.known_ttat, now + MINUTE))
   end
-  ask.proposes = 1
+  ask.proposes, s.born = 1, now
 end
 
 -- Whoever proposes on the newest version wins; the others adopt and propose again.
@@ -56,10 +56,12 @@ else
   belief = redis.call('HGET', KEYS[1], 'belief')
 end
 
--- Slots already given count as many at the new rate as at the old.
+-- Slots already given count as many at the new rate as at the old. A short way ahead is left alone
+-- when the rate rises, so that slots stay in the order in which they are counted.
 local function rescaled(due, old, new)
-  if due > now and old > 0 and new > 0 then return now + (due - now) * old / new end
-  return due
+  if due <= now or old <= 0 or new <= 0 then return due end
+  if new > old and due - now < SECOND / 4 then return due end
+  return math.min(now + (due - now) * old / new, math.max(due, now + SECOND))
 end
 if rate ~= s.rate then s.tat = rescaled(s.tat, s.rate, rate) end
 if token_rate ~= s.token_rate then s.ttat = rescaled(s.ttat, s.token_rate, token_rate) end
@@ -97,6 +99,8 @@ if s.level > 0 then
   wanted = math.min(wanted, 1)
   gate = math.max(held, s.probe)
 end
+-- Nothing is promised behind a hold: it may yet be prolonged.
+if gate - now > LEAD then wanted, wait = 0, gate - now end
 for i = 1, wanted do
   local at = math.max(now, s.tat, gate)
   if token_rate > 0 then at = math.max(at, s.ttat - ask.burst) end
@@ -131,5 +135,5 @@ redis.call('EXPIRE', KEYS[1], ask.state_ttl)
 
 return {
   now, s.version, belief, s.seq, s.refused, held, s.level, redis.call('ZCARD', KEYS[2]),
-  s.tat, s.ttat, wait, starts,
+  s.born, s.tat, s.ttat, wait, starts,
 }

@@ -61,7 +61,8 @@ class Grant:
     """The answer: `starts` of the slots granted, all times in seconds of Redis time.
 
     `belief`: what the others believe, if it is not what was proposed. `wait_s`: how long
-    not to ask again. `held_until` is in the past if nothing holds.
+    not to ask again. `born`: since when the state exists and `seq` counts. `held_until` is in the
+    past if nothing holds.
     """
 
     now: float
@@ -72,6 +73,7 @@ class Grant:
     held_until: float
     level: int
     processes: int
+    born: float
     tat: float
     ttat: float
     wait_s: float
@@ -136,7 +138,8 @@ _CONSTANTS = (
 
 
 def _grant(reply: list[Any]) -> Grant:
-    now, version, belief, seq, refused, held, level, processes, tat, ttat, wait, starts = reply
+    now, version, belief, seq, refused, held, level, processes, *times, starts = reply
+    born, tat, ttat, wait = (time / 1e6 for time in times)
     return Grant(
         now=now / 1e6,
         version=version,
@@ -146,8 +149,9 @@ def _grant(reply: list[Any]) -> Grant:
         held_until=held / 1e6,
         level=level,
         processes=max(1, processes),
-        tat=tat / 1e6,
-        ttat=ttat / 1e6,
-        wait_s=wait / 1e6,
+        born=born,
+        tat=tat,
+        ttat=ttat,
+        wait_s=wait,
         starts=tuple(start / 1e6 for start in starts),
     )

@@ -69,6 +69,8 @@ class Curve:
         low, high = self._counts[after - 1], self._counts[after]
         return low + (high - low) * (when - left) / (right - left)
 
-    def between(self, start: float, end: float) -> float:
-        """How much was counted from `start` to `end`."""
-        return self.at(end) - self.at(start)
+    def rate(self, start: float, end: float) -> float | None:
+        """How much was counted from `start` to `end`, per second; None: nothing is known."""
+        if not self._times:
+            return None
+        return (self.at(end) - self.at(start)) / (end - start)
