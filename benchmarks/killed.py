@@ -63,10 +63,14 @@ def main() -> None:
     print("killed:", "; ".join(killer.kills))
     print(report(job), f"(wall clock {time.monotonic() - began:.0f} s)")
     twice = stats["executed"] - stats["unique"]
-    print(f"rows: {by_state.get(RowState.DONE, 0)} done, {by_state.get(RowState.FAILED, 0)} failed, "
-          f"{by_state.get(RowState.OPEN, 0)} open of {count}")
-    print(f"calls: {stats['executed']} paid, {stats['unique']} unique, {twice} paid twice; "
-          f"in flight at the kills (each on record as in doubt): {job.calls_doubtful}")
+    print(
+        f"rows: {by_state.get(RowState.DONE, 0)} done, {by_state.get(RowState.FAILED, 0)} failed, "
+        f"{by_state.get(RowState.OPEN, 0)} open of {count}"
+    )
+    print(
+        f"calls: {stats['executed']} paid, {stats['unique']} unique, {twice} paid twice; "
+        f"in flight at the kills (each on record as in doubt): {job.calls_doubtful}"
+    )
     ok = by_state.get(RowState.DONE, 0) == count and twice <= job.calls_doubtful
     print("HOLDS" if ok else "BROKEN")
     raise SystemExit(0 if ok else 1)

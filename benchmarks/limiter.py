@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import time
 from collections import deque
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -31,13 +32,19 @@ class StrictServer(asyncio.Protocol):
 
     def __init__(self, options: argparse.Namespace, log: list[tuple[float, bool]]) -> None:
         self._options, self._log = options, log
-        self._window: deque[float] = log_window
-        self._rest = b""
+        self._window = _WINDOW
+        self._rest, self._gone = b"", False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Answers still on their way have nobody to go to."""
+        self._gone = True
 
     def connection_made(self, transport: Any) -> None:
+        """Keep the way back."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Judge every whole line."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._judge(line)
@@ -51,13 +58,18 @@ class StrictServer(asyncio.Protocol):
         if allowed:
             self._window.append(now)
             asyncio.get_running_loop().call_later(
-                self._options.latency, self._transport.write, line + b" 200\n"
+                self._options.latency, self._answer, line + b" 200\n"
             )
         else:
-            self._transport.write(line + b" 429\n")
+            self._answer(line + b" 429\n")
+
+    def _answer(self, line: bytes) -> None:
+        if not self._gone:
+            self._transport.write(line)
 
 
-log_window: deque[float] = deque()
+_WINDOW: deque[float] = deque()
+"""Shared by all connections."""
 
 
 async def serve(options: argparse.Namespace, pipe: Connection) -> None:
@@ -168,12 +180,21 @@ def summary(
         "refused_after_2s": len(late) - passed,
         "refused_share": round((len(late) - passed) / max(1, len(late)), 5),
         "cpu_ms_per_call": round(1e3 * sum(w["cpu"] for w in workers) / max(1, sent), 4),
-        "fairness": round(min(by_worker) / max(1, max(by_worker)), 3),
+        "fairness": round(min(by_worker) / max(1, *by_worker), 3),
     }
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """One run, all processes."""
+Disturb = Callable[[ValkeyServer], None]
+Log = list[tuple[float, bool]]
+
+
+def run(
+    options: argparse.Namespace, disturb: Disturb | None = None
+) -> tuple[Log, list[dict[str, float]]]:
+    """One run, all processes: what arrived when (and whether it passed), and the workers' figures.
+
+    `disturb` is called once all workers have started.
+    """
     spawn = multiprocessing.get_context("spawn")
     with ValkeyServer() as redis:
         ours, theirs = spawn.Pipe()
@@ -186,16 +207,24 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         ]
         for worker in workers:
             worker.start()
+        if disturb:
+            disturb(redis)
         figures = [pipe[0].recv() for pipe in pipes]
         ours.send("stop")
         log = ours.recv()
         for process in (*workers, server):
             process.join()
-    return summary(options, log, figures)
+    return log, figures
 
 
-def main() -> None:
-    """Read the options, run once, print."""
+def options(**given: Any) -> argparse.Namespace:
+    """Options by name, the others at their defaults."""
+    parsed = _parser().parse_args([])
+    vars(parsed).update(given)
+    return parsed
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--processes", type=int, default=4)
@@ -203,7 +232,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--latency", type=float, default=0.3)
     parser.add_argument("--mode", choices=["told", "header", "found", "free"], default="told")
-    print(json.dumps(measure(parser.parse_args())))
+    return parser
+
+
+def main() -> None:
+    """Read the options, run once, print."""
+    chosen = _parser().parse_args()
+    print(json.dumps(summary(chosen, *run(chosen))))
 
 
 if __name__ == "__main__":

@@ -89,11 +89,12 @@ def stage(
     """Starts it all, and leaves nothing behind. `settings` by their environment names."""
     home = Path(tempfile.mkdtemp(prefix="maestrale-stage-"))
     base = {"MAESTRALE_HOME": home, "MISTRAL_API_KEY": "sk-stage", "MAESTRALE_LIMITS": limits}
-    services = Services(Settings(_env_file=None, **base, **settings))
+    base.update(settings)
+    services = Services(Settings(_env_file=None, **base))
     try:
         services.start_server()
         url = services.start_simulator(*simulator)
-        services.settings = Settings(_env_file=None, **base, MISTRAL_BASE_URL=url, **settings)
+        services.settings = Settings(_env_file=None, **base, MISTRAL_BASE_URL=url)
         with Maestrale(services.settings) as client:
             client.migrate()
             services.start_workers(workers)

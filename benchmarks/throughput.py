@@ -77,16 +77,25 @@ def main() -> None:
         rows = write_rows(on.home / "rows.jsonl", count)
         for processes in (2, 1):
             base = bare(on, rows, processes)
-            print(f"bare aiohttp loop, {processes} processes: {base['calls_s']:.0f} calls/s, "
-                  f"{base['cpu_ms']:.2f} ms CPU a call")
+            print(
+                f"bare aiohttp loop, {processes} processes: {base['calls_s']:.0f} calls/s, "
+                f"{base['cpu_ms']:.2f} ms CPU a call"
+            )
             if processes == 2:
                 two = base
         whole = ours(on, rows)
-        print(f"the whole path, 2 workers: {whole['calls_s']:.0f} calls/s, "
-              f"{whole['cpu_ms']:.2f} ms worker CPU a call, {whole['sim_ms']:.2f} ms simulator")
-        print(f"ratio to the bare loop: {whole['calls_s'] / two['calls_s']:.0%} (2 processes), "
-              f"{whole['calls_s'] / base['calls_s']:.0%} (1 process)")
-        print(f"memory of a worker: {whole['memory_first']:.0f} MB early, {whole['memory_last']:.0f} MB at the end")
+        print(
+            f"the whole path, 2 workers: {whole['calls_s']:.0f} calls/s, "
+            f"{whole['cpu_ms']:.2f} ms worker CPU a call, {whole['sim_ms']:.2f} ms simulator"
+        )
+        print(
+            f"ratio to the bare loop: {whole['calls_s'] / two['calls_s']:.0%} (2 processes), "
+            f"{whole['calls_s'] / base['calls_s']:.0%} (1 process)"
+        )
+        print(
+            f"memory of a worker: {whole['memory_first']:.0f} MB early, "
+            f"{whole['memory_last']:.0f} MB at the end"
+        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.limits import Limit, parse_limits
 
 SERVICES_FILE = "services.json"
+_SECRETS = Path("/run/secrets")
+"""Where containers find secrets: one file per setting, by its name (`MISTRAL_API_KEY`, ...)."""
 
 
 def _env(name: str, default: Any = ..., **extra: Any) -> Any:

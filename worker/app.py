@@ -1,6 +1,8 @@
 """Builds the Celery app of the workers: settings, tasks, clock, and the hooks of the runtime."""
 
+import importlib.util
 import os
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -10,8 +12,9 @@ from models.doorbell import CLOCK, TICK, make_celery
 from models.settings import Settings
 from worker import logs, runtime, tasks
 
-TICK_S = 5.0
-"""How often beat rings the clock, seconds; the workers' own clocks tick when it does not."""
+TICK_S = 15.0
+"""How often beat rings the clock, seconds. The workers' own clocks tick every 5 s; beat's is for
+the case that theirs do not, and each tick is a task that Flower keeps."""
 
 
 def build_app(settings: Settings | None = None) -> Celery:
@@ -61,7 +64,12 @@ def _hook(app: Celery, settings: Settings) -> None:
 
 
 def _default_flower_to_loopback() -> None:
-    # Flower without authentication listens on every address unless told otherwise
-    os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
+    """What `celery -A worker flower` should do unless the operator says otherwise."""
+    os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")  # Flower's own default is everywhere
     os.environ.setdefault("FLOWER_MAX_TASKS", "20000")
     os.environ.setdefault("FLOWER_TASKS_COLUMNS", "name,args,state,received,runtime,result,worker")
+    os.environ.setdefault("FLOWER_PURGE_OFFLINE_WORKERS", "3600")
+    found = importlib.util.find_spec("dashboard")  # found by name: nothing here imports it
+    if found and found.origin:
+        configuration = Path(found.origin).with_name("flower_config.py")
+        os.environ.setdefault("FLOWER_CONF", str(configuration))

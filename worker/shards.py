@@ -48,9 +48,12 @@ class Tally:
     reasons: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
-        counts = f"{self.done} done, {self.failed} failed, {self.left} left open"
-        calls = f"{self.calls} calls, {self.from_ledger} from the ledger"
-        return "; ".join([counts, calls, *sorted(self.reasons)])
+        """Short, reasons before figures that people look up elsewhere: Flower cuts at ~45."""
+        why = f" ({', '.join(sorted(self.reasons))})" if self.reasons else ""
+        counts = [(self.done, " done"), (self.failed, " failed"), (self.left, " left open")]
+        rows_told = ", ".join(f"{count}{word}" for count, word in counts if count) or "no open rows"
+        calls = [(self.calls, " calls"), (self.from_ledger, " from the ledger")]
+        return "; ".join([rows_told + why, *(f"{count}{word}" for count, word in calls if count)])
 
 
 class Shards:

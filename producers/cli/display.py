@@ -9,7 +9,7 @@ from rich.text import Text
 
 from models.tables import Job
 from producers.cli import words
-from producers.cli.showing import ACCENT, STATE_STYLES, Limited, indented, job_cost
+from producers.cli.showing import ACCENT, STATE_STYLES, Limited, indented
 from producers.cli.words import counted
 
 BAR_COLUMNS = 44
@@ -55,21 +55,27 @@ def figures(now: Progress) -> list[str]:
     """What the line under the bar says, most important first."""
     job = now.job
     answered = job.calls_made + job.calls_from_ledger
-    expected = f" of about {now.calls_expected:,}" if now.calls_expected > answered else ""
+    expected = f" of ~{now.calls_expected:,}" if now.calls_expected > answered else ""
     parts = [f"{answered:,}{expected} calls"]
     if now.calls_per_s and job.calls_made:
         parts.append(_rate(now.calls_per_s, now.limit))
     if job.rows_failed:
         parts.append(f"{job.rows_failed:,} failed")
-    parts.append(job_cost(job))
+    parts.append(_cost(job))
     if now.seconds_left and now.seconds_left >= 1:
         parts.append(f"{words.duration(now.seconds_left)} left")
     return parts
 
 
+def _cost(job: Job) -> str:
+    if job.calls_unpriced and job.calls_unpriced >= job.calls_made:
+        return "cost unknown"
+    return ("at least " if job.calls_unpriced else "") + words.money(job.cost_nano)
+
+
 def _rate(calls_per_s: float, limit: Limited | None) -> str:
     rate = f"{calls_per_s:.1f}/s"
-    return f"{rate} ({words.share(limit.share(calls_per_s))} of the limit)" if limit else rate
+    return f"{rate} ({words.share(limit.share(calls_per_s))} of limit)" if limit else rate
 
 
 def progress_line(now: Progress) -> str:

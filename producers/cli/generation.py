@@ -180,7 +180,7 @@ def write_records(maestrale: Maestrale, job: Job, target: Target, voice: Voice) 
     with voice.busy("writing records"):
         exported = maestrale.export(job.id, target.path, target.form, overwrite=target.overwrite)
     side = exports.provenance_path(target.path)
-    voice.say(showing.written(exported.path, exported.records))
+    voice.say(showing.written(exported.path, exported.records, side))
     return {
         "path": str(exported.path),
         "format": target.form,

@@ -273,11 +273,11 @@ _BEFORE_RESUMING: Mapping[str, str] = {
 """By the word that `state_reason` begins with (`worker.retrying.PauseReason`)."""
 
 
-def written(path: Path, records: int) -> RenderableType:
-    """Where the records are."""
-    return line(
-        "dataset", Text.assemble((safe(path, 4000), "bold"), f"  {counted(records, 'record')}")
-    )
+def written(path: Path, records: int, provenance: Path) -> RenderableType:
+    """Where the records are, and where it is told what they come from."""
+    where = Text.assemble((safe(path, 4000), "bold"), f"  {counted(records, 'record')}")
+    where.append(f"\nwhere each comes from: {safe(provenance.name)}", "dim")
+    return line("dataset", where)
 
 
 def limited(models: Sequence[str], limits: Mapping[str, Limit]) -> Limited | None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from benchmarks.stage import Stage
 from builders import eventually
 
+from benchmarks.stage import Stage
 from models.doorbell import make_celery, ring
 from models.payloads import ShardMessage
 from models.states import FailureCode, JobState, RowState
@@ -72,8 +72,9 @@ def test_sigterm_drains_and_pays_nothing_twice(on_stage: OnStage, texts: Texts) 
     eventually(lambda: on.stats()["in_flight"] > 300, "hundreds of calls are in flight")
     (victim,) = [s for s in on.services.running() if s.name == "worker1"]
     os.kill(victim.pid, signal.SIGTERM)
-    eventually(lambda: not victim.is_alive or not psutil.pid_exists(victim.pid), "drained",
-               within_s=25)
+    eventually(
+        lambda: not victim.is_alive or not psutil.pid_exists(victim.pid), "drained", within_s=25
+    )
     job = on.client.wait(job.id)
     assert audit(on, job.id) == {RowState.DONE: 2000}
     assert on.stats()["duplicates"] == 0
@@ -140,7 +141,8 @@ def test_a_row_that_kills_its_worker_is_parked_and_the_others_go_on(
         on.services.spawn("worker1", [sys.executable, str(script)])
         eventually(
             lambda: not on.pids("worker1") or on.client.get(job.id).state == JobState.SUCCEEDED,
-            "the worker dies of it, or the job ends", within_s=60,
+            "the worker dies of it, or the job ends",
+            within_s=60,
         )
     (failure,) = on.client.failures(job.id)
     assert (failure["row_id"], failure["code"]) == ("r17", FailureCode.POISON)

@@ -1,0 +1,71 @@
+"""The options of `maestrale generate`, in the groups that its help shows."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+_WHAT, _HOW, _TOLERATED, _TWICE = "What is asked", "How it runs", "What is tolerated", "Paid before"
+
+
+def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help="JSON lines, CSV or Parquet, also .gz and .zst; - for stdin."
+    ),
+]
+RecipeName = Annotated[
+    str,
+    _option(_WHAT, "A shipped recipe, or a TOML file.", "--recipe", "-r", metavar="NAME|FILE"),
+]
+Model = Annotated[str | None, _option(_WHAT, "Ask this model in every step.", metavar="NAME")]
+Limit = Annotated[int | None, _option(_WHAT, "Take only the first N rows.", min=1, metavar="N")]
+Variables = Annotated[
+    list[str] | None,
+    _option(_WHAT, "Set a variable of the recipe; repeatable.", "--set", metavar="KEY=VALUE"),
+]
+DryRun = Annotated[bool, _option(_HOW, "Check and estimate; submit and pay nothing.", "--dry-run")]
+Watch = Annotated[
+    bool,
+    _option(
+        _HOW, "Stay and write the records at the end, or come back at once.", "--watch/--detach"
+    ),
+]
+Priority = Annotated[int, _option(_HOW, "0 goes first, 9 last.", min=0, max=9, metavar="N")]
+IdempotencyKey = Annotated[
+    str | None, _option(_TWICE, "The same key always names the same job.", metavar="KEY")
+]
+Again = Annotated[
+    bool,
+    _option(
+        _TWICE, "Submit although the same was submitted before; paid answers are reused.", "--again"
+    ),
+]
+Fresh = Annotated[
+    bool, _option(_TWICE, "Ask anew instead of using answers paid for before.", "--fresh")
+]
+OnUncertain = Annotated[
+    Literal["retry", "hold"],
+    _option(
+        _TWICE, "When a call may have been paid and its answer is lost: ask again, or fail the row."
+    ),
+]
+OnDuplicate = Annotated[
+    Literal["stop", "first", "last"],
+    _option(_TOLERATED, "Ids that occur twice: refuse the file, or keep one row of each."),
+]
+MaxRejectedShare = Annotated[
+    float,
+    _option(
+        _TOLERATED, "More bad rows than this: the file is refused.", min=0, max=1, metavar="SHARE"
+    ),
+]
+MaxFailedShare = Annotated[
+    float,
+    _option(
+        _TOLERATED, "More failed rows than this: the job fails.", min=0, max=1, metavar="SHARE"
+    ),
+]
