@@ -31,7 +31,7 @@ def repeated_sample(path: Path) -> Path:
 
 
 def retry(on: Stage, job: Job) -> None:
-    """Asks the failed rows anew, as a user would: only what was of no use is paid for again."""
+    """Asks the failed rows anew, as a user would: only what was of no use is paid again."""
     if not job.rows_failed:
         return
     before = job.calls_made

@@ -99,6 +99,19 @@ def sources_of(target: JobState) -> tuple[JobState, ...]:
     return tuple(state for state, nexts in JOB_TRANSITIONS.items() if target in nexts)
 
 
+def lifecycle_diagram() -> str:
+    """The job's lifecycle as a Mermaid state diagram; the README's is this very text."""
+    lines = ["stateDiagram-v2", "    [*] --> queued"]
+    lines += [
+        f"    {state} --> {target}"
+        for state, nexts in JOB_TRANSITIONS.items()
+        for target in JobState
+        if target in nexts
+    ]
+    lines += [f"    {state} --> [*]" for state in JobState if state in FINAL]
+    return "\n".join(lines)
+
+
 class JobKind(StrEnum):
     """What a job does; each kind has one module in `worker/kinds`."""
 

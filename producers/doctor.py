@@ -57,7 +57,7 @@ def examine(settings: Settings) -> list[Finding]:
     with Maestrale(settings) as maestrale:
         home = _guarded("home", _check_home, settings)
         database = _guarded("database", _check_database, maestrale)
-        redis_and_key = _guarded("redis", _check_redis, settings) + _guarded(
+        redis_and_key = _guarded("redis", check_redis, settings) + _guarded(
             "key", _check_key, settings
         )
         running = _guarded("processes", _check_processes, settings)
@@ -105,7 +105,8 @@ def _check_database(maestrale: Maestrale) -> Iterator[Finding]:
         yield Finding("database", Verdict.BAD, found, "run `maestrale migrate`")
 
 
-def _check_redis(settings: Settings) -> Iterator[Finding]:
+def check_redis(settings: Settings) -> Iterator[Finding]:
+    """Whether the Redis-protocol server answers; the embedded one, if none is given."""
     url = settings.redis_url
     given = bool(settings.redis_url_given.get_secret_value())
     if not url:

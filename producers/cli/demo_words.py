@@ -66,12 +66,12 @@ def outcome(
     rows: list[tuple[str, RenderableType]] = [("dataset", where)]
     if failures:
         by_name = ", ".join(f"{number:,} {safe(code)}" for code, number in failures.items())
-        rows.insert(0, ("failed", f"{by_name} (each by name; `maestrale retry` tries them again)"))
-    if job.cost_nano:
-        rows.insert(0, ("", Text("the API's price; the simulator takes nothing", style="dim")))
+        told = Text.assemble(by_name, ("  a failed row is named; the others go on", "dim"))
+        rows.insert(0, ("failed", told))
+    note = "at the API's prices; the simulator takes nothing" if job.cost_nano else ""
     parts: list[RenderableType] = [
         Text("  ") + showing.headline(job),
-        showing.summary(job, limit),
+        showing.summary(job, limit, note),
         showing.pairs(rows),
     ]
     if messages := record.get("messages"):

@@ -31,8 +31,11 @@ def generate(
 ) -> None:
     """Run a recipe over every row of a file, and write what comes of it.
 
-    Says first what it will take: rows, calls, tokens, cost and time. Bad rows are listed beside
-    the records in a file .rejects.jsonl. Ctrl-C ends the watching, never the job.
+    Says first what it will take: rows, calls, tokens, cost and time.
+
+    Bad rows are listed beside the records, in a file .rejects.jsonl.
+
+    Ctrl-C ends the watching, never the job.
     """
     from producers.cli.generation import Generation, Wish
     from producers.cli.voice import Voice

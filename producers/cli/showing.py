@@ -144,13 +144,13 @@ def headline(job: Job) -> Text:
     return text
 
 
-def summary(job: Job, limit: Limited | None = None) -> RenderableType:
-    """Rows, calls, tokens, cost and speed."""
+def summary(job: Job, limit: Limited | None = None, cost_note: str = "") -> RenderableType:
+    """Rows, calls, tokens, cost (with a note, if there is something to it) and speed."""
     rows: list[tuple[str, RenderableType]] = [
         ("rows", _row_counts(job)),
         ("calls", _call_counts(job)),
         ("tokens", f"{job.prompt_tokens:,} in, {job.completion_tokens:,} out"),
-        ("cost", job_cost(job)),
+        ("cost", Text.assemble(job_cost(job), (f"  {cost_note}" if cost_note else "", "dim"))),
     ]
     took = seconds_of(job)
     if job.calls_made and took:

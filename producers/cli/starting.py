@@ -7,6 +7,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from models.errors import SetupError
+from models.settings import Settings
 from models.states import WORKABLE
 from models.store import schema
 from producers.cli import facts, showing
@@ -15,6 +17,7 @@ from producers.cli.opening import read_settings
 from producers.cli.voice import Voice
 from producers.cli.words import counted, safe
 from producers.client import Maestrale
+from producers.doctor import check_redis
 from producers.processes import Service, listens
 from producers.services import START_S, Services
 
@@ -25,6 +28,7 @@ def bring_up(voice: Voice, workers: int, flower_port: int | None) -> None:
     """Starts what is missing and waits until the workers have given a sign of life."""
     settings = read_settings()
     services = Services(settings)
+    _check_given_redis(settings)
     with Maestrale(settings) as maestrale:
         revision = _revision(maestrale)
         with voice.busy(f"starting {counted(workers, 'worker')}"):
@@ -103,6 +107,14 @@ def _revision(maestrale: Maestrale) -> str | None:
     maestrale.workers()
     with maestrale.store.read() as connection:
         return schema.revision(connection)
+
+
+def _check_given_redis(settings: Settings) -> None:
+    """Workers would wait for a server that does not answer, and never say so here."""
+    if settings.redis_url_given.get_secret_value():
+        for finding in check_redis(settings):
+            if finding.is_bad:
+                raise SetupError(f"redis: {finding.found}: {finding.advice}")
 
 
 def _await_workers(maestrale: Maestrale, services: Services, started: list[Service]) -> None:

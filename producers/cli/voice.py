@@ -9,6 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.spinner import Spinner
 from rich.text import Text
 
 PLAIN_WIDTH = 160
@@ -54,7 +57,8 @@ class Voice:
         if not self.is_live:
             yield
             return
-        with self.words.status(Text(f"{doing} ...", style="dim"), spinner_style="dim"):
+        wheel = Spinner("dots", text=Text(f"{doing} ...", style="dim"), style="dim")
+        with Live(Padding(wheel, (0, 0, 0, 2)), console=self.words, transient=True):
             yield
 
     def facts(self, facts: Any, *words: RenderableType) -> None:

@@ -329,7 +329,7 @@ async def test_a_waiter_that_went_away_harms_nobody(store: Store, writer: Writer
 
 
 async def test_writers_of_two_jobs_never_deadlock(
-    store: Store, open_another: Callable[[], Store]
+    store: Store, open_another: Callable[[], Store], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Groups that mix calls and rows of two jobs the other way round all go through, at once."""
     ids = [a_stored_job(store, rows_count=40, shard_size=40) for _ in range(2)]
@@ -342,9 +342,8 @@ async def test_writers_of_two_jobs_never_deadlock(
             stored.append(writer.put(done(leases[rows_of], seq)))
     for writer in writers:
         writer.open()
-    assert all(await asyncio.wait_for(asyncio.gather(*stored), 30))
-    assert all(writer.healthy.is_set() for writer in writers)
-    assert not any(item.tried for writer in writers for item in writer._waiting)
+    assert all(await asyncio.wait_for(asyncio.gather(*stored), 60))
+    assert not caplog.records, "no group had to be tried again"
     for writer in writers:
         await writer.close()
     for job_id in ids:

@@ -88,8 +88,9 @@ async def test_what_is_paid_while_postgresql_is_away_is_stored_after(
 
 
 @pytest.mark.postgres
+@pytest.mark.parametrize("what", ["paid", "doubtful"])
 async def test_closing_without_a_database_leaves_the_spool(
-    own_postgres: Postgres, tmp_path: Path, pay: Pay
+    own_postgres: Postgres, tmp_path: Path, pay: Pay, what: str
 ) -> None:
     """What the database did not take before the end is adopted by the next process."""
     store = _migrated(own_postgres.database())
@@ -97,15 +98,17 @@ async def test_closing_without_a_database_leaves_the_spool(
     ledger = Ledger(store, tmp_path / "spool", Claims(None, "me"))
     ledger.open()
     own_postgres.stop()
-    pay(ledger, a_key(1), job_id)
-    ledger.doubtful(ledger.intend(a_key(2), job_id, "small", 500), "timeout")
+    if what == "paid":
+        pay(ledger, a_key(1), job_id)
+    else:
+        ledger.doubtful(ledger.intend(a_key(2), job_id, "small", 500), "timeout")
     await eventually_on_loop(lambda: not ledger.writer.healthy.is_set(), "the database is away")
     await ledger.writer.close(patience_s=0.1)
     await ledger.close()
     own_postgres.start()
-    assert adopt_orphans(store, tmp_path / "spool") == 1
+    assert adopt_orphans(store, tmp_path / "spool") == (what == "paid")
     job = the_job(store, job_id)
-    assert (job.calls_made, job.calls_doubtful) == (1, 1)
+    assert (job.calls_made, job.calls_doubtful) == (what == "paid", what == "doubtful")
     store.close()
 
 

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from models.limits import Limit
 from worker.limiter import beliefs
-from worker.limiter.adaptive import UNPACED_RATE
 from worker.limiter.beliefs import MARGIN, Belief, Pace
+from worker.limiter.counting import Passed
 from worker.limiter.fallback import Reservations
 from worker.limiter.feedback import Feedback
 from worker.limiter.outlook import Outlook
 from worker.limiter.permit import Permit
 from worker.limiter.shared import Ask, Grant
-from worker.limiter.timing import Curve, ServerClock
+from worker.limiter.timing import ServerClock
 from worker.limiter.usage import ModelUse
 from worker.limiter.waiting import Slot, Slots, Waiter, Waiters
 
@@ -34,14 +33,6 @@ LATE_S = 0.010
 """A slot used so late is still within the margin, with 5 ms left for the network."""
 
 Learnt = Callable[[str, Limit], None]
-
-
-@dataclass(slots=True)
-class Totals:
-    """Counts since the start of the process."""
-
-    granted: int = 0
-    waited_s: float = 0.0
 
 
 class Pacer:
@@ -64,10 +55,11 @@ class Pacer:
         self._loop = asyncio.get_running_loop()
         self._outlook = Outlook(seed)
         self._feedback = Feedback(self._outlook, told, random, self._measured, self._poke)
-        self._waiters, self._slots, self._totals = Waiters(), Slots(), Totals()
-        self._given, self._refused, self._sent_free = Curve(), Curve(), Curve()
+        self._waiters, self._slots = Waiters(), Slots()
+        self._granted, self._waited_s = 0, 0.0
+        self._passed = Passed()
         self._last: Grant | None = None
-        self._last_call = self._ask_at = self._last_noted = 0.0
+        self._last_call = self._ask_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._poked: asyncio.Future[None] | None = None
         self._pace_of: tuple[Belief, Pace] | None = None
@@ -79,8 +71,10 @@ class Pacer:
     async def acquire(self, tokens: int, priority: int) -> Permit:
         """A permit, once its time has come."""
         slot = self._free_slot() or await self._wait(tokens, priority)
-        self._totals.granted += 1
+        self._granted += 1
         self._feedback.in_flight += 1
+        if self._feedback.in_flight == 1:
+            self._poke()
         if not slot.is_free:
             self._feedback.report.settled += tokens - slot.tokens
         return Permit(self._feedback, slot, tokens)
@@ -97,9 +91,9 @@ class Pacer:
             circuit_level=self._feedback.level,
             waiting=len(self._waiters),
             in_flight=self._feedback.in_flight,
-            granted=self._totals.granted,
+            granted=self._granted,
             refusals=self._feedback.refusals,
-            waited_s=self._totals.waited_s,
+            waited_s=self._waited_s,
             processes=self._processes,
             redis_away=self._reservations.is_away,
         )
@@ -131,7 +125,7 @@ class Pacer:
             self._give_up(waiter)
             raise
         now = self._loop.time()
-        self._totals.waited_s += now - since
+        self._waited_s += now - since
         late = now - slot.at - LATE_S
         if late > self._feedback.report.late_s and not slot.is_free:
             self._feedback.report.late_s = late
@@ -149,12 +143,11 @@ class Pacer:
         if not self._is_free() or len(self._waiters):
             return None
         now = self._loop.time()
-        if now - self._last_noted > CALL_GAP_S:
-            self._last_noted = now
-            self._sent_free.add(now, self._totals.granted + 1)
+        sent = self._server.to_server(now)
+        self._passed.note_free(sent, self._granted + 1)
         if now - self._last_call > SIGN_S:
             self._poke()
-        return Slot(now, self._server.to_server(now), is_free=True)
+        return Slot(now, sent, is_free=True)
 
     def _is_free(self) -> bool:
         pace, last = self._pace(), self._last
@@ -312,13 +305,7 @@ class Pacer:
             self._feedback.opened(grant.now)
         self._feedback.level = grant.level
         self._processes = grant.processes
-        if not grant.is_local:
-            if self._last is None or self._last.is_local:
-                self._given.add(grant.born, 0)
-            if grant.starts:
-                self._given.add(grant.starts[0], grant.seq - len(grant.starts))
-            self._given.add(max(grant.tat, grant.now), grant.seq)
-            self._refused.add(grant.now, grant.refused)
+        self._passed.note(grant)
         held = self._server.to_local(grant.held_until)
         if held > now:
             self._feedback.report.settled -= self._slots.drop_before(held)
@@ -335,13 +322,8 @@ class Pacer:
     def _measured(self, at: float) -> float:
         """Calls let through in the second before `at` (Redis time), by all processes."""
         if self._pace().rate is None:
-            local = self._server.to_local(at)
-            sent = self._sent_free.rate(local - 1, local)
-            return UNPACED_RATE if sent is None else sent * self._processes
-        given = self._given.rate(at - 1, at)
-        if given is None:
-            return UNPACED_RATE
-        return max(0.0, given - (self._refused.rate(at - 1, at) or 0.0))
+            return self._passed.free_in_second_before(at) * self._processes
+        return self._passed.in_second_before(at)
 
     def _pace(self) -> Pace:
         belief = self._outlook.now

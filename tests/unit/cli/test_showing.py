@@ -55,9 +55,7 @@ def test_progress_shows_rows_calls_speed_cost_and_time_left():
     shown = plain(display.progress(now))
     assert "93 of 187 rows" in shown
     assert "50%" in shown
-    assert (
-        "372 of ~748 calls  29.1/s (97% of limit)  3 failed  $0.0412  13 s left" in shown
-    )
+    assert "372 of ~748 calls  29.1/s (97% of limit)  3 failed  $0.0412  13 s left" in shown
 
 
 def test_progress_says_why_nothing_moves():

