@@ -65,6 +65,7 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         raise BadInputError(f"{found.name} has no usable rows: nothing to do")
     job = _job(submission, found)
     with store.write() as connection:
+        jobs.one_at_a_time(connection, submission.idempotency_key or job.fingerprint)
         if known := _known(connection, submission, job):
             return known, False
         jobs.create(connection, job)

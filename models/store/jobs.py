@@ -38,6 +38,15 @@ def create(connection: Connection, job: Job) -> None:
     events.write(connection, job.id, "job.queued", {"kind": job.kind, "name": job.name})
 
 
+def one_at_a_time(connection: Connection, submission: str) -> None:
+    """Makes equal submissions wait for each other until the transaction ends.
+
+    SQLite's immediate transaction does so by itself; PostgreSQL takes an advisory lock.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(submission, 0))))
+
+
 def get(connection: Connection, job_id: str) -> Job | None:
     """The job, or None."""
     found = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()

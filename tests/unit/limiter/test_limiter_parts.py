@@ -7,9 +7,9 @@ import pytest
 
 from worker.gateway.faults import Fault, FaultKind, LimitHeaders
 from worker.limiter.circuit import FEWEST, Outcomes, hold_for
-from worker.limiter.fallback import SHARE_ALONE, LocalState
+from worker.limiter.fallback import ALONE_AT_MOST_S, SHARE_ALONE, LocalState, Reservations
 from worker.limiter.permit import Permit
-from worker.limiter.shared import Ask
+from worker.limiter.shared import Ask, Grant
 from worker.limiter.timing import Curve, ServerClock
 from worker.limiter.waiting import Slot, Slots, Waiters
 
@@ -128,6 +128,41 @@ def test_paused_means_nothing_at_all() -> None:
     grant = LocalState().reserve(Ask(slots=5), 1.0, processes=1, paused=True)
     assert grant.starts == ()
     assert grant.wait_s > 0
+
+
+class Flaky:
+    """Shared reservations that can be out of reach."""
+
+    def __init__(self) -> None:
+        self.is_away = True
+
+    async def reserve(self, model: str, ask: Ask) -> Grant:
+        if self.is_away:
+            raise ConnectionError
+        return LocalState().reserve(ask, 1.0, 1, paused=False)
+
+
+async def test_alone_for_at_most_five_minutes_then_back_by_itself() -> None:
+    """Half a share while Redis is away, nothing after that, all of it when it answers."""
+    times, shared = [0.0], Flaky()
+    reservations = Reservations(shared, lambda: times[0], timeout_s=1.0)  # type: ignore[arg-type] # a fake
+    ask = Ask(slots=1, rate=10.0)
+
+    async def granted(at: float) -> int:
+        times[0] = at
+        grant = await reservations.reserve("m", ask, at, 1)
+        await asyncio.sleep(0.01)
+        return len(grant.starts)
+
+    assert await granted(1.0) == 1
+    assert reservations.is_away
+    assert await granted(ALONE_AT_MOST_S - 1) == 1
+    assert await granted(ALONE_AT_MOST_S + 2) == 0
+    shared.is_away = False
+    assert await granted(ALONE_AT_MOST_S + 5) == 0
+    assert not reservations.is_away
+    assert await granted(ALONE_AT_MOST_S + 6) == 1
+    await reservations.close()
 
 
 class Listening:
