@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from models.doorbell import make_celery, ring
 from models.errors import BadInputError, NotFoundError, SetupError
 from models.limits import Limit
 from models.payloads import Estimate, Options
@@ -147,6 +146,8 @@ class Maestrale:
         """Publishes the job's next shards; False: no broker answered, the clock will ring."""
         if not self.settings.redis_url:
             return False
+        from models.doorbell import make_celery, ring  # noqa: PLC0415 # Celery is slow to import
+
         with self.store.write() as connection:
             messages = shards.take_window(connection, job_id, slots=fleet.slots(connection))
         rung = ring(make_celery(self.settings, patience_s=PATIENCE_S), messages)

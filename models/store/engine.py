@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, func
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -145,3 +145,7 @@ def _translated() -> Iterator[None]:
         if isinstance(error, ProgrammingError):
             raise
         raise SetupError(f"the database does not answer ({text}): `maestrale doctor`") from error
+    except DatabaseError as error:
+        if "not a database" in str(error.orig):
+            raise SetupError("DATABASE_URL names a file that is not a database") from error
+        raise
