@@ -141,7 +141,7 @@ class Postgres(Server):
     def database(self, template: str = "template0") -> str:
         self._count += 1
         name = f"test_{self._count}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return self.url(name)
 
     def drop(self, url: str) -> None:

@@ -1,0 +1,286 @@
+"""One call's way through limiter, spool and gateway, with fakes: every permit and intent ends."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from models.payloads import CallRecord, Failed, JobSpec, Options, Snoozed, Usage
+from models.prices import load_prices
+from models.states import FailureCode, JobKind
+from worker.asking import Asker
+from worker.gateway.faults import Fault, FaultKind
+from worker.gateway.replies import Reply
+from worker.jobs import JobInHand
+from worker.paying import Answered, Payer
+
+BODY = {"model": "mistral-small-latest", "messages": [{"role": "user", "content": "Hello?"}]}
+ANSWER = {"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]}
+
+
+def a_reply() -> Reply:
+    """An answer of 7 tokens."""
+    return Reply(ANSWER, Usage(5, 2), "mistral-small-latest", None, 0.1)
+
+
+def a_fault(kind: FaultKind, **changes: Any) -> Fault:
+    """A fault that allows an instant retry."""
+    return Fault(kind, "no", **changes)
+
+
+@dataclass
+class FakePermit:
+    """Remembers how it was given back."""
+
+    endings: list[str] = field(default_factory=list)
+
+    def settle(self, **_: Any) -> None:
+        self.endings.append("settled")
+
+    def refused(self, fault: Fault) -> None:
+        self.endings.append(f"refused: {fault.kind}")
+
+    def abandon(self) -> None:
+        self.endings.append("abandoned")
+
+
+@dataclass
+class FakeLimiter:
+    """Grants at once, or never."""
+
+    blocked: bool = False
+    permits: list[FakePermit] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
+
+    async def acquire(self, _model: str, _tokens: int, *, priority: int) -> FakePermit:
+        self.turns.append(priority)
+        if self.blocked:
+            await asyncio.Event().wait()
+        self.permits.append(FakePermit())
+        return self.permits[-1]
+
+
+@dataclass
+class FakeGateway:
+    """Answers from a script; the last entry repeats."""
+
+    script: list[Any] = field(default_factory=lambda: [a_reply()])
+    asked: int = 0
+
+    async def chat(self, _body: dict[str, Any]) -> Any:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+
+class FakeWriter:
+    """Healthy, unless told."""
+
+    def __init__(self) -> None:
+        self.healthy = asyncio.Event()
+        self.healthy.set()
+        self.pauses = 0
+
+    def pause_calling(self) -> None:
+        self.pauses += 1
+
+
+class FakeLedger:
+    """Keeps calls in a dictionary and notes every intent's end."""
+
+    def __init__(self) -> None:
+        self.writer = FakeWriter()
+        self.calls: dict[str, CallRecord] = {}
+        self.endings: list[str] = []
+        self.intents = 0
+        self.full_disks = 0
+        self.doubtful_keys: set[str] = set()
+
+    async def find(self, key: str) -> CallRecord | None:
+        await asyncio.sleep(0)
+        return self.calls.get(key)
+
+    async def is_doubtful(self, key: str) -> bool:
+        return key in self.doubtful_keys
+
+    def intend(self, key: str, job_id: str, model: str, cost_nano: int | None) -> Any:
+        if self.full_disks:
+            self.full_disks -= 1
+            raise OSError("no space left")
+        self.intents += 1
+        return type("Intent", (), {"doubt": type("Doubt", (), {"model": model})()})()
+
+    def paid(self, _intent: Any, record: CallRecord) -> None:
+        self.calls[record.key] = record
+        self.endings.append("paid")
+
+    def ended(self, _intent: Any) -> None:
+        self.endings.append("ended")
+
+    def doubtful(self, _intent: Any, reason: str) -> None:
+        self.endings.append(f"doubtful: {reason}")
+
+    def give_up(self, _key: str) -> None:
+        """Nothing is claimed here."""
+
+
+class World:
+    """An asker over fakes, and a job."""
+
+    def __init__(self, *script: Any, **options: Any) -> None:
+        self.ledger = FakeLedger()
+        self.limiter = FakeLimiter()
+        self.gateway = FakeGateway(list(script) or [a_reply()])
+        payer = Payer(
+            ledger=self.ledger,  # type: ignore[arg-type] # fakes have what is used
+            limiter=self.limiter,  # type: ignore[arg-type]
+            gateway=self.gateway,  # type: ignore[arg-type]
+            prices=load_prices(),
+            random=random.Random(1),
+        )
+        self.asker = Asker(server="http://api", ledger=self.ledger, payer=payer)  # type: ignore[arg-type]
+        self.paused: list[tuple[str, str, str]] = []
+        spec = JobSpec(options=Options(**options))
+        self.job = self.another_job("job_a", spec)
+
+    def another_job(self, job_id: str, spec: JobSpec | None = None) -> JobInHand:
+        """One more job in the same process."""
+        pausing = lambda *told: self.paused.append(told)  # noqa: E731 # three words
+        return JobInHand(job_id, JobKind.GENERATE, spec or JobSpec(), 5, pausing)
+
+    def ends(self) -> list[str]:
+        """How the permits were given back, each exactly once."""
+        assert all(len(permit.endings) == 1 for permit in self.limiter.permits)
+        return [permit.endings[0] for permit in self.limiter.permits]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back-off takes no time here."""
+    really = asyncio.sleep
+
+    async def at_once(_seconds: float) -> None:
+        await really(0)
+
+    monkeypatch.setattr("worker.paying.asyncio.sleep", at_once)
+
+
+async def test_an_answer_is_paid_settled_and_kept() -> None:
+    """The plain way: one permit settled, one intent paid, and the next ask is free."""
+    world = World()
+    first = await world.asker.ask(world.job, "chat", BODY)
+    again = await world.asker.ask(world.job, "chat", BODY)
+    assert isinstance(first, Answered) and isinstance(again, Answered)
+    assert (first.from_ledger, again.from_ledger, world.gateway.asked) == (False, True, 1)
+    assert (world.ends(), world.ledger.endings) == (["settled"], ["paid"])
+    assert world.ledger.calls[first.key].cost_nano == 5 * 150 + 2 * 600
+
+
+async def test_equal_calls_at_once_are_one_call() -> None:
+    """Ten rows with the same request share one payment; nine count as found."""
+    world = World()
+    asked = await asyncio.gather(*(world.asker.ask(world.job, "chat", BODY) for _ in range(10)))
+    assert world.gateway.asked == 1
+    assert sum(a.from_ledger for a in asked if isinstance(a, Answered)) == 9
+
+
+async def test_transient_faults_are_retried_and_every_permit_given_back() -> None:
+    """Two 503s and an answer: three permits, three intents, each with its end."""
+    world = World(a_fault(FaultKind.TRANSIENT), a_fault(FaultKind.QUOTA), a_reply())
+    answered = await world.asker.ask(world.job, "chat", BODY)
+    assert isinstance(answered, Answered)
+    assert answered.retried == 2
+    assert world.ends() == ["refused: transient", "refused: quota", "settled"]
+    assert world.ledger.endings == ["ended", "ended", "paid"]
+
+
+async def test_what_may_have_been_paid_becomes_a_doubt() -> None:
+    """A cut answer is on record as doubtful, and asked again a bounded number of times."""
+    world = World(a_fault(FaultKind.TRANSIENT, maybe_paid=True))
+    failed = await world.asker.ask(world.job, "chat", BODY)
+    assert isinstance(failed, Failed)
+    assert failed.code == FailureCode.SERVER_ERROR
+    assert world.ledger.endings == ["doubtful: transient"] * 3
+
+
+async def test_hold_asks_neither_again_nor_after_an_earlier_doubt() -> None:
+    """With `on_uncertain: hold` a doubtful call is never sent again, nor by the next worker."""
+    world = World(a_fault(FaultKind.TIMEOUT, maybe_paid=True), on_uncertain="hold")
+    failed = await world.asker.ask(world.job, "chat", BODY)
+    assert isinstance(failed, Failed)
+    assert (failed.code, world.gateway.asked) == (FailureCode.UNCERTAIN, 1)
+    world.ledger.is_doubtful = _always  # type: ignore[method-assign] # as after a crash
+    again = await world.asker.ask(world.job, "chat", BODY)
+    assert isinstance(again, Failed)
+    assert (again.code, world.gateway.asked) == (FailureCode.UNCERTAIN, 1)
+
+
+async def _always(_key: str) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [(FaultKind.MONEY, "money"), (FaultKind.ACCOUNT, "account")]
+)
+async def test_money_and_account_faults_pause_the_job_once(kind: FaultKind, reason: str) -> None:
+    """Ten calls refused for money: one pause, ten rows left open, none failed."""
+    world = World(a_fault(kind))
+    bodies = [{**BODY, "temperature": n / 10} for n in range(10)]
+    asked = await asyncio.gather(*(world.asker.ask(world.job, "chat", b) for b in bodies))
+    assert all(isinstance(one, Snoozed) for one in asked)
+    assert [told[:2] for told in world.paused] == [("job_a", reason)]
+
+
+async def test_stopping_a_job_ends_its_waits_and_nobody_elses() -> None:
+    """A call that waits for the limiter is let go; another job that joined it asks for itself."""
+    world = World()
+    world.limiter.blocked = True
+    other = world.another_job("job_b")
+    ours = asyncio.create_task(world.asker.ask(world.job, "chat", BODY))
+    theirs = asyncio.create_task(world.asker.ask(other, "chat", BODY))
+    while not world.limiter.turns:
+        await asyncio.sleep(0)
+    world.limiter.blocked = False
+    world.job.stop("paused")
+    assert isinstance(await ours, Snoozed)
+    answered = await theirs
+    assert isinstance(answered, Answered)
+    assert world.gateway.asked == 1
+
+
+async def test_a_call_in_flight_outlives_the_stop_of_its_job() -> None:
+    """Stopped after it was sent: the answer is paid for and kept."""
+    world = World()
+    task = asyncio.create_task(world.asker.ask(world.job, "chat", BODY))
+    while not world.gateway.asked:
+        await asyncio.sleep(0)
+    world.job.stop("paused")
+    assert isinstance(await task, Answered)
+    assert world.ledger.endings == ["paid"]
+
+
+async def test_a_full_disk_sends_nothing_and_gives_the_slot_back() -> None:
+    """No intent on record, no call: the permit is abandoned and calling pauses."""
+    world = World()
+    world.ledger.full_disks = 2
+    assert isinstance(await world.asker.ask(world.job, "chat", BODY), Answered)
+    assert world.ends() == ["abandoned", "abandoned", "settled"]
+    assert (world.ledger.writer.pauses, world.gateway.asked) == (2, 1)
+
+
+async def test_rows_under_way_go_before_rows_not_begun() -> None:
+    """The limiter serves second steps first, within the job's priority."""
+    world = World()
+    await world.asker.ask(world.job, "chat", BODY)
+    await world.asker.ask(world.job, "chat", {**BODY, "n": 1}, continuing=True)
+    assert world.limiter.turns == [11, 10]
+
+
+async def test_another_sample_is_another_call() -> None:
+    """A second draw of the same request is paid for anew."""
+    world = World()
+    await world.asker.ask(world.job, "chat", BODY)
+    await world.asker.ask(world.job, "chat", BODY, sample="1")
+    assert world.gateway.asked == 2
