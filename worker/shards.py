@@ -125,9 +125,11 @@ class Shards:
     async def ring_for(self, job_id: str) -> None:
         """Publishes the next shards of the job's window."""
         messages = await self.write(_next_window, job_id)
-        if messages:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._threads, ring, self._app, messages)
+        if not messages:
+            return
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(self._threads, ring, self._app, messages):
+            await self.write(shards.unpublish, messages)
 
     # -- steps ---------------------------------------------------------------------------------
 
