@@ -198,15 +198,17 @@ def run(
     spawn = multiprocessing.get_context("spawn")
     with ValkeyServer() as redis:
         ours, theirs = spawn.Pipe()
-        server = spawn.Process(target=_serve, args=(options, theirs))
+        server = spawn.Process(target=_serve, args=(options, theirs), daemon=True)
         server.start()
         port = ours.recv()
         pipes = [spawn.Pipe() for _ in range(options.processes)]
         workers = [
-            spawn.Process(target=_work, args=(options, redis.port, port, pipe[1])) for pipe in pipes
+            spawn.Process(target=_work, args=(options, redis.port, port, pipe[1]), daemon=True)
+            for pipe in pipes
         ]
-        for worker in workers:
+        for worker, (_, theirs) in zip(workers, pipes, strict=True):
             worker.start()
+            theirs.close()  # so that its death ends our waiting for it
         if disturb:
             disturb(redis)
         figures = [pipe[0].recv() for pipe in pipes]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -406,3 +406,24 @@ async def test_close_ends_all_waiting(redis: Redis) -> None:
         await limiter.close()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+
+
+async def test_close_ends_even_if_the_client_swallows_the_cancellation(redis: Redis) -> None:
+    """An answer that comes in the same moment can do that."""
+    async with AsyncExitStack() as stack:
+        limiter = await opened(stack, redis, told={MODEL: Limit(6000)})
+        await acquired(limiter)
+        reserve, called = limiter._reservations.reserve, asyncio.Event()
+
+        async def swallowing(model: str, ask: Ask, now: float, processes: int) -> Grant:
+            called.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.2)
+            return await reserve(model, ask, now, processes)
+
+        limiter._reservations.reserve = swallowing  # type: ignore[method-assign] # such a client
+        waiting = asyncio.create_task(acquired(limiter))
+        await called.wait()
+        async with asyncio.timeout(3):
+            await limiter.close()
+        await asyncio.gather(waiting, return_exceptions=True)

@@ -56,7 +56,7 @@ class Pacer:
         self._outlook = Outlook(seed)
         self._feedback = Feedback(self._outlook, told, random, self._measured, self._poke)
         self._waiters, self._slots = Waiters(), Slots()
-        self._granted, self._waited_s = 0, 0.0
+        self._granted, self._waited_s, self._is_closed = 0, 0.0, False
         self._passed = Passed()
         self._last: Grant | None = None
         self._last_call = self._ask_at = 0.0
@@ -100,6 +100,7 @@ class Pacer:
 
     async def close(self) -> None:
         """Stop; whoever still waits is cancelled. The other processes learn that we left."""
+        self._is_closed = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         if self._timer:
@@ -198,7 +199,7 @@ class Pacer:
     # Asking
 
     async def _run(self) -> None:
-        while True:
+        while not self._is_closed:  # the client may swallow a cancellation that meets an answer
             await self._until_due()
             self._last_call = self._loop.time()
             ask, proposed, pending = self._compose(self._block(), sign=1)
