@@ -145,11 +145,22 @@ async def test_a_hold_holds_everybody(redis: Redis) -> None:
 
 
 async def test_a_raised_rate_pulls_the_next_slot_near(redis: Redis) -> None:
-    """Reservations at the old rate do not delay the new one."""
+    """Reservations at a very slow old rate delay the new one by a second at most."""
     state = shared(redis)
-    slow = await state.reserve(MODEL, Ask(slots=1, rate=1.0))
+    slow = await state.reserve(MODEL, Ask(slots=1, rate=0.1))
     grant = await state.reserve(MODEL, Ask(slots=1, rate=100.0, version=slow.version))
-    assert grant.starts[0] - slow.starts[0] < 0.1
+    assert grant.starts[0] - slow.starts[0] < 1.1
+
+
+async def test_slots_at_a_raised_rate_come_after_those_given_before(redis: Redis) -> None:
+    """Else the second in which both meet holds more calls than the new limit allows."""
+    state, other = shared(redis), shared(redis, "w2")
+    slow = await state.reserve(MODEL, Ask(slots=4, rate=10.0))
+    fast = await other.reserve(MODEL, Ask(slots=4, rate=20.0, version=slow.version))
+    gaps = [later - earlier for earlier, later in pairwise([*slow.starts, *fast.starts])]
+    assert gaps == pytest.approx(
+        [0.1] * len(slow.starts) + [0.05] * (len(fast.starts) - 1), abs=1e-3
+    )
 
 
 async def test_after_a_loss_the_knowledge_of_the_caller_is_the_seed(redis: Redis) -> None:

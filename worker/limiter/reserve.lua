@@ -64,14 +64,18 @@ else
   belief = redis.call('HGET', KEYS[1], 'belief')
 end
 
--- Slots already given count as many at the new rate as at the old. A short way ahead is left alone
--- when the rate rises, so that slots stay in the order in which they are counted.
+-- What is given already counts as much at the new rate as at the old.
 local function rescaled(due, old, new)
   if due <= now or old <= 0 or new <= 0 then return due end
-  if new > old and due - now < SECOND / 4 then return due end
   return math.min(now + (due - now) * old / new, math.max(due, now + SECOND))
 end
-if rate ~= s.rate then s.tat = rescaled(s.tat, s.rate, rate) end
+-- But slots that were given are used when they were due: at a higher rate the next ones come after
+-- them, not among them, or the second in which they meet holds more than the new limit.
+if s.rate > 0 and rate > s.rate then
+  s.tat = math.min(s.tat, now + SECOND)
+elseif rate ~= s.rate then
+  s.tat = rescaled(s.tat, s.rate, rate)
+end
 if token_rate ~= s.token_rate then s.ttat = rescaled(s.ttat, s.token_rate, token_rate) end
 s.rate, s.token_rate = rate, token_rate
 
