@@ -155,12 +155,14 @@ async def test_a_raised_rate_pulls_the_next_slot_near(redis: Redis) -> None:
 async def test_slots_at_a_raised_rate_come_after_those_given_before(redis: Redis) -> None:
     """Else the second in which both meet holds more calls than the new limit allows."""
     state, other = shared(redis), shared(redis, "w2")
-    slow = await state.reserve(MODEL, Ask(slots=4, rate=10.0))
-    fast = await other.reserve(MODEL, Ask(slots=4, rate=20.0, version=slow.version))
-    gaps = [later - earlier for earlier, later in pairwise([*slow.starts, *fast.starts])]
-    assert gaps == pytest.approx(
-        [0.1] * len(slow.starts) + [0.05] * (len(fast.starts) - 1), abs=1e-3
-    )
+    first = await state.reserve(MODEL, Ask(slots=1, rate=10.0))
+    slow = [
+        await state.reserve(MODEL, Ask(slots=1, version=first.version, rate=10.0)) for _ in "123"
+    ]
+    fast = await other.reserve(MODEL, Ask(slots=2, rate=20.0, version=first.version))
+    given = [*first.starts, *(start for grant in slow for start in grant.starts)]
+    gaps = [later - earlier for earlier, later in pairwise([*given, *fast.starts])]
+    assert gaps == pytest.approx([0.1] * len(given) + [0.05] * (len(fast.starts) - 1), abs=1e-3)
 
 
 async def test_after_a_loss_the_knowledge_of_the_caller_is_the_seed(redis: Redis) -> None:
