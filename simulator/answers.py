@@ -1,11 +1,12 @@
 """What the simulated model says: a pure function of the request and its hash."""
 
 import string
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from simulator.bodies import ChatBody, Function, ToolChoice, ToolMessage
+from simulator.bodies import AssistantMessage, ChatBody, Function, ToolChoice, ToolMessage
 from simulator.prose import Prose
 from simulator.schemas import fill
 
@@ -21,7 +22,14 @@ def tokens_in(text: str) -> int:
 
 def choices(body: ChatBody, prompt: str, seed: int) -> list[dict[str, Any]]:
     """The `choices` of an answer: `n` of them, each with a seed of its own."""
-    return [_choice(body, Prose(prompt, seed + index), index) for index in range(body.n or 1)]
+    said = "\n".join(_said_before(body))
+    return [_choice(body, Prose(prompt, seed + n, said), n) for n in range(body.n or 1)]
+
+
+def _said_before(body: ChatBody) -> Iterator[str]:
+    for message in body.messages:
+        if isinstance(message, AssistantMessage) and isinstance(message.content, str):
+            yield message.content
 
 
 def tokens_out(made: list[dict[str, Any]]) -> int:

@@ -44,14 +44,19 @@ def _weight(word: str) -> int:
 
 
 class Prose:
-    """A source of sentences, questions, terms and numbers: same prompt and seed, same sequence."""
+    """A source of sentences, questions, terms and numbers: same prompt and seed, same sequence.
 
-    def __init__(self, prompt: str, seed: int) -> None:
+    What was `said` before is not said again, as long as there is something else to say: a model
+    that is told what was wrong with its answer gives another one.
+    """
+
+    def __init__(self, prompt: str, seed: int, said: str = "") -> None:
         lines = [line.strip() for line in prompt.split("\n")]
         document = [line for line in lines if len(line) >= _LONG_LINE]
         document = document or [max(lines, key=len)]
         self._question = _last_question([line for line in lines if line not in document])
-        self._sentences = _usable(document) or ["The text says nothing that could be quoted."]
+        usable = _usable(document) or ["The text says nothing that could be quoted."]
+        self._sentences = [it for it in usable if it not in said] or usable
         self._state = seed & 0xFFFFFFFFFFFFFFFF
         self._turn = seed % len(self._sentences)
         self._said = 0

@@ -130,3 +130,13 @@ def test_a_known_prefix_is_cached(chat_body):
     assert first["prompt_tokens_details"]["cached_tokens"] == 0
     assert 0 < second["prompt_tokens_details"]["cached_tokens"] <= second["prompt_tokens"]
     assert "prompt_tokens_details" not in usage_of(chat_body, cache)
+
+
+def test_asked_again_it_says_something_else() -> None:
+    """A repaired answer quotes other sentences than the one found wanting."""
+    document = " ".join(f"Sentence number {n} tells of miR-{n} in tissue." for n in range(30))
+    said = "Sentence number 3 tells of miR-3 in tissue. Sentence number 4 tells of miR-4 in tissue."
+    for seed in range(50):
+        answer = Prose(f"{document}\n{said}\nIt was wrong: say it better.", seed, said).answer()
+        assert "number 3 " not in answer
+        assert "number 4 " not in answer
