@@ -1,6 +1,8 @@
 """What the demo says. Pure."""
 
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,7 +85,10 @@ def outcome(
 def real_commands(sample: Path) -> list[str]:
     """How to do it for real."""
     path = shlex.quote(shown(sample))
+    folder = Path(sys.executable).parent
+    on_path = shutil.which("maestrale") or not (folder / "activate").exists()
     return [
+        *([] if on_path else [f". {shlex.quote(shown(folder / 'activate'))}"]),
         "export MISTRAL_API_KEY=...",
         "maestrale up",
         f"maestrale generate {path} --recipe amira --limit 20 --dry-run",
