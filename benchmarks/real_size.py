@@ -31,16 +31,14 @@ def repeated_sample(path: Path) -> Path:
 
 
 def retry(on: Stage, job: Job) -> None:
-    """Asks the failed rows anew, as a user would: only what was of no use is paid again."""
+    """Asks the failed rows anew, as a user would."""
     if not job.rows_failed:
         return
     before = job.calls_made
     count = on.client.retry(job.id)
     job = on.client.wait(job.id)
-    print(
-        f"retried {count} rows with {job.calls_made - before} calls: {job.rows_failed} still failed,"
-        f" {on.client.failures_by_code(job.id)}"
-    )
+    calls = job.calls_made - before
+    print(f"retried {count} rows with {calls} calls: {job.rows_failed} still failed")
 
 
 def main() -> None:
@@ -60,6 +58,7 @@ def main() -> None:
         cpu = on.cpu_s("worker")
         job = on.client.wait(on.client.generate(source, recipe="amira").id)
         finished.set()
+        memory.append(on.memory_mb("worker"))
         seconds = (job.finished_at or 0) - (job.started_at or 0)
         print(report(job), f"= {job.calls_made / seconds:.0f} calls/s, {seconds / 60:.1f} min")
         print("failed, by name:", on.client.failures_by_code(job.id))

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from benchmarks.stage import Stage, report, stage, write_rows
@@ -31,13 +30,11 @@ def bare(on: Stage, rows: Path, processes: int) -> dict[str, float]:
     for file in files:
         file.close()
     command = [sys.executable, "-m", "benchmarks.bare", on.url]
-    began = time.perf_counter()
     running = [
         subprocess.Popen([*command, str(part), str(IN_FLIGHT // processes)], stdout=subprocess.PIPE)
         for part in parts
     ]
     told = [json.loads(process.communicate()[0]) for process in running]
-    del began
     calls = sum(one["calls"] for one in told)
     return {
         "calls_s": calls / max(one["s"] for one in told),
@@ -96,6 +93,9 @@ def main() -> None:
             f"memory of a worker: {whole['memory_first']:.0f} MB early, "
             f"{whole['memory_last']:.0f} MB at the end"
         )
+    holds = whole["calls_s"] >= 0.5 * two["calls_s"] and whole["cpu_ms"] <= 1.5
+    print("HOLDS" if holds else "BROKEN", "(at least 50% of two bare loops, at most 1.5 ms)")
+    raise SystemExit(0 if holds else 1)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ folder=$(dirname "$0")/secrets
 [ ! -e "$folder/maestrale.env" ] || { echo "$folder exists already: nothing was changed" >&2; exit 1; }
 umask 077
 mkdir -p "$folder"
+chmod 700 "$folder" # a checkout made it, with its own ideas
 random() { od -A n -N 24 -t x1 /dev/urandom | tr -d ' \n'; }
 redis=$(random)
 postgres=$(random)

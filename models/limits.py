@@ -1,6 +1,7 @@
 """What an account may do per model: requests and tokens per minute, and where that was learnt."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,6 @@ def _parse_entry(entry: str) -> tuple[str, Limit]:
     return model.strip() or "*", Limit(**found)  # type: ignore[arg-type] # keys are field names
 
 
-def limit_for(model: str, limits: dict[str, Limit]) -> Limit | None:
+def limit_for(model: str, limits: Mapping[str, Limit]) -> Limit | None:
     """The limit told for `model`, or the one told for `*`, or None."""
     return limits.get(model) or limits.get("*")

@@ -31,6 +31,7 @@ class Plan:
     recipe: Recipe
     found: ReadResult
     estimate: Estimate
+    on_duplicate: OnDuplicate = "stop"
 
     def __enter__(self) -> "Plan":
         return self
@@ -105,11 +106,13 @@ class Maestrale:
         )
         found = read(source, options, self.settings.home / "staging")
         try:
-            guess = estimate.estimate(asked, found, self._prices(), self._known_limits())
+            guess = estimate.estimate(
+                asked, found, load_prices(self.settings.prices_file), self.limits()
+            )
         except BaseException:
             found.close()
             raise
-        return Plan(asked, found, guess)
+        return Plan(asked, found, guess, on_duplicate)
 
     def submit(
         self,
@@ -129,6 +132,7 @@ class Maestrale:
             priority=_checked_priority(priority),
             idempotency_key=idempotency_key,
             max_failed_share=max_failed_share,
+            on_duplicate=plan.on_duplicate,
             again=again,
         )
         job, _is_new = submitting.submit(self.store, wish, plan.found)
@@ -153,7 +157,7 @@ class Maestrale:
         rung = ring(make_celery(self.settings, patience_s=PATIENCE_S), messages)
         if not rung and messages:
             with self.store.write() as connection:
-                shards.unpublish(connection, messages)
+                shards.unpublish(connection, [(m.job_id, m.no) for m in messages])
         return rung
 
     # -- looking -------------------------------------------------------------------------------
@@ -265,9 +269,6 @@ class Maestrale:
 
     # -- what is known -------------------------------------------------------------------------
 
-    def _prices(self) -> Any:
-        return load_prices(self.settings.prices_file)
-
     def workers(self) -> list[WorkerSeen]:
         """Worker processes that gave a sign of life within the last seconds."""
         with self.store.read() as connection:
@@ -275,9 +276,6 @@ class Maestrale:
 
     def limits(self) -> dict[str, Limit]:
         """The account's limits by model, as told by the user or learnt from answers."""
-        return dict(self._known_limits())
-
-    def _known_limits(self) -> Any:
         try:
             with self.store.read() as connection:
                 learnt = fleet.limits_learnt(connection, self.settings.account)

@@ -60,7 +60,7 @@ def estimate(
 
 def _spread(found: ReadResult) -> Iterator[dict[str, object]]:
     """At most `SAMPLE` rows, evenly spread over the file."""
-    step = max(1, found.accepted // SAMPLE)
+    step = max(1, -(-found.accepted // SAMPLE))
     return (row.data for row in islice(found.rows(), 0, None, step))
 
 
@@ -87,8 +87,8 @@ def _seconds(sums: Mapping[str, _StepSum], limits: Mapping[str, Limit]) -> float
     """The slowest model's time at its limit; None if a limit is not known yet."""
     slowest = 0.0
     for model, part in sums.items():
-        limit = limit_for(model, dict(limits))
-        if limit is None:
+        limit = limit_for(model, limits)
+        if limit is None or not (limit.requests_per_minute or limit.tokens_per_minute):
             return None
         tokens = part.prompt_tokens + part.completion_tokens
         if limit.requests_per_minute:

@@ -16,7 +16,7 @@ from models.states import JobKind
 from models.store import jobs, rows, shards
 from models.store.engine import Store
 from models.tables import Job
-from producers.readers import ReadResult
+from producers.readers import OnDuplicate, ReadResult
 
 SMALLEST_SHARD = 8
 LARGEST_SHARD = 250
@@ -36,6 +36,8 @@ class Submission:
     priority: int = 5
     idempotency_key: str | None = None
     max_failed_share: float = 0.05
+    on_duplicate: OnDuplicate = "stop"
+    """Which rows were kept where ids occur twice: another choice is another submission."""
     again: bool = False
     """Submit even though the same was submitted before."""
 
@@ -47,6 +49,7 @@ class Submission:
             self.recipe.hash,
             self.options.model_dump(),
             self.max_failed_share,
+            self.on_duplicate,
         ]
         return hashlib.sha256(orjson.dumps(asked)).hexdigest()
 
@@ -111,7 +114,7 @@ def _job(submission: Submission, found: ReadResult) -> Job:
         spec=spec.model_dump_json(),
         estimate=submission.estimate.model_dump_json(),
         fingerprint=submission.fingerprint(found.fingerprint, found.accepted),
-        idempotency_key=submission.idempotency_key,
+        idempotency_key=submission.idempotency_key or None,
         input_name=found.name,
         max_failed_share=submission.max_failed_share,
         rows_total=found.accepted,

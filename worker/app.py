@@ -9,6 +9,7 @@ from celery import Celery
 from celery.signals import worker_init, worker_process_init, worker_shutdown, worker_shutting_down
 
 from models.doorbell import CLOCK, TICK, make_celery
+from models.errors import MaestraleError
 from models.settings import Settings
 from worker import logs, runtime, tasks
 
@@ -49,7 +50,10 @@ def build_app(settings: Settings | None = None) -> Celery:
 def _hook(app: Celery, settings: Settings) -> None:
     def open_runtime(**_: Any) -> None:
         logs.configure(settings)
-        runtime.open_for_process(settings, app)
+        try:
+            runtime.open_for_process(settings, app)
+        except MaestraleError as error:  # no Exception: Celery swallows those of its hooks
+            raise SystemExit(f"the worker cannot start: {error}") from None
 
     def drain(**_: Any) -> None:
         runtime.drain_process()

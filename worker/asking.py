@@ -17,6 +17,7 @@ from worker.jobs import JobInHand
 from worker.ledger.ledger import Ledger
 from worker.paying import Answered, Endpoint, Payer, Wish
 
+CUT = "the worker stopped before the answer came"
 Asked = Answered | Failed | Snoozed
 
 
@@ -28,11 +29,6 @@ class Asker:
         self._ledger = ledger
         self._payer = payer
         self._asking: dict[str, asyncio.Task[Asked]] = {}
-
-    @property
-    def in_flight(self) -> int:
-        """Calls wanted just now: waiting or sent."""
-        return len(self._asking)
 
     async def ask(
         self,
@@ -52,10 +48,21 @@ class Asker:
         shared = False
         while not job.is_stopped:
             shared = shared or key in self._asking
-            asked = await asyncio.shield(self._asking.get(key) or self._start(wish))
+            task = self._asking.get(key) or self._start(wish)
+            try:
+                asked = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.cancelled():  # cut off by the drain time, and noted as doubtful
+                    return Snoozed(job.stop_reason or CUT)
+                raise
             if not isinstance(asked, Snoozed):
                 return _as_found(asked) if shared else asked
         return Snoozed(job.stop_reason)  # or another job's stop ended the call we had joined
+
+    def cut(self) -> None:
+        """The drain time is over: calls still in flight become doubts, their rows stay open."""
+        for task in list(self._asking.values()):
+            task.cancel()
 
     async def drained(self, timeout_s: float) -> bool:
         """Waits until no call is under way any more; False if some still are."""
@@ -71,24 +78,28 @@ class Asker:
         return task
 
     async def _find_or_pay(self, wish: Wish) -> Asked:
-        found: CallRecord | None = None
-        is_doubtful = False
-        if wish.job.is_stopped:
-            return Snoozed(wish.job.stop_reason)
-        with wish.job.waiting():
-            found = await self._ledger.find(wish.key)
-            if found is None and wish.job.policy.on_uncertain == "hold":
-                is_doubtful = await self._ledger.is_doubtful(wish.key)
-        if wish.job.is_stopped and found is None:
-            return Snoozed(wish.job.stop_reason)
-        if found is not None:
-            return _answered(found)
-        if is_doubtful:
-            return Failed(FailureCode.UNCERTAIN, "an earlier attempt at it may have been paid")
         try:
+            found, is_doubtful = await self._find(wish)
+            if found is not None:
+                return _answered(found)
+            if wish.job.is_stopped:
+                return Snoozed(wish.job.stop_reason)
+            if is_doubtful:
+                return Failed(FailureCode.UNCERTAIN, "an earlier attempt may have been paid")
             return await self._payer.pay(wish)
         finally:
             self._ledger.give_up(wish.key)
+
+    async def _find(self, wish: Wish) -> tuple[CallRecord | None, bool]:
+        """The paid call if there is one, and whether `on_uncertain: hold` forbids to pay."""
+        found: CallRecord | None = None
+        is_doubtful = False
+        if not wish.job.is_stopped:
+            with wish.job.waiting():
+                found = await self._ledger.find(wish.key)
+                if found is None and wish.job.policy.on_uncertain == "hold":
+                    is_doubtful = await self._ledger.is_doubtful(wish.key)
+        return found, is_doubtful
 
 
 def _answered(record: CallRecord) -> Answered:
@@ -98,4 +109,4 @@ def _answered(record: CallRecord) -> Answered:
 
 def _as_found(asked: Answered | Failed) -> Answered | Failed:
     """For those who joined a call that another row pays for."""
-    return replace(asked, from_ledger=True) if isinstance(asked, Answered) else asked
+    return replace(asked, from_ledger=True, retried=0) if isinstance(asked, Answered) else asked

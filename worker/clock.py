@@ -76,19 +76,22 @@ class Clock:
 
     async def tick(self) -> str:
         """Sweeps, if no other clock just did: opens dead leases and rings for what waits."""
-        if not await self._shards.write(fleet.claim_hand, "sweep", every_s=SWEEP_S * 0.9):
+        overdue_s = await self._shards.write(_claim_sweep)
+        if overdue_s is None:
             return "another clock did it"
+        lease_s = self._settings.lease_s
+        if overdue_s < lease_s:  # else nobody could prolong a lease: let the living go first
+            await self._shards.write(_rescue)
         waiting = await asyncio.get_running_loop().run_in_executor(None, queued, self._app)
-        found = await self._shards.write(_sweep, waiting, 2 * self._settings.lease_s)
-        for job_id in found:
-            await self._shards.ring_for(job_id)
-        return f"rang for {len(found)} jobs"
+        found = await self._shards.write(_sweep, waiting, 2 * lease_s)
+        rung = [job_id for job_id in found if await self._shards.ring_for(job_id)]
+        return f"rang for {len(rung)} jobs"
 
     async def _control(self) -> None:
         mine = list(self._shards.jobs)
         if not mine:
             return
-        now = await self._shards.write(jobs.states, mine)
+        now = await self._shards.read(jobs.states, mine)
         for job_id in mine:
             state = now.get(job_id)
             if state not in WORKABLE:
@@ -114,11 +117,20 @@ class Clock:
         await asyncio.get_running_loop().run_in_executor(None, adopt_orphans, self._store, folder)
 
 
-def _sweep(connection: Connection, queued_now: int | None, patience_s: float) -> list[str]:
-    """Opens shards whose lease ran out, takes lost messages for lost; answers jobs to ring for."""
-    reopened = shards.reopen_expired(connection)
-    if reopened:
+def _claim_sweep(connection: Connection) -> float | None:
+    """How overdue the sweep was, seconds, if it is ours to do now; else None."""
+    overdue_s = fleet.overdue_s(connection, "sweep")
+    return overdue_s if fleet.claim_hand(connection, "sweep", every_s=SWEEP_S * 0.9) else None
+
+
+def _rescue(connection: Connection) -> None:
+    """Opens the shards whose lease ran out."""
+    if reopened := shards.reopen_expired(connection):
         log.warning("rescued %d shards whose worker is gone", len(reopened))
+
+
+def _sweep(connection: Connection, queued_now: int | None, patience_s: float) -> list[str]:
+    """Takes lost messages for lost; answers the jobs to ring for."""
     shards.forget_messages(connection, FORGET_AFTER_S)
     # more shards wait for a message to arrive than messages are there: some were lost
     if queued_now is not None and shards.waiting_since(connection, patience_s) > queued_now:

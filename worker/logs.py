@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+import traceback
 from typing import Any
 
 import orjson
@@ -12,7 +13,23 @@ from models.settings import Settings
 _EXTRA = ("job", "shard", "row")
 
 
-class JsonLines(logging.Formatter):
+class Discreet(logging.Formatter):
+    """Tells where an exception came from and of which types it is, never its words.
+
+    The words may hold a prompt, an answer or a key: pydantic, drivers and servers quote data.
+    """
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 # the library's name
+        """Frames and types of the exception and its causes."""
+        lines, error = [], ei[1]
+        while error is not None:
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            lines.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}")
+            error = error.__cause__ or error.__context__
+        return "\ncaused by\n".join(lines)
+
+
+class JsonLines(Discreet):
     """One JSON object a line, with job, shard and row where they are known."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -32,7 +49,7 @@ class JsonLines(logging.Formatter):
 def configure(settings: Settings) -> None:
     """Sets the process's root logger up; Celery keeps its hands off it."""
     handler = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s", "%H:%M:%S")
+    plain = Discreet("%(asctime)s %(levelname).1s %(name)s: %(message)s", "%H:%M:%S")
     plain.converter = time.localtime
     handler.setFormatter(JsonLines() if settings.log_format == "json" else plain)
     root = logging.getLogger()

@@ -101,16 +101,16 @@ class Payer:
 
     async def _begin(self, wish: Wish) -> _Sent | None:
         """A permit and a note of the intent; None: the job was stopped before there were both."""
-        tokens = self._tokens(wish.body)
+        guess = self._guess(wish.body)
         while not wish.job.is_stopped:
             permit: Permit | None = None
             with wish.job.waiting():
                 await self._ledger.writer.healthy.wait()
-                permit = await self._limiter.acquire(wish.model, tokens, priority=wish.turn)
+                permit = await self._limiter.acquire(wish.model, guess.total, priority=wish.turn)
             if permit is None:
                 return None
             try:
-                cost = self._prices.cost_nano(wish.model, Usage(prompt_tokens=tokens))
+                cost = self._prices.cost_nano(wish.model, guess)
                 intent = self._ledger.intend(wish.key, wish.job.id, wish.model, cost)
             except OSError:  # the disk is full: nothing may be paid for that could be lost
                 permit.abandon()
@@ -165,12 +165,13 @@ class Payer:
         decision = decide(fault, tries, job.policy, self._random)
         return job.budget.temper(decision, job.policy, self._random, time.monotonic())
 
-    def _tokens(self, body: Mapping[str, Any]) -> int:
+    def _guess(self, body: Mapping[str, Any]) -> Usage:
         """Tokens the call will probably take: its text, and the answers seen so far."""
         prompt = sum(len(str(m.get("content") or "")) for m in body.get("messages", ()))
         prompt += sum(len(text) for text in body.get("input", ()))
         most = body.get("max_tokens") or USUAL_ANSWER_TOKENS
-        return int(prompt / CHARACTERS_PER_TOKEN + self._answer_tokens.get(body["model"], most))
+        answer = self._answer_tokens.get(body["model"], most)
+        return Usage(int(prompt / CHARACTERS_PER_TOKEN), int(answer))
 
     def _learn_length(self, model: str, tokens: int) -> None:
         before = self._answer_tokens.get(model, float(tokens))

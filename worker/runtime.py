@@ -47,9 +47,13 @@ class Runtime:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self) -> "Runtime":
-        """Opens everything; raises what could not be opened."""
+        """Opens everything; raises what could not be opened, with nothing left running."""
         self._thread.start()
-        self._call(self._open(), START_TIMEOUT_S)
+        try:
+            self._call(self._open(), START_TIMEOUT_S)
+        except BaseException:
+            self._end_loop()
+            raise
         return self
 
     def run_shard(self, job_id: str, no: int) -> str:
@@ -69,8 +73,11 @@ class Runtime:
         try:
             self._call(self._close(), self._settings.drain_s + 30)
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(5)
+            self._end_loop()
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
 
     def _call(self, coroutine: Any, timeout_s: float | None = None) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
@@ -102,6 +109,7 @@ class Runtime:
             threads=self.threads,
             owner=self.owner,
             lease_s=settings.lease_s,
+            drain_s=settings.drain_s,
             rows_in_flight=settings.rows_in_flight,
             pausing=self._pause,
         )

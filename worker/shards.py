@@ -20,6 +20,7 @@ from models.doorbell import ring
 from models.payloads import Failed, RowInHand, RowOutcome, RowSettled, Snoozed, Succeeded
 from models.states import FailureCode, JobKind
 from models.store import fleet, rows, shards
+from models.store import jobs as job_moves
 from models.store.engine import Store
 from models.store.shards import Claim, Held
 from worker.asking import Asker
@@ -29,6 +30,10 @@ from worker.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
+STOPPING = "the worker is stopping"
+UNREADABLE = "version: the workers cannot read this job; run the version that submitted it"
+CUT_AFTER_S = 3.0
+"""From the cut of the calls to the cut of the shards that still wait for the database."""
 CAREFUL_GROUP = 16
 DEATHS_TO_PARK = 2
 """A marked row whose worker died this often is parked (the shard's first death had no marks)."""
@@ -69,6 +74,7 @@ class Shards:
         threads: Executor,
         owner: str,
         lease_s: float,
+        drain_s: float,
         rows_in_flight: int,
         pausing: Pausing,
     ) -> None:
@@ -79,6 +85,8 @@ class Shards:
         self._threads = threads
         self._owner = owner
         self._lease_s = lease_s
+        self._drain_s = drain_s
+        self._runs: set[asyncio.Task[Any]] = set()
         self._places = asyncio.Semaphore(rows_in_flight)
         self._care = asyncio.Lock()
         self._pausing = pausing
@@ -89,22 +97,20 @@ class Shards:
 
     async def run(self, job_id: str, no: int) -> str:
         """The whole life of one shard in this process; answers its counts."""
-        claim = None if self.draining else await self.write(self._claim, job_id, no)
+        if self.draining:
+            await self.write(shards.unpublish, [(job_id, no)])
+            return "the worker is stopping: left to others"
+        claim = await self.write(self._claim, job_id, no)
         if claim is None:
             return "nothing to do: settled, stopped, or in other hands"
-        held = (claim.job_id, claim.no, claim.token)
-        job = self._take_in_hand(claim, held)
-        try:
-            tally = await self._run_rows(job, claim)
-            await self.write(self._settle_or_hand_back, held, settled=not tally.left)
-        finally:
-            self._let_go(job, held)
+        tally = await self._run_claimed(claim)
         await self.ring_for(job_id)
         return str(tally)
 
     def lose(self, held: Held) -> None:
         """The lease went to somebody else: what this process still does for it is fenced off."""
-        self._lost.add(held)
+        if held in self.held:
+            self._lost.add(held)
 
     def stop_job(self, job_id: str, reason: str) -> None:
         """Nothing new of the job starts here; its calls in flight finish."""
@@ -115,23 +121,62 @@ class Shards:
         """The process is about to end: hand back what has not started."""
         self.draining = True
         for job in self.jobs.values():
-            job.stop("the worker is stopping")
+            job.stop(STOPPING)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._drain_s, self._asker.cut)
+        loop.call_later(self._drain_s + CUT_AFTER_S, self._cut_runs)
+
+    async def read(self, function: Callable[..., T], *args: Any) -> T:
+        """Runs `function(connection, ...)` on a snapshot, off the loop; waits for no writer."""
+        call = partial(self._on_snapshot, function, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def write(self, function: Callable[..., T], *args: Any, **named: Any) -> T:
         """Runs `function(connection, ...)` in one transaction, off the loop."""
         call = partial(self._in_transaction, function, *args, **named)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def ring_for(self, job_id: str) -> None:
-        """Publishes the next shards of the job's window."""
+    async def ring_for(self, job_id: str) -> bool:
+        """Publishes the next shards of the job's window; False: the broker took none."""
         messages = await self.write(_next_window, job_id)
         if not messages:
-            return
+            return True
+        # not on the database's threads: a silent broker would hold up the heartbeats
         loop = asyncio.get_running_loop()
-        if not await loop.run_in_executor(self._threads, ring, self._app, messages):
-            await self.write(shards.unpublish, messages)
+        rung = await loop.run_in_executor(None, ring, self._app, messages)
+        if not rung:
+            await self.write(shards.unpublish, [(m.job_id, m.no) for m in messages])
+        return rung
 
     # -- steps ---------------------------------------------------------------------------------
+
+    async def _run_claimed(self, claim: Claim) -> Tally:
+        """Runs the rows and gives the lease back on every path, so that no death is counted."""
+        held = (claim.job_id, claim.no, claim.token)
+        job, tally = None, Tally(left=1)
+        task = asyncio.current_task()
+        assert task is not None
+        self._runs.add(task)
+        try:
+            job = await self._take_in_hand(claim, held)
+            if job is not None:
+                tally = await self._run_rows(job, claim)
+        finally:
+            self._runs.discard(task)
+            try:
+                await self.write(self._settle_or_hand_back, held, settled=not tally.left)
+            finally:
+                self._let_go(job, held)
+        return tally
+
+    def _cut_runs(self) -> None:
+        """What still runs then waits for a database that does not answer."""
+        for task in self._runs:
+            task.cancel()
+
+    def _on_snapshot(self, function: Callable[..., T], *args: Any) -> T:
+        with self._store.read() as connection:
+            return function(connection, *args)
 
     def _in_transaction(self, function: Callable[..., T], *args: Any, **named: Any) -> T:
         with self._store.write() as connection:
@@ -143,24 +188,35 @@ class Shards:
             rows.count_deaths(connection, job_id, no)
         return claim
 
-    def _take_in_hand(self, claim: Claim, held: Held) -> JobInHand:
+    async def _take_in_hand(self, claim: Claim, held: Held) -> JobInHand | None:
+        """The job of the claim; None (and the job paused) if this version cannot read it."""
         job = self.jobs.get(claim.job_id)
         if job is None or job.is_stopped:  # a resumed job starts afresh
-            job = self.jobs[claim.job_id] = JobInHand.of(claim, self._pausing)
+            try:
+                job = JobInHand.of(claim, self._pausing)
+            except ValueError:
+                log.error("job %s was made by another version", claim.job_id)
+                await self.write(job_moves.pause, claim.job_id, UNREADABLE)
+                return None
+            self.jobs[claim.job_id] = job
         job.shards += 1
         self.held[held] = job
+        if self.draining:  # told to stop while the claim was under way
+            job.stop(STOPPING)
         return job
 
-    def _let_go(self, job: JobInHand, held: Held) -> None:
+    def _let_go(self, job: JobInHand | None, held: Held) -> None:
         self.held.pop(held, None)
         self._lost.discard(held)
+        if job is None:
+            return
         job.shards -= 1
         if not job.shards and self.jobs.get(job.id) is job:
             del self.jobs[job.id]
 
     async def _run_rows(self, job: JobInHand, claim: Claim) -> Tally:
         tally = Tally()
-        found = await self.write(rows.open_of_shard, claim.job_id, claim.no)
+        found = await self.read(rows.open_of_shard, claim.job_id, claim.no)
         for group in _groups(found, claim.deaths):
             running = [self._run_row(job, claim, row, tally) for row in group]
             await (self._run_with_care(job, group, running) if claim.deaths else _gather(running))
@@ -217,6 +273,7 @@ class Shards:
     def _settle_or_hand_back(self, connection: Connection, held: Held, *, settled: bool) -> None:
         if not (settled and shards.settle(connection, held)):
             shards.hand_back(connection, held)
+            rows.unmark(connection, held[0], held[1])
 
 
 RUNS: dict[JobKind, Callable[[generate.RowRun], Coroutine[Any, Any, RowOutcome]]] = {

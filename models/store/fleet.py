@@ -65,6 +65,12 @@ def limits_learnt(connection: Connection, account: str) -> dict[str, Limit]:
     }
 
 
+def overdue_s(connection: Connection, name: str) -> float:
+    """For how long the duty `name` has been due; 0 if it is not, or was never done."""
+    query = select(now_s() - hands.c.next_at).where(hands.c.name == name)
+    return max(0.0, connection.scalar(query) or 0.0)
+
+
 def claim_hand(connection: Connection, name: str, *, every_s: float) -> bool:
     """Whether the duty `name` is due and this caller is the one to do it now."""
     moved = connection.execute(

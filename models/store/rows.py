@@ -63,6 +63,15 @@ def count_deaths(connection: Connection, job_id: str, no: int) -> None:
     )
 
 
+def unmark(connection: Connection, job_id: str, no: int) -> None:
+    """The shard was handed back in good order: nobody of it is suspected."""
+    connection.execute(
+        update(rows)
+        .where(rows.c.job_id == job_id, rows.c.shard_no == no, rows.c.in_hand)
+        .values(in_hand=False)
+    )
+
+
 def mark_in_hand(
     connection: Connection, job_id: str, seqs: Sequence[int], *, in_hand: bool
 ) -> None:
@@ -96,6 +105,8 @@ def settle(connection: Connection, settled: Sequence[RowSettled]) -> None:
     for (job_id, done), group in groupby(by_group, key=_group):
         members = list(group)
         changed = connection.execute(_SETTLE, [_parameters(row) for row in members]).rowcount
+        if not changed:  # a commit whose answer was lost, and is repeated
+            continue
         job_moves.count(
             connection,
             job_id,

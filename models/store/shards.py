@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, tuple_, update
 
 from models.payloads import ShardMessage
-from models.states import WORKABLE, ShardState
+from models.states import WORKABLE, RowState, ShardState
 from models.store import jobs as job_moves
 from models.store.engine import now_s
 from models.tables import Job, Row, Shard
@@ -104,7 +104,7 @@ def settle(connection: Connection, held: Held) -> bool:
     job_moves.lock(connection, [job_id])
     still_open = (
         select(rows.c.seq)
-        .where(rows.c.job_id == job_id, rows.c.shard_no == no, rows.c.state == "open")
+        .where(rows.c.job_id == job_id, rows.c.shard_no == no, rows.c.state == RowState.OPEN)
         .exists()
     )
     moved = connection.execute(
@@ -172,14 +172,14 @@ def take_window(connection: Connection, job_id: str, *, slots: int) -> list[Shar
     ]
 
 
-def unpublish(connection: Connection, messages: Iterable[ShardMessage]) -> None:
-    """The broker did not take these messages: whoever rings next sends them."""
-    for message in messages:
+def unpublish(connection: Connection, sent: Iterable[tuple[str, int]]) -> None:
+    """These messages (job id, shard number) lead nowhere: whoever rings next sends new ones."""
+    for job_id, no in sent:
         connection.execute(
             update(shards)
             .where(
-                shards.c.job_id == message.job_id,
-                shards.c.no == message.no,
+                shards.c.job_id == job_id,
+                shards.c.no == no,
                 shards.c.state == ShardState.OPEN,
             )
             .values(published_at=None)

@@ -10,8 +10,9 @@ from models.settings import Settings
 from models.states import FailureCode, JobState, lifecycle_diagram
 from producers.cli.app import app
 
-README = Path("README.md").read_text("utf-8")
-PAGES = [README, Path("docs/recipes.md").read_text("utf-8")]
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [README, (ROOT / "docs/recipes.md").read_text("utf-8")]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # it is a group
 
 
@@ -55,4 +56,4 @@ def test_the_diagram_is_generated_from_the_lifecycle() -> None:
 def test_every_file_linked_is_there() -> None:
     """Relative links lead somewhere."""
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert Path(target).exists(), target
+        assert (ROOT / target).exists(), target

@@ -73,12 +73,14 @@ class Lookups:
             loop = asyncio.get_running_loop()
             found = await loop.run_in_executor(self._threads, self._read_calls, keys)
         except Exception as error:  # handed to every waiter, who can name the row
+            for key in keys:
+                self._claims.drop(key)
             _fail_all(wanted, error)
             return
         for key, waiters in wanted.items():
             record = found.get(key)
-            if record is not None:
-                self._claims.drop(key)
+            if record is not None or all(waiter.done() for waiter in waiters):
+                self._claims.drop(key)  # paid, or nobody is left who wants it
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result((record, key in held_elsewhere))

@@ -97,6 +97,7 @@ class FakeLedger:
         self.intents = 0
         self.full_disks = 0
         self.doubtful_keys: set[str] = set()
+        self.given_up: list[str] = []
 
     async def find(self, key: str) -> CallRecord | None:
         await asyncio.sleep(0)
@@ -122,8 +123,8 @@ class FakeLedger:
     def doubtful(self, _intent: Any, reason: str) -> None:
         self.endings.append(f"doubtful: {reason}")
 
-    def give_up(self, _key: str) -> None:
-        """Nothing is claimed here."""
+    def give_up(self, key: str) -> None:
+        self.given_up.append(key)
 
 
 class World:
@@ -284,3 +285,34 @@ async def test_another_sample_is_another_call() -> None:
     await world.asker.ask(world.job, "chat", BODY)
     await world.asker.ask(world.job, "chat", BODY, sample="1")
     assert world.gateway.asked == 2
+
+
+async def test_every_way_out_gives_the_claim_up() -> None:
+    """Stopped at the lookup, held, paid or found: nobody keeps others from the call."""
+    world = World(on_uncertain="hold")
+    task = asyncio.create_task(world.asker.ask(world.job, "chat", BODY))
+    await asyncio.sleep(0)
+    world.job.stop("paused")
+    assert isinstance(await task, Snoozed)
+    held = world.another_job("job_b", world.job.spec)
+    world.ledger.is_doubtful = _always  # type: ignore[method-assign] # as after a crash
+    assert isinstance(await world.asker.ask(held, "chat", BODY), Failed)
+    assert len(world.ledger.given_up) == 2
+
+
+async def test_the_end_of_the_drain_time_makes_calls_in_flight_doubts() -> None:
+    """Cut off in mid-call: the permit is given back, the call in doubt, the row left open."""
+    world = World()
+    never = asyncio.Event()
+
+    async def chat(_body: dict[str, Any]) -> Any:
+        world.gateway.asked += 1
+        await never.wait()
+
+    world.gateway.chat = chat  # type: ignore[method-assign] # a call that hangs
+    task = asyncio.create_task(world.asker.ask(world.job, "chat", BODY))
+    while not world.gateway.asked:
+        await asyncio.sleep(0)
+    world.asker.cut()
+    assert isinstance(await task, Snoozed)
+    assert (world.ends(), world.ledger.endings) == (["abandoned"], ["doubtful: crash"])
