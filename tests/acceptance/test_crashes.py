@@ -12,9 +12,10 @@ from builders import eventually
 
 from benchmarks.stage import Stage
 from models.doorbell import make_celery, ring
-from models.payloads import ShardMessage
+from models.payloads import Options, ShardMessage
 from models.states import FailureCode, JobState, RowState
 from models.store import rows
+from producers.submitting import Submission, submit
 
 SLOW = ("--latency-median", "0.3")
 OnStage = Callable[..., Stage]
@@ -122,6 +123,18 @@ def test_lost_messages_are_sent_again(on_stage: OnStage, texts: Texts) -> None:
         os.kill(worker, signal.SIGCONT)
     job = on.client.wait(job.id)
     assert audit(on, job.id) == {RowState.DONE: 40}
+
+
+def test_a_producer_that_dies_before_it_rings_has_submitted(
+    on_stage: OnStage, texts: Texts
+) -> None:
+    """Committed, and nobody was rung for: the workers' own clocks find the job."""
+    on = on_stage(workers=1)
+    with on.client.plan(texts(30), "translate") as plan:
+        wish = Submission(recipe=plan.recipe, options=Options(), estimate=plan.estimate)
+        job, _ = submit(on.client.store, wish, plan.found)
+    job = on.client.wait(job.id)
+    assert audit(on, job.id) == {RowState.DONE: 30}
 
 
 def test_a_row_that_kills_its_worker_is_parked_and_the_others_go_on(
