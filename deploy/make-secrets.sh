@@ -16,6 +16,8 @@ printf '%s\n' "$postgres" > "$folder/postgres_password"
 printf 'maestrale:%s\n' "$flower" > "$folder/flower_password"
 # the containers' users read these three through their mounts; here the folder (0700) keeps them
 chmod 444 "$folder"/*_password
+# beat and Flower talk to the broker only: neither the key nor the database is theirs
+echo "REDIS_URL=redis://maestrale:$redis@redis:6379/0" > "$folder/broker.env"
 cat > "$folder/maestrale.env" <<END
 REDIS_URL=redis://maestrale:$redis@redis:6379/0
 DATABASE_URL=postgresql://maestrale:$postgres@postgres:5432/maestrale

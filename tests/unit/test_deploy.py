@@ -98,7 +98,9 @@ def test_secrets_are_made_once_and_kept_to_their_owner(made: Path):
     }
     assert len({password[-48:] for password in passwords.values()}) == len(passwords)
     assert all(re.search(r"[0-9a-f]{48}$", password) for password in passwords.values())
-    assert stat.S_IMODE((folder / "maestrale.env").stat().st_mode) == 0o600
+    for name in ("maestrale.env", "broker.env"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+    assert (folder / "broker.env").read_text().count("=") == 1
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     again = make_secrets(made)
     assert again.returncode == 1
