@@ -263,7 +263,7 @@ def test_refused_messages_are_published_again(store: Store) -> None:
         messages = shards.take_window(connection, job_id, slots=8)
     claimed(store, job_id, 1)
     with store.write() as connection:
-        shards.unpublish(connection, messages)
+        shards.unpublish(connection, [(m.job_id, m.no) for m in messages])
     assert _shard(store, job_id, 1).published_at is not None
     assert _window(store, job_id, 8) == [0, 2]
 

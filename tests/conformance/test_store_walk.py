@@ -84,7 +84,7 @@ class Walk:
     def ring(self, connection: Connection, job_id: str) -> None:
         messages = shards.take_window(connection, job_id, slots=self.random.randrange(4))
         if self.random.random() < 0.3:
-            shards.unpublish(connection, messages)
+            shards.unpublish(connection, [(m.job_id, m.no) for m in messages])
 
     def pay(self, connection: Connection, job_id: str) -> None:
         calls.store(connection, [a_call(f"key {self.random.randrange(9)}", job_id=job_id)])
