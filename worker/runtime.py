@@ -88,8 +88,8 @@ class Runtime:
         self.store = open_store(settings)
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="store")
         self.redis = _open_redis(settings)
+        self.limiter = self._open_limiter()  # reads the database: what is missing is said first
         self.gateway = await Gateway.from_settings(settings).open()
-        self.limiter = self._open_limiter()
         claims = Claims(self.redis, self.owner)
         self.ledger = Ledger(self.store, settings.home / "spool", claims)
         self.ledger.open()
