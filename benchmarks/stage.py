@@ -83,9 +83,7 @@ class Stage:
 
 
 @contextmanager
-def stage(
-    *simulator: str, workers: int = 2, limits: str = "", keep: bool = False, **settings: Any
-) -> Iterator[Stage]:
+def stage(*simulator: str, workers: int = 2, limits: str = "", **settings: Any) -> Iterator[Stage]:
     """Starts it all, and leaves nothing behind. `settings` by their environment names."""
     home = Path(tempfile.mkdtemp(prefix="maestrale-stage-"))
     base = {"MAESTRALE_HOME": home, "MISTRAL_API_KEY": "sk-stage", "MAESTRALE_LIMITS": limits}
@@ -103,8 +101,7 @@ def stage(
             yield on
     finally:
         services.stop()
-        if not keep:
-            shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def report(job: Job) -> str:

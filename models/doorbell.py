@@ -48,7 +48,7 @@ def make_celery(settings: Settings, *, patience_s: float = 15.0) -> Celery:
     transport = {**TRANSPORT_OPTIONS, "socket_timeout": patience_s}
     transport["socket_connect_timeout"] = min(5.0, patience_s)
     app.conf.update(
-        broker_url=settings.redis_url or "redis://127.0.0.1:6379/0",
+        broker_url=settings.broker_url,
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

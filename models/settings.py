@@ -92,6 +92,11 @@ class Settings(BaseSettings):
             return ""
 
     @property
+    def broker_url(self) -> str:
+        """`redis_url`, or where a server usually is: something to name when it does not answer."""
+        return self.redis_url or "redis://127.0.0.1:6379/0"
+
+    @property
     def account(self) -> str:
         """Names the account in limiter keys without telling the key (12 hex characters)."""
         secret = f"{self.base_url}\n{self.api_key.get_secret_value()}"

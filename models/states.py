@@ -8,7 +8,8 @@ class JobState(StrEnum):
     """The states of a job, the durable record of one request for work."""
 
     QUEUED = "queued"
-    """A producer committed the job with its rows. The first claimed shard takes it out. If every
+    """A producer committed the job with its rows. The first claimed shard (or, resumed with
+    nothing left to claim, its last one settling) takes it out. If every
     process dies here, the sweeper rings for its shards when a worker is back."""
     RUNNING = "running"
     """At least one shard was claimed. The last settled row takes it out."""

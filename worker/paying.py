@@ -21,7 +21,7 @@ from worker.retrying import Again, Decision, GiveUp, PauseJob, Tries, decide
 
 Endpoint = Literal["chat", "embeddings"]
 CHARACTERS_PER_TOKEN = 4.0
-"""For the limiter's reservation only; it settles the difference with the actual usage."""
+"""A guess for the limiter, which settles the difference, and for the price of a doubt."""
 USUAL_ANSWER_TOKENS = 200.0
 
 

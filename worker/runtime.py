@@ -135,8 +135,7 @@ class Runtime:
         await self.ledger.close()
         await self.limiter.close()
         await self.gateway.close()
-        if self.redis is not None:
-            await self.redis.aclose()
+        await self.redis.aclose()
         self.threads.shutdown(wait=True)
         self.store.close()
 
@@ -163,7 +162,7 @@ def _calm_the_collector() -> None:
 
 def _open_redis(settings: Settings) -> Redis:
     pool = BlockingConnectionPool.from_url(
-        settings.redis_url or "redis://127.0.0.1:6379/0",
+        settings.broker_url,
         max_connections=8,
         timeout=5,
         socket_timeout=3,

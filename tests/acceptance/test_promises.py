@@ -177,7 +177,7 @@ def test_no_key_and_no_prompt_leaks(on_stage: OnStage, tmp_path: Path) -> None:
     key, prompt = "sk-CANARYKEY0123456789", "CANARYPROMPT0123456789"
     faults = ("server_error=0.1", "reset_after=0.05", "unprocessable=0.1", "malformed=0.1")
     options = [word for fault in faults for word in ("--fault", fault)]
-    on = on_stage(*options, workers=1, keep=False, MISTRAL_API_KEY=key)
+    on = on_stage(*options, workers=1, MISTRAL_API_KEY=key)
     source = tmp_path / "canary.jsonl"
     rows = [{"id": f"c{n}", "text": f"{prompt} number {n}, a text."} for n in range(60)]
     source.write_text("\n".join(json.dumps(row) for row in rows))
