@@ -32,7 +32,7 @@ bench: $(STAMP) ## the figures of the README, measured here
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
 
 lock: ## the lock files anew, from pyproject.toml (needs uv)
-	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) --extra otel pyproject.toml -o requirements.txt
 	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## forget .venv, caches and the demo

@@ -1,6 +1,7 @@
 """Every setting, read once from the environment (or a `.env` file) and passed on from there."""
 
 import hashlib
+import ipaddress
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -53,6 +54,17 @@ class Settings(BaseSettings):
     """How long a worker told to stop waits for calls in flight, seconds."""
     prices_file: Path | None = _env("MAESTRALE_PRICES", None)
     """A price table of your own instead of the shipped one."""
+    secret_key: SecretStr = _env("MAESTRALE_SECRET_KEY", SecretStr(""))
+    """Seals the webhooks' secrets in the database. Unset: a key file below `home`."""
+    webhook_networks: Annotated[list[str], NoDecode] = _env("MAESTRALE_WEBHOOK_NETWORKS", [])
+    """Networks that webhooks may reach though they are not public, `10.2.0.0/16, 127.0.0.0/8`."""
+    webhook_http: bool = _env("MAESTRALE_WEBHOOK_HTTP", False)
+    """Whether an endpoint may be `http://`."""
+    webhook_ports: Annotated[list[int], NoDecode] = _env("MAESTRALE_WEBHOOK_PORTS", [443, 8443])
+    """Ports of endpoints; `*` (an empty list): any."""
+    metrics_address: str = _env("MAESTRALE_METRICS", "")
+    """Where a worker serves `/metrics`, `127.0.0.1:9464`: the first free of 32 ports from there.
+    Unset: nowhere."""
     log_format: Literal["pretty", "json"] = _env("MAESTRALE_LOG", "pretty")
     """How workers log."""
 
@@ -65,6 +77,22 @@ class Settings(BaseSettings):
     @classmethod
     def _limits(cls, value: object) -> object:
         return parse_limits(value) if isinstance(value, str) else value
+
+    @field_validator("webhook_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [str(ipaddress.ip_network(part)) for part in value.replace(",", " ").split()]
+
+    @field_validator("webhook_ports", mode="before")
+    @classmethod
+    def _ports(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return (
+            [] if value.strip() == "*" else [int(part) for part in value.replace(",", " ").split()]
+        )
 
     @field_validator("base_url")
     @classmethod

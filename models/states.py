@@ -49,6 +49,31 @@ class ShardState(StrEnum):
     """All its rows are settled. `retry` re-opens it."""
 
 
+class EndpointState(StrEnum):
+    """The states of an endpoint, a URL that hears of events."""
+
+    ACTIVE = "active"
+    """Events are sent there. `webhooks disable`, an answer 410 or five days without a success
+    take it out."""
+    DISABLED = "disabled"
+    """Nothing is sent there; its pending deliveries are disabled with it. `webhooks enable` takes
+    it out."""
+
+
+class DeliveryState(StrEnum):
+    """The states of a delivery, one event on its way to one endpoint."""
+
+    PENDING = "pending"
+    """Due at `next_at`. If the process dies in an attempt, it is due again when the claim runs
+    out: an endpoint may see an event twice, with the same id."""
+    DELIVERED = "delivered"
+    """An attempt was answered with 2xx. `replay` sends it again."""
+    EXHAUSTED = "exhausted"
+    """Every attempt of the retry table failed. `replay` sends it again."""
+    DISABLED = "disabled"
+    """Its endpoint was disabled first. `replay` sends it again, once the endpoint is enabled."""
+
+
 JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED}),
     JobState.RUNNING: frozenset(
@@ -85,6 +110,18 @@ SHARD_TRANSITIONS: Mapping[ShardState, frozenset[ShardState]] = {
     ShardState.OPEN: frozenset({ShardState.LEASED}),
     ShardState.LEASED: frozenset({ShardState.OPEN, ShardState.DONE}),
     ShardState.DONE: frozenset({ShardState.OPEN}),
+}
+ENDPOINT_TRANSITIONS: Mapping[EndpointState, frozenset[EndpointState]] = {
+    EndpointState.ACTIVE: frozenset({EndpointState.DISABLED}),
+    EndpointState.DISABLED: frozenset({EndpointState.ACTIVE}),
+}
+DELIVERY_TRANSITIONS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
+    DeliveryState.PENDING: frozenset(
+        {DeliveryState.DELIVERED, DeliveryState.EXHAUSTED, DeliveryState.DISABLED}
+    ),
+    DeliveryState.DELIVERED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.EXHAUSTED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.DISABLED: frozenset({DeliveryState.PENDING}),
 }
 
 SETTLED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})

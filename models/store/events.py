@@ -6,32 +6,82 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert, select, update
 
+from models.events import EVENT_TYPES, REASON_LENGTH, BudgetReached, EndpointEvent, JobEvent
 from models.store.engine import now_s
-from models.tables import Event, Job
+from models.tables import NANO, Endpoint, Event, Job
 
 events = Event.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+endpoints = Endpoint.__table__  # type: ignore[attr-defined]
 jobs = Job.__table__  # type: ignore[attr-defined]
 
+_OF_A_JOB = (
+    "kind",
+    "name",
+    "input_name",
+    "state",
+    "rows_total",
+    "rows_done",
+    "rows_failed",
+    "calls_made",
+    "calls_from_ledger",
+)
 
-def write(connection: Connection, job_id: str, kind: str, data: Mapping[str, Any]) -> int:
-    """Appends the job's next event and answers its number (1, 2, ... per job)."""
-    seq = connection.execute(
+
+def write(connection: Connection, job_id: str, kind: str) -> int:
+    """Appends the job's next event, with the job as it stands; answers its number."""
+    job = connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id)
         .values(event_seq=jobs.c.event_seq + 1)
-        .returning(jobs.c.event_seq)
-    ).scalar_one()
-    connection.execute(
-        insert(events).values(
-            job_id=job_id, seq=seq, type=kind, data=orjson.dumps(data).decode(), created_at=now_s()
-        )
+        .returning(jobs)
+    ).one()
+    values: dict[str, Any] = {name: getattr(job, name) for name in _OF_A_JOB}
+    values.update(
+        seq=job.event_seq,
+        job_id=job_id,
+        reason=job.state_reason[:REASON_LENGTH],
+        cost_usd=None if job.calls_unpriced else job.cost_nano / NANO,
     )
+    if EVENT_TYPES[kind].data is BudgetReached:
+        data: JobEvent = BudgetReached(**values, budget_usd=(job.budget_nano or 0) / NANO)
+    else:
+        data = JobEvent(**values)
+    _append(connection, job_id, kind, data.model_dump())
+    return data.seq
+
+
+def write_of_endpoint(
+    connection: Connection, endpoint_id: str, kind: str, *, origin: str, reason: str = ""
+) -> int:
+    """Appends the endpoint's next event; answers its number."""
+    seq = connection.execute(
+        update(endpoints)
+        .where(endpoints.c.id == endpoint_id)
+        .values(event_seq=endpoints.c.event_seq + 1)
+        .returning(endpoints.c.event_seq)
+    ).scalar_one()
+    data = EndpointEvent(seq=seq, endpoint_id=endpoint_id, origin=origin, reason=reason)
+    _append(connection, endpoint_id, kind, data.model_dump())
     return int(seq)
 
 
-def of_job(connection: Connection, job_id: str, *, after: int = 0) -> list[Event]:
-    """The job's events in order, those with a number above `after`."""
+def of_subject(connection: Connection, subject_id: str, *, after: int = 0) -> list[Event]:
+    """The events of a job (or an endpoint) in order, those with a number above `after`."""
     query = (
-        select(events).where(events.c.job_id == job_id, events.c.seq > after).order_by(events.c.seq)
+        select(events)
+        .where(events.c.subject_id == subject_id, events.c.seq > after)
+        .order_by(events.c.seq)
     )
     return [Event(**found) for found in connection.execute(query).mappings()]
+
+
+def _append(connection: Connection, subject_id: str, kind: str, data: Mapping[str, Any]) -> None:
+    connection.execute(
+        insert(events).values(
+            subject_id=subject_id,
+            seq=data["seq"],
+            type=kind,
+            data=orjson.dumps(data).decode(),
+            created_at=now_s(),
+        )
+    )

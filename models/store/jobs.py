@@ -24,6 +24,7 @@ COUNTERS = (
     "calls_doubtful",
     "calls_unpriced",
     "calls_retried",
+    "calls_refused",
     "prompt_tokens",
     "completion_tokens",
     "cached_tokens",
@@ -35,7 +36,7 @@ def create(connection: Connection, job: Job) -> None:
     """Inserts the job as `queued`, with its event; its rows follow in the same transaction."""
     values = job.model_dump(exclude={"created_at"})
     connection.execute(insert(jobs).values(**values, created_at=now_s()))
-    events.write(connection, job.id, "job.queued", {"kind": job.kind, "name": job.name})
+    events.write(connection, job.id, "job.queued")
 
 
 def one_at_a_time(connection: Connection, submission: str) -> None:
@@ -201,17 +202,12 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
             ),
             finished_at=now_s(),
         )
-        .returning(jobs.c.state, jobs.c.rows_done, jobs.c.rows_failed, jobs.c.cost_nano)
-    ).first()
+        .returning(jobs.c.state)
+    ).scalar()
     if moved is None:
         return None
-    data = {
-        "rows_done": moved.rows_done,
-        "rows_failed": moved.rows_failed,
-        "cost_nano": moved.cost_nano,
-    }
-    events.write(connection, job_id, f"job.{moved.state}", data)
-    return JobState(moved.state)
+    events.write(connection, job_id, f"job.{moved}")
+    return JobState(moved)
 
 
 def workable_with_open_shards(connection: Connection) -> list[str]:
@@ -246,5 +242,5 @@ def _move(
         .values(state=target, state_reason=reason, **values)
     )
     if moved.rowcount:
-        events.write(connection, job_id, f"job.{target}", {"reason": reason} if reason else {})
+        events.write(connection, job_id, f"job.{target}")
     return bool(moved.rowcount)

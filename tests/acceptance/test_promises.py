@@ -22,7 +22,7 @@ Texts = Callable[..., Path]
 def history(on: Stage, job: Job) -> list[str]:
     """The types of the job's events, in order."""
     with on.client.store.read() as connection:
-        return [event.type for event in events.of_job(connection, job.id)]
+        return [event.type for event in events.of_subject(connection, job.id)]
 
 
 def test_amira_makes_three_pairs_a_paper_and_the_second_run_is_free(on_stage: OnStage) -> None:
@@ -186,7 +186,7 @@ def test_no_key_and_no_prompt_leaks(on_stage: OnStage, tmp_path: Path) -> None:
     more = on.client.generate(source, recipe="translate", again=True, options=Options(fresh=True))
     on.client.wait(more.id)
     with on.client.store.read() as connection:
-        told = [e.data for j in (job, more) for e in events.of_job(connection, j.id)]
+        told = [e.data for j in (job, more) for e in events.of_subject(connection, j.id)]
     seen = "\n".join([*told, *(str(f["detail"]) for f in on.client.failures(job.id))]).encode()
     seen += b"".join(p.read_bytes() for p in (on.home / "logs").iterdir())
     seen += b"".join(p.read_bytes() for p in (on.home / "redis").rglob("*") if p.is_file())

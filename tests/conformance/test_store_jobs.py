@@ -48,7 +48,7 @@ MOVES: dict[str, tuple[Callable[[Connection, str], Any], set[JobState], JobState
 
 def _events(store: Store, job_id: str) -> list[tuple[int, str]]:
     with store.read() as connection:
-        return [(event.seq, event.type) for event in events.of_job(connection, job_id)]
+        return [(event.seq, event.type) for event in events.of_subject(connection, job_id)]
 
 
 def _all_failed(store: Store, state: JobState) -> str:
@@ -95,7 +95,7 @@ def test_moves_of_what_is_not_there(store: Store) -> None:
     """A move of an unknown job answers no, and writes no event."""
     with store.write() as connection:
         assert [bool(move(connection, "job_none")) for move, _, _ in MOVES.values()] == [False] * 6
-        assert events.of_job(connection, "job_none") == []
+        assert events.of_subject(connection, "job_none") == []
 
 
 def test_one_of_many_movers_wins(store: Store) -> None:
@@ -116,19 +116,19 @@ def test_events_are_numbered_per_job(store: Store) -> None:
 
     def write() -> int:
         with store.write() as connection:
-            return events.write(connection, job_id, "job.noted", {"n": 1})
+            return events.write(connection, job_id, "job.progressed")
 
     assert sorted(at_once(*[write] * 6)) == [2, 3, 4, 5, 6, 7]
     assert [seq for seq, _ in _events(store, job_id)] == [1, 2, 3, 4, 5, 6, 7]
     assert [seq for seq, _ in _events(store, other)] == [1]
     with store.read() as connection:
-        assert [event.seq for event in events.of_job(connection, job_id, after=5)] == [6, 7]
+        assert [event.seq for event in events.of_subject(connection, job_id, after=5)] == [6, 7]
 
 
 def test_an_event_needs_its_job(store: Store) -> None:
     """No event is ever written for a job that does not exist."""
     with pytest.raises(Exception, match="No row"), store.write() as connection:
-        events.write(connection, "job_none", "job.queued", {})
+        events.write(connection, "job_none", "job.queued")
     assert _events(store, "job_none") == []
 
 
@@ -235,7 +235,7 @@ def test_the_last_shard_settles_the_job(
     assert bool(job.state_reason) == (ends_as == "failed")
     assert _events(store, job_id)[1:] == [(2, "job.running"), (3, f"job.{ends_as}")]
     with store.read() as connection:
-        data = events.of_job(connection, job_id)[-1].data
+        data = events.of_subject(connection, job_id)[-1].data
     assert f'"rows_failed":{failures}' in data
     assert_all_rows_accounted_for(store, job_id)
 

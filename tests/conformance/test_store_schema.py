@@ -75,11 +75,11 @@ def test_differences_are_seen(store: Store) -> None:
     """A column too many and an index too few are told, or the test above proves nothing."""
     with store.write() as connection:
         connection.execute(text("ALTER TABLE jobs ADD COLUMN odd INTEGER"))
-        connection.execute(text("DROP INDEX events_by_job"))
+        connection.execute(text("DROP INDEX events_by_subject"))
     with store.read() as connection:
         told = str(schema.differences(connection))
     assert "odd" in told
-    assert "events_by_job" in told
+    assert "events_by_subject" in told
 
 
 def test_threads_may_migrate_at_once(empty_database_url: str) -> None:
@@ -133,7 +133,7 @@ def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
         raise RuntimeError("died here")
     with store.read() as connection:
         assert jobs.get(connection, job.id) is None
-        assert events.of_job(connection, job.id) == []
+        assert events.of_subject(connection, job.id) == []
 
 
 def test_a_read_is_one_snapshot(store: Store, open_another: Callable[[], Store]) -> None:

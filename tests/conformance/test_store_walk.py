@@ -114,7 +114,7 @@ class Walk:
                 shards.shards.c.job_id == job_id, state == ShardState.DONE
             )
             assert connection.scalar(ended) == job.shards_done
-            told = [event.seq for event in events.of_job(connection, job_id)]
+            told = [event.seq for event in events.of_subject(connection, job_id)]
         assert told == list(range(1, job.event_seq + 1))
         assert job.calls_made == self.paid[job_id]
         if job.shards_done == job.shards_total:

@@ -1,11 +1,9 @@
-"""The tables. Times: seconds since the epoch by the database's clock; money: nano-USD."""
+"""What is asked for: jobs, their rows, and the shards that workers lease."""
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from models.states import JobState, RowState, ShardState
-
-NANO = 1_000_000_000
 
 
 class Job(SQLModel, table=True):
@@ -47,12 +45,19 @@ class Job(SQLModel, table=True):
     calls_unpriced: int = 0
     """Paid calls whose model is not in the price table: their cost is unknown, not zero."""
     calls_retried: int = 0
+    calls_refused: int = 0
+    """How often the API said 429."""
     prompt_tokens: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     completion_tokens: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     cached_tokens: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     cost_nano: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    budget_nano: int | None = Field(default=None, sa_column=Column(BigInteger))
+    """What the job may spend; None: as much as it takes."""
     event_seq: int = 0
     """Number of the job's newest event."""
+    progress_told: int = 0
+    """Tenths of the rows that the last `job.progressed` told of."""
+    progress_told_at: float | None = Field(default=None, sa_column=Column(Float(53)))
     created_at: float = Field(sa_column=Column(Float(53), nullable=False))
     started_at: float | None = Field(default=None, sa_column=Column(Float(53)))
     finished_at: float | None = Field(default=None, sa_column=Column(Float(53)))
@@ -65,6 +70,14 @@ class Row(SQLModel, table=True):
     __table_args__ = (
         Index("rows_by_shard", "job_id", "shard_no", "state"),
         Index("rows_by_state", "job_id", "state"),
+        Index(
+            "rows_failed",  # the page of a job groups them by reason, and shows the first of each
+            "job_id",
+            "failure_code",
+            "seq",
+            sqlite_where=text("state = 'failed'"),
+            postgresql_where=text("state = 'failed'"),
+        ),
     )
 
     job_id: str = Field(primary_key=True)
@@ -111,91 +124,3 @@ class Shard(SQLModel, table=True):
     """When its message was last sent; None: nobody has been rung for it."""
     deaths: int = 0
     """How often its lease ran out."""
-
-
-class Call(SQLModel, table=True):
-    """The ledger: one paid API request with its answer, by the key of its canonical form."""
-
-    __tablename__ = "calls"
-    __table_args__ = (Index("calls_by_job", "job_id"),)
-
-    key: str = Field(primary_key=True)
-    endpoint: str = "chat"
-    model: str
-    answer: str = Field(sa_column=Column(Text, nullable=False))
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    cost_nano: int | None = Field(default=None, sa_column=Column(BigInteger))
-    """None: the model is not in the price table."""
-    latency_ms: int = 0
-    job_id: str
-    """The job that paid."""
-    created_at: float = Field(sa_column=Column(Float(53), nullable=False))
-
-
-class Doubt(SQLModel, table=True):
-    """A call that left us and whose answer never came: perhaps paid, priced by estimate."""
-
-    __tablename__ = "doubts"
-    __table_args__ = (Index("doubts_by_key", "key"),)
-
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
-    key: str
-    job_id: str = Field(index=True)
-    model: str
-    reason: str
-    """`crash`, or the fault's kind."""
-    cost_nano: int | None = Field(default=None, sa_column=Column(BigInteger))
-    """Estimated; None: unknown."""
-    nonce: str = Field(unique=True)
-    """Of the attempt; makes the replay of a spool harmless."""
-    created_at: float = Field(sa_column=Column(Float(53), nullable=False))
-
-
-class Event(SQLModel, table=True):
-    """The outbox: what happened, written in the transaction that made it true."""
-
-    __tablename__ = "events"
-    __table_args__ = (Index("events_by_job", "job_id", "seq", unique=True),)
-
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
-    job_id: str
-    seq: int
-    type: str
-    data: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: float = Field(sa_column=Column(Float(53), nullable=False))
-    relayed_at: float | None = Field(default=None, sa_column=Column(Float(53)))
-
-
-class LimitSeen(SQLModel, table=True):
-    """What was last learnt of a model's limit, so that a restart does not begin blind."""
-
-    __tablename__ = "limits_seen"
-
-    account: str = Field(primary_key=True)
-    model: str = Field(primary_key=True)
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    source: str
-    seen_at: float = Field(sa_column=Column(Float(53), nullable=False))
-
-
-class WorkerSeen(SQLModel, table=True):
-    """A worker process that is (or was) alive, with its number of shard slots."""
-
-    __tablename__ = "workers_seen"
-
-    id: str = Field(primary_key=True)
-    slots: int
-    rows_in_flight: int = 0
-    seen_at: float = Field(sa_column=Column(Float(53), nullable=False))
-
-
-class ClockHand(SQLModel, table=True):
-    """When a periodic duty is next due; claimed by a guarded update, so any number may try."""
-
-    __tablename__ = "clock_hands"
-
-    name: str = Field(primary_key=True)
-    next_at: float = Field(sa_column=Column(Float(53), nullable=False))

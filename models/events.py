@@ -1,0 +1,102 @@
+"""The vocabulary of events: every type, what it means, and what it carries.
+
+A message to an endpoint is `{"type", "timestamp", "data"}` (Standard Webhooks); `data` is one of
+the models here. `docs/events.md` and `docs/events.schema.json` are made from this module.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+REASON_LENGTH = 500
+"""Characters; keeps every message far below the 20 kB that Standard Webhooks advise."""
+
+
+class EventData(BaseModel):
+    """What every event carries."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seq: int = Field(ge=1, description="1, 2, ... per job (or endpoint); a gap means one is late")
+
+
+class JobEvent(EventData):
+    """A job as it stood when the event became true."""
+
+    job_id: str
+    kind: str = Field(description="generate, embed, train or evaluate")
+    name: str = Field(description="the recipe's name")
+    input_name: str
+    state: str
+    reason: str = Field(default="", description="why it is paused, failed or cancelled")
+    rows_total: int
+    rows_done: int
+    rows_failed: int
+    calls_made: int = Field(description="answers paid for")
+    calls_from_ledger: int = Field(description="answers that were paid for before")
+    cost_usd: float | None = Field(description="null: a model's price is unknown")
+
+
+class BudgetReached(JobEvent):
+    """A job whose next call might pass its budget."""
+
+    budget_usd: float
+
+
+class EndpointEvent(EventData):
+    """An endpoint. `origin` is its URL without path and query: those may hold a secret."""
+
+    endpoint_id: str
+    origin: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One type of event."""
+
+    data: type[EventData]
+    meaning: str
+
+
+EVENT_TYPES: Mapping[str, EventType] = {
+    "job.queued": EventType(JobEvent, "A job was committed, resumed, or its failed rows re-opened"),
+    "job.running": EventType(JobEvent, "A worker claimed the first of its shards"),
+    "job.progressed": EventType(
+        JobEvent, "Another tenth of its rows is settled; at most one a minute"
+    ),
+    "job.paused": EventType(JobEvent, "Nothing new starts: the user, a key or a limit said so"),
+    "job.succeeded": EventType(JobEvent, "Every row is settled, and few enough failed"),
+    "job.failed": EventType(JobEvent, "Every row is settled, and too many failed"),
+    "job.cancelled": EventType(JobEvent, "The user gave it up"),
+    "budget.reached": EventType(
+        BudgetReached, "Its next call might pass the budget; `job.paused` follows"
+    ),
+    "endpoint.disabled": EventType(
+        EndpointEvent, "An endpoint answered 410, or nothing good for five days, or was disabled"
+    ),
+    "webhook.test": EventType(EndpointEvent, "`maestrale webhooks test` asked for it"),
+}
+
+
+def message_id(subject_id: str, seq: int) -> str:
+    """`webhook-id`: names the event for ever, at every endpoint and attempt."""
+    return f"evt_{subject_id}_{seq}"
+
+
+def message_body(kind: str, created_at: float, data: Mapping[str, Any]) -> bytes:
+    """The bytes that are stored, signed and sent; `created_at`: seconds since the epoch."""
+    at = datetime.fromtimestamp(created_at, UTC).isoformat(timespec="milliseconds")
+    return orjson.dumps({"type": kind, "timestamp": at.replace("+00:00", "Z"), "data": data})
+
+
+def matches(patterns: list[str], kind: str) -> bool:
+    """Whether an endpoint that asked for `patterns` (`job.*`, `job.failed`; none: all) hears it."""
+    return not patterns or any(
+        kind == pattern or (pattern.endswith(".*") and kind.startswith(pattern[:-1]))
+        for pattern in patterns
+    )

@@ -1,0 +1,28 @@
+"""The tables. Times: seconds since the epoch by the database's clock; money: nano-USD."""
+
+from models.tables.fleet import ClockHand, LimiterSeen, LimitSeen, Pulse, WorkerSeen
+from models.tables.ledger import BudgetHold, Call, Doubt, Spending
+from models.tables.telling import Attempt, Delivery, Endpoint, Event
+from models.tables.work import Job, Row, Shard
+
+__all__ = [
+    "NANO",
+    "Attempt",
+    "BudgetHold",
+    "Call",
+    "ClockHand",
+    "Delivery",
+    "Doubt",
+    "Endpoint",
+    "Event",
+    "Job",
+    "LimitSeen",
+    "LimiterSeen",
+    "Pulse",
+    "Row",
+    "Shard",
+    "Spending",
+    "WorkerSeen",
+]
+
+NANO = 1_000_000_000
