@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     webhook_http: bool = _env("MAESTRALE_WEBHOOK_HTTP", False)
     """Whether an endpoint may be `http://`."""
     webhook_ports: Annotated[list[int], NoDecode] = _env("MAESTRALE_WEBHOOK_PORTS", [443, 8443])
-    """Ports of endpoints; `*` (an empty list): any."""
+    """Ports of endpoints; `*` (here: none): any."""
     metrics_address: str = _env("MAESTRALE_METRICS", "")
     """Where a worker serves `/metrics`, `127.0.0.1:9464`: the first free of 32 ports from there.
     Unset: nowhere."""

@@ -230,6 +230,7 @@ def environment(settings: Settings) -> dict[str, str]:
         else:
             told[str(field.validation_alias)] = value
     told["DATABASE_URL"] = _absolute(settings.database_url)
+    told["MAESTRALE_WEBHOOK_PORTS"] = _as_text(settings.webhook_ports) or "*"
     return told
 
 
@@ -241,6 +242,8 @@ def _as_text(value: object) -> str | None:
             return str(value.resolve())
         case dict():
             return ", ".join(f"{model}={_limit_text(limit)}" for model, limit in value.items())
+        case list():
+            return ", ".join(map(str, value))
         case None:
             return None
         case _:

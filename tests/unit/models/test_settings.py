@@ -112,6 +112,8 @@ def test_limits_are_read_from_their_text(
         ("MAESTRALE_LEASE", "1"),
         ("MAESTRALE_DRAIN", "-1"),
         ("MAESTRALE_LOG", "xml"),
+        ("MAESTRALE_WEBHOOK_NETWORKS", "10.0.0.1/8"),
+        ("MAESTRALE_WEBHOOK_PORTS", "https"),
     ],
 )
 def test_settings_out_of_bounds_are_refused(

@@ -5,12 +5,16 @@ from enum import StrEnum
 import pytest
 
 from models.states import (
+    DELIVERY_TRANSITIONS,
+    ENDPOINT_TRANSITIONS,
     FINAL,
     JOB_TRANSITIONS,
     ROW_TRANSITIONS,
     SETTLED,
     SHARD_TRANSITIONS,
     WORKABLE,
+    DeliveryState,
+    EndpointState,
     FailureCode,
     JobKind,
     JobState,
@@ -23,6 +27,8 @@ MACHINES = [
     (JobState, JOB_TRANSITIONS, JobState.QUEUED),
     (RowState, ROW_TRANSITIONS, RowState.OPEN),
     (ShardState, SHARD_TRANSITIONS, ShardState.OPEN),
+    (EndpointState, ENDPOINT_TRANSITIONS, EndpointState.ACTIVE),
+    (DeliveryState, DELIVERY_TRANSITIONS, DeliveryState.PENDING),
 ]
 
 

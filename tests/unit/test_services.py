@@ -1,0 +1,41 @@
+"""What processes that we start are told: every setting, as the environment spells it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from models.limits import Limit
+from models.settings import Settings
+from producers.services import environment
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {
+            "webhook_ports": [],
+            "webhook_networks": ["127.0.0.0/8", "10.0.0.0/8"],
+            "webhook_http": True,
+        },
+        {"webhook_ports": [443, 9000], "limits": {"*": Limit(60.0, 1000.0)}, "lease_s": 30.0},
+        {
+            "secret_key": SecretStr("seal"),
+            "api_key": SecretStr("key"),
+            "prices_file": Path("p.toml"),
+        },
+    ],
+)
+def test_children_have_our_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: dict[str, Any]
+) -> None:
+    """Every setting survives the way through the environment, whatever it was set by."""
+    ours = Settings(_env_file=None, home=tmp_path, **said)
+    for name, value in environment(ours).items():
+        monkeypatch.setenv(name, value)
+    theirs = Settings(_env_file=None)
+    same = {name for name in Settings.model_fields if name != "prices_file"}
+    assert theirs.model_dump(include=same) == ours.model_dump(include=same)
+    assert theirs.prices_file == (ours.prices_file and ours.prices_file.resolve())
