@@ -5,9 +5,11 @@ A name here that is also an option of Flower's sets it, over the environment: so
 
 import sys
 
+from flower import urls
 from tornado.options import options
 
 from dashboard.opening import secure
+from dashboard.pages import install
 from dashboard.wording import readable
 from models.errors import SetupError
 
@@ -16,3 +18,4 @@ try:
     secure(options)
 except SetupError as problem:
     sys.exit(f"flower: {problem}")
+install(urls.handlers, urls.settings)

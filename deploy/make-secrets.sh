@@ -11,17 +11,29 @@ random() { od -A n -N 24 -t x1 /dev/urandom | tr -d ' \n'; }
 redis=$(random)
 postgres=$(random)
 flower=$(random)
+scrape=$(random)
+grafana=$(random)
 printf '%s\n' "$redis" > "$folder/redis_password"
 printf '%s\n' "$postgres" > "$folder/postgres_password"
-printf 'maestrale:%s\n' "$flower" > "$folder/flower_password"
-# the containers' users read these three through their mounts; here the folder (0700) keeps them
+# people, and Prometheus that reads /metrics
+printf 'maestrale:%s\nprometheus:%s\n' "$flower" "$scrape" > "$folder/flower_password"
+printf '%s' "$scrape" > "$folder/scrape_password"
+printf '%s' "$grafana" > "$folder/grafana_password"
+# the containers' users read these through their mounts; here the folder (0700) keeps them
 chmod 444 "$folder"/*_password
-# beat and Flower talk to the broker only: neither the key nor the database is theirs
-echo "REDIS_URL=redis://maestrale:$redis@redis:6379/0" > "$folder/broker.env"
+redis_url=redis://maestrale:$redis@redis:6379/0
+database_url=postgresql://maestrale:$postgres@postgres:5432/maestrale
+# beat talks to the broker only; Flower also reads and steers jobs: the API's key, and the key that
+# seals the webhooks' secrets, are nothing of theirs
+echo "REDIS_URL=$redis_url" > "$folder/broker.env"
+printf '%s\n' "REDIS_URL=$redis_url" "DATABASE_URL=$database_url" > "$folder/dashboard.env"
 cat > "$folder/maestrale.env" <<END
-REDIS_URL=redis://maestrale:$redis@redis:6379/0
-DATABASE_URL=postgresql://maestrale:$postgres@postgres:5432/maestrale
+REDIS_URL=$redis_url
+DATABASE_URL=$database_url
+MAESTRALE_SECRET_KEY=$(random)
 MISTRAL_API_KEY=${MISTRAL_API_KEY:-}
 END
 echo "Flower: http://127.0.0.1:5555, user maestrale, password in $folder/flower_password"
+echo "Grafana (--profile monitoring): http://127.0.0.1:3000, user admin, $folder/grafana_password"
+echo "Keep $folder/maestrale.env safe: without MAESTRALE_SECRET_KEY no backup opens the webhooks' secrets"
 [ -n "${MISTRAL_API_KEY:-}" ] || echo "MISTRAL_API_KEY was not set: write it into $folder/maestrale.env"

@@ -12,6 +12,8 @@ from kombu.exceptions import OperationalError
 
 from models.payloads import ShardMessage
 from models.settings import Settings
+from models.store import fleet, shards
+from models.store.engine import Store
 
 RUN_SHARD = "maestrale.run_shard"
 TICK = "maestrale.tick"
@@ -86,6 +88,17 @@ def ring(app: Celery, messages: Iterable[ShardMessage]) -> bool:
     except (OperationalError, OSError):
         return False
     return True
+
+
+def ring_for(store: Store, app: Celery, job_id: str) -> bool:
+    """Publishes the job's next shards; False: the broker took none, and the sweeper will ring."""
+    with store.write() as connection:
+        messages = shards.take_window(connection, job_id, slots=fleet.slots(connection))
+    rung = ring(app, messages)
+    if not rung and messages:
+        with store.write() as connection:
+            shards.unpublish(connection, [(found.job_id, found.no) for found in messages])
+    return rung
 
 
 def queued(app: Celery) -> int | None:

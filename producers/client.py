@@ -1,8 +1,9 @@
 """The one door for producers: plan, submit, get, watch, results, and control of jobs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -14,11 +15,16 @@ from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.settings import Settings
 from models.states import SETTLED, JobState
-from models.store import fleet, jobs, rows, schema, shards
+from models.store import fleet, jobs, rows, schema, shards, sqlite_file
 from models.store.engine import Store, open_store
+from models.store.money import By, Cost, costs
 from models.tables import Job, WorkerSeen
-from producers import estimate, exports, submitting
+from producers import estimate, exports, spending, submitting
+from producers.eventlog import EventLog
+from producers.keeping import Pruned, Pruner
 from producers.readers import OnDuplicate, ReadOptions, ReadResult, read
+from producers.spending import Amount
+from producers.webhooks import Hook, Webhooks
 
 PATIENCE_S = 3.0
 """How long a dead broker may hold a producer; the job is committed by then."""
@@ -77,6 +83,16 @@ class Maestrale:
         """Brings the database to the newest schema; answers its revision."""
         return schema.migrate(self.store)
 
+    @property
+    def webhooks(self) -> Webhooks:
+        """Endpoints, their secrets, deliveries and replay."""
+        return Webhooks(self.settings, lambda: self.store, self.workers)
+
+    @property
+    def events(self) -> EventLog:
+        """What happened to jobs, and what happens."""
+        return EventLog(lambda: self.store)
+
     # -- submitting ----------------------------------------------------------------------------
 
     def plan(
@@ -123,8 +139,16 @@ class Maestrale:
         again: bool = False,
         max_failed_share: float = 0.05,
         options: Options | None = None,
+        webhooks: Sequence[Hook] = (),
+        budget: Amount = None,
+        partial: bool = False,
     ) -> Job:
-        """Commits the job, then rings for its first shards; a dead broker only delays it."""
+        """Commits the job, then rings for its first shards; a dead broker only delays it.
+
+        `budget`: `5EUR`, or USD; the job pauses before it spends more. An estimate above it is
+        refused unless the job may be `partial`.
+        """
+        prices = load_prices(self.settings.prices_file)
         wish = submitting.Submission(
             recipe=plan.recipe,
             options=options or Options(),
@@ -134,6 +158,10 @@ class Maestrale:
             max_failed_share=max_failed_share,
             on_duplicate=plan.on_duplicate,
             again=again,
+            webhooks=tuple(webhooks),
+            budget_nano=spending.checked_budget(
+                budget, plan.recipe, plan.estimate, prices, partial=partial
+            ),
         )
         job, _is_new = submitting.submit(self.store, wish, plan.found)
         self.ring_for(job.id)
@@ -249,23 +277,53 @@ class Maestrale:
         """Stops new rows from starting, within two seconds; calls in flight finish."""
         return self._move(job_id, "pause", "paused by the user")
 
-    def resume(self, job_id: str) -> Job:
-        """Lets a paused job go on."""
-        job = self._move(job_id, "resume")
+    def resume(self, job_id: str, *, budget: Amount = None) -> Job:
+        """Lets a paused job go on, under another budget if one is given (above what is spent)."""
+        job = self.get(job_id)
+        prices = load_prices(self.settings.prices_file)
+        with self.store.write() as connection:
+            if not spending.resume(connection, job, budget, prices):
+                raise BadInputError(f"{job.id} is {job.state}: it cannot resume")
         self.ring_for(job.id)
-        return job
+        return self.get(job.id)
+
+    def prioritise(self, job_id: str, priority: int) -> Job:
+        """0 (first) to 9 (last); workers follow within two seconds."""
+        job = self.get(job_id)
+        with self.store.write() as connection:
+            if not jobs.set_priority(connection, job.id, _checked_priority(priority)):
+                raise BadInputError(f"{job.id} is {job.state}: its turn is over")
+        return self.get(job.id)
 
     def cancel(self, job_id: str) -> Job:
         """Gives the job up for good."""
         return self._move(job_id, "cancel")
 
-    def _move(self, job_id: str, move: Literal["pause", "resume", "cancel"], *args: str) -> Job:
+    def _move(self, job_id: str, move: Literal["pause", "cancel"], *args: str) -> Job:
         job = self.get(job_id)
         with self.store.write() as connection:
             moved = getattr(jobs, move)(connection, job.id, *args)
         if not moved:
             raise BadInputError(f"{job.id} is {job.state}: it cannot {move}")
         return self.get(job.id)
+
+    # -- keeping -------------------------------------------------------------------------------
+
+    def prune(self, older_than: timedelta, *, answers: bool = False) -> Pruned:
+        """Forgets jobs that finished longer ago; paid answers only if asked to."""
+        return Pruner(self.store, older_than.total_seconds(), answers=answers).run()
+
+    def backup(self, path: str | Path, *, overwrite: bool = False) -> int:
+        """Copies the SQLite database while workers go on; answers the copy's bytes."""
+        return sqlite_file.back_up(self.store, Path(path), overwrite=overwrite)
+
+    def costs(
+        self, job_id: str | None = None, *, by: By = "job", since: date | None = None
+    ) -> list[Cost]:
+        """What was paid, by job, model or UTC day, from the day `since` on."""
+        job = None if job_id is None else self.get(job_id).id
+        with self.store.read() as connection:
+            return costs(connection, by, job, since)
 
     # -- what is known -------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The demo's own world: server, simulator and two workers below `.demo/`, and none of it after.
+"""The demo's own world below `.demo/`: server, simulator, receiver, two workers; none of it after.
 
 It never touches the user's own home. The simulator listens on the same port each time, because
 the ledger tells servers apart by their address: then a second run pays nothing.
@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from models.errors import SetupError
 from models.settings import Settings
 from producers.client import Maestrale
+from producers.demo_receiver import start_receiver
 from producers.processes import free_port, is_free
 from producers.services import START_S, Services
 
@@ -78,6 +79,8 @@ class Demo:
         self.services.start_server()
         self.services.start_simulator(*SIMULATED, port=port)
         self.client = self._stack.enter_context(Maestrale(self.services.settings))
+        receiver_port, _ = _choose_port(self.home / "receiver.port")
+        self.receiver = start_receiver(self.client, self.services, receiver_port)
         _start_workers(self.client, self.services)
 
     def _stop(self) -> None:
@@ -97,6 +100,9 @@ def _settings(home: Path, port: int) -> Settings:
         base_url=f"http://127.0.0.1:{port}",
         api_key=SecretStr("demo"),
         drain_s=DRAIN_S,
+        webhook_networks=["127.0.0.0/8"],  # the receiver listens on this machine, without TLS
+        webhook_http=True,
+        webhook_ports=[],
     )
     return Settings(_env_file=None, **own)
 

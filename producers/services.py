@@ -49,7 +49,7 @@ appendfsync everysec
 save ""
 maxmemory-policy noeviction
 """
-_STOPPING_LAST = {"simulator": 3, "server": 4}
+_STOPPING_LAST = {"receiver": 3, "simulator": 3, "server": 4}
 _QUIET = ("--without-gossip", "--without-mingle", "--loglevel=WARNING")
 
 
@@ -145,10 +145,14 @@ class Services:
         self.await_port(self.spawn("simulator", command, url), port)
         return url
 
-    def spawn(self, name: str, command: Sequence[str], address: str = "") -> Service:
-        """Starts one process and notes it. It runs below the home and reads our settings."""
+    def spawn(self, name: str, command: Sequence[str], address: str = "", **extra: str) -> Service:
+        """Starts one process and notes it. It runs below the home and reads our settings.
+
+        `extra`: what its environment holds besides.
+        """
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        child = launch(command, environment(self.settings), self.home, self.log(name))
+        told = {**environment(self.settings), **extra}
+        child = launch(command, told, self.home, self.log(name))
         self._children[child.pid] = child
         service = Service(name, child.pid, born(child.pid), address)
         self._note(services=[asdict(s) for s in (*self.running(), service)])
@@ -240,14 +244,14 @@ def _as_text(value: object) -> str | None:
             return value.get_secret_value()
         case Path():
             return str(value.resolve())
+        case list():
+            return ", ".join(map(str, value))
         case dict():
             return ", ".join(f"{model}={_limit_text(limit)}" for model, limit in value.items())
         case list():
             return ", ".join(map(str, value))
-        case None:
-            return None
         case _:
-            return str(value)
+            return None if value is None else str(value)
 
 
 def _limit_text(limit: Limit) -> str:
@@ -275,7 +279,7 @@ def _check_free(port: int) -> None:
 
 
 def _in_stopping_order(services: Sequence[Service]) -> list[list[Service]]:
-    """Flower and clock, then the workers together, then the simulator, the server last."""
+    """Flower and clock, then the workers together, then what they speak to, the server last."""
 
     def rank(service: Service) -> int:
         return _STOPPING_LAST.get(service.name, 2 if service.name.startswith("worker") else 1)

@@ -17,6 +17,7 @@ from models.store import jobs, rows, shards
 from models.store.engine import Store
 from models.tables import Job
 from producers.readers import OnDuplicate, ReadResult
+from producers.webhooks import Hook, bind
 
 SMALLEST_SHARD = 8
 LARGEST_SHARD = 250
@@ -40,6 +41,10 @@ class Submission:
     """Which rows were kept where ids occur twice: another choice is another submission."""
     again: bool = False
     """Submit even though the same was submitted before."""
+    webhooks: tuple[Hook, ...] = ()
+    """URLs that hear of the job, from its very first event on."""
+    budget_nano: int | None = None
+    """What it may spend; None: as much as it takes."""
 
     def fingerprint(self, input_fingerprint: str, accepted: int) -> str:
         """The same file, recipe and options give the same 64 hex characters."""
@@ -72,6 +77,8 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         if known := _known(connection, submission, job):
             return known, False
         jobs.create(connection, job)
+        for hook in submission.webhooks:
+            bind(connection, hook, job.id)
         size = shard_size(found.accepted)
         count = rows.insert_all(connection, _rows(job.id, size, found))
         if count != found.accepted:
@@ -117,6 +124,7 @@ def _job(submission: Submission, found: ReadResult) -> Job:
         idempotency_key=submission.idempotency_key or None,
         input_name=found.name,
         max_failed_share=submission.max_failed_share,
+        budget_nano=submission.budget_nano,
         rows_total=found.accepted,
         rows_rejected=found.rejected,
         shards_total=-(-found.accepted // shard_size(found.accepted)),

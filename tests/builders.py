@@ -23,7 +23,7 @@ from models.payloads import (
 from models.states import FailureCode, JobKind, JobState, RowState
 from models.store import jobs, rows, shards
 from models.store.engine import Store
-from models.tables import Job
+from models.tables import Job, LimiterSeen
 
 _numbers = count(1)
 
@@ -180,6 +180,20 @@ def settled(store: Store, held: shards.Held, outcomes: Sequence[RowSettled]) -> 
     with store.write() as connection:
         rows.settle(connection, outcomes)
         return shards.settle(connection, held)
+
+
+def a_limiter(now: float, **changes: Any) -> LimiterSeen:
+    """What a worker told at `now` of a model of which 20 calls a second are allowed."""
+    usual: dict[str, Any] = {
+        "worker": "w1",
+        "model": "mistral-small-latest",
+        "account": "0123456789ab",
+        "requests_per_minute": 1200.0,
+        "source": "told",
+        "rate_per_s": 20.0,
+        "seen_at": now,
+    }
+    return LimiterSeen(**usual | changes)
 
 
 def the_job(store: Store, job_id: str) -> Job:

@@ -75,6 +75,23 @@ def own_redis() -> Iterator[Valkey]:
     server.remove()
 
 
+# -- browsers ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium (`browsing.looking_at` opens pages in it).
+
+    One for a module, whose tests are not async: playwright's loop runs as long as it does.
+    """
+    import browsing  # noqa: PLC0415 # playwright is not for everyone
+
+    if not browsing.CHROMIUM.exists():
+        missing("the package chromium")
+    with browsing.chromium() as started:
+        yield started
+
+
 # -- databases --------------------------------------------------------------------------------
 
 

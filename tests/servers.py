@@ -159,6 +159,11 @@ class Postgres(Server):
         self.execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
 
     @property
+    def binaries(self) -> Path:
+        """The folder of `pg_dump` and the other tools."""
+        return self._bin
+
+    @property
     def _data(self) -> Path:
         return self.folder / "data"
 

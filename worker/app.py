@@ -11,7 +11,7 @@ from celery.signals import worker_init, worker_process_init, worker_shutdown, wo
 from models.doorbell import CLOCK, TICK, make_celery
 from models.errors import MaestraleError
 from models.settings import Settings
-from worker import logs, runtime, tasks
+from worker import logs, runtime, tasks, tracing
 
 TICK_S = 15.0
 """How often beat rings the clock, seconds. The workers' own clocks tick every 5 s; beat's is for
@@ -48,8 +48,12 @@ def build_app(settings: Settings | None = None) -> Celery:
 
 
 def _hook(app: Celery, settings: Settings) -> None:
+    traces: list[tracing.Tracing | None] = []
+
     def open_runtime(**_: Any) -> None:
         logs.configure(settings)
+        if not traces:
+            traces.append(tracing.open_tracing(settings))
         try:
             runtime.open_for_process(settings, app)
         except MaestraleError as error:  # no Exception: Celery swallows those of its hooks
@@ -60,6 +64,9 @@ def _hook(app: Celery, settings: Settings) -> None:
 
     def close(**_: Any) -> None:
         runtime.close_for_process()
+        for opened in traces:
+            if opened is not None:
+                opened.close()
 
     worker_init.connect(open_runtime, weak=False)
     worker_process_init.connect(open_runtime, weak=False)

@@ -13,7 +13,7 @@ import orjson
 from models.payloads import CallRecord, Failed, Snoozed
 from models.requests import call_key
 from models.states import FailureCode
-from worker.jobs import JobInHand
+from worker.jobs import ShardInHand
 from worker.ledger.ledger import Ledger
 from worker.paying import Answered, Endpoint, Payer, Wish
 
@@ -32,7 +32,7 @@ class Asker:
 
     async def ask(
         self,
-        job: JobInHand,
+        shard: ShardInHand,
         endpoint: Endpoint,
         body: dict[str, Any],
         *,
@@ -44,20 +44,20 @@ class Asker:
         `continuing`: the row has answers already, so it goes before rows that have not begun.
         """
         key = call_key(self._server, endpoint, body, sample)
-        wish = Wish(job, endpoint, key, body, turn=2 * job.priority + (not continuing))
+        wish = Wish(shard, endpoint, key, body, turn=int(not continuing))
         shared = False
-        while not job.is_stopped:
+        while not shard.is_stopped:
             shared = shared or key in self._asking
             task = self._asking.get(key) or self._start(wish)
             try:
                 asked = await asyncio.shield(task)
             except asyncio.CancelledError:
                 if task.cancelled():  # cut off by the drain time, and noted as doubtful
-                    return Snoozed(job.stop_reason or CUT)
+                    return Snoozed(shard.stop_reason or CUT)
                 raise
             if not isinstance(asked, Snoozed):
                 return _as_found(asked) if shared else asked
-        return Snoozed(job.stop_reason)  # or another job's stop ended the call we had joined
+        return Snoozed(shard.stop_reason)  # or another shard's stop ended the call we had joined
 
     def cut(self) -> None:
         """The drain time is over: calls still in flight become doubts, their rows stay open."""
@@ -82,8 +82,8 @@ class Asker:
             found, is_doubtful = await self._find(wish)
             if found is not None:
                 return _answered(found)
-            if wish.job.is_stopped:
-                return Snoozed(wish.job.stop_reason)
+            if wish.shard.is_stopped:
+                return Snoozed(wish.shard.stop_reason)
             if is_doubtful:
                 return Failed(FailureCode.UNCERTAIN, "an earlier attempt may have been paid")
             return await self._payer.pay(wish)
@@ -94,8 +94,8 @@ class Asker:
         """The paid call if there is one, and whether `on_uncertain: hold` forbids to pay."""
         found: CallRecord | None = None
         is_doubtful = False
-        if not wish.job.is_stopped:
-            with wish.job.waiting():
+        if not wish.shard.is_stopped:
+            with wish.shard.waiting():
                 found = await self._ledger.find(wish.key)
                 if found is None and wish.job.policy.on_uncertain == "hold":
                     is_doubtful = await self._ledger.is_doubtful(wish.key)

@@ -20,7 +20,10 @@ from models.store.engine import Store
 from worker.ledger.adoption import adopt_orphans
 from worker.ledger.claims import REFRESH_S
 from worker.ledger.ledger import Ledger
+from worker.money import Purses
 from worker.shards import Shards
+from worker.sharing import Sharing
+from worker.signs import Signs
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,9 @@ class Clock:
         store: Store,
         app: Celery,
         owner: str,
+        purses: Purses,
+        sharing: Sharing,
+        signs: Signs,
     ) -> None:
         self._settings = settings
         self._shards = shards_here
@@ -51,15 +57,24 @@ class Clock:
         self._store = store
         self._app = app
         self._owner = owner
+        self._purses = purses
+        self._sharing = sharing
+        self._signs = signs
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Starts the duties; the first sign of life is given before any work."""
-        await self._sign()
+        """Starts the duties; the first sign of life is given before any work.
+
+        What the dead left is adopted before, too: budgets are reckoned with it.
+        """
+        await self._signs.give()
+        await self._adopt()
         every: list[tuple[float, Callable[[], Awaitable[object]]]] = [
             (CONTROL_S, self._control),
+            (CONTROL_S, self._renew_holds),
+            (CONTROL_S, self._sharing.look),
             (self._settings.lease_s / 3, self._beat),
-            (SIGN_S, self._sign),
+            (SIGN_S, self._signs.give),
             (REFRESH_S, self._ledger.refresh_claims),
             (ADOPT_S, self._adopt),
             (SWEEP_S, self.tick),
@@ -72,7 +87,7 @@ class Clock:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._shards.write(fleet.gone, self._owner)
+        await self._signs.close()
 
     async def tick(self) -> str:
         """Sweeps, if no other clock just did: opens dead leases and rings for what waits."""
@@ -91,11 +106,16 @@ class Clock:
         mine = list(self._shards.jobs)
         if not mine:
             return
-        now = await self._shards.read(jobs.states, mine)
+        now = await self._shards.read(jobs.control, mine)
         for job_id in mine:
-            state = now.get(job_id)
-            if state not in WORKABLE:
-                self._shards.stop_job(job_id, f"the job is {state or 'gone'}")
+            told = now.get(job_id)
+            if told is None or told.state not in WORKABLE:
+                self._shards.stop_job(job_id, f"the job is {told.state if told else 'gone'}")
+            elif job := self._shards.jobs.get(job_id):
+                job.priority, job.has_budget = told.priority, told.has_budget
+
+    async def _renew_holds(self) -> None:
+        await self._purses.beat(self._shards.jobs.keys())
 
     async def _beat(self) -> None:
         held = list(self._shards.held)
@@ -103,14 +123,6 @@ class Clock:
             beat = self._shards.write(shards.heartbeat, held, lease_s=self._settings.lease_s)
             for lost in await beat:
                 self._shards.lose(lost)
-
-    async def _sign(self) -> None:
-        await self._shards.write(
-            fleet.sign_of_life,
-            self._owner,
-            slots=self._settings.shards_in_flight,
-            rows_in_flight=self._settings.rows_in_flight,
-        )
 
     async def _adopt(self) -> None:
         folder = self._settings.home / "spool"

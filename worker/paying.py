@@ -11,12 +11,14 @@ import orjson
 
 from models.payloads import CallRecord, Failed, Snoozed, Usage
 from models.prices import PriceTable
+from worker.figures import Figures
 from worker.gateway.faults import Fault
 from worker.gateway.gateway import Gateway
 from worker.gateway.replies import Reply
-from worker.jobs import JobInHand
+from worker.jobs import JobInHand, ShardInHand
 from worker.ledger.ledger import Intent, Ledger
 from worker.limiter import Limiter, Permit
+from worker.money import NO_STAKE, Purses, Stake
 from worker.retrying import Again, Decision, GiveUp, PauseJob, Tries, decide
 
 Endpoint = Literal["chat", "embeddings"]
@@ -27,13 +29,18 @@ USUAL_ANSWER_TOKENS = 200.0
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One call that somebody wants. `turn`: lower ones get the limiter's slots first."""
+    """One call that somebody wants. `turn`: of a job's calls, lower ones get slots first."""
 
-    job: JobInHand
+    shard: ShardInHand
     endpoint: Endpoint
     key: str
     body: dict[str, Any]
     turn: int
+
+    @property
+    def job(self) -> JobInHand:
+        """The job that pays."""
+        return self.shard.job
 
     @property
     def model(self) -> str:
@@ -55,9 +62,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """One attempt on its way; both are given back on every path."""
+    """One attempt on its way; permit, stake and intent end on every path."""
 
     permit: Permit
+    stake: Stake
     intent: Intent
     began: float
 
@@ -72,12 +80,16 @@ class Payer:
         limiter: Limiter,
         gateway: Gateway,
         prices: PriceTable,
+        purses: Purses,
+        figures: Figures,
         random: Random,
     ) -> None:
         self._ledger = ledger
         self._limiter = limiter
         self._gateway = gateway
         self._prices = prices
+        self._purses = purses
+        self._figures = figures
         self._random = random
         self._answer_tokens: dict[str, float] = {}
 
@@ -89,24 +101,33 @@ class Payer:
             if isinstance(reply, Reply):
                 return self._settle(wish, sent, reply, retried)
             self._note_fault(reply, sent)
+            self._figures.failed(wish.job.id, wish.model, reply)
             decision = self._decide(wish.job, reply, tries)
             if not isinstance(decision, Again):
-                return _ended(wish.job, decision)
+                return _ended(wish.shard, decision)
             tries = tries.after(reply, decision, time.monotonic() - sent.began)
             retried += 1
-            if not wish.job.is_stopped:
-                with wish.job.waiting():
+            if not wish.shard.is_stopped:
+                with wish.shard.waiting():
                     await asyncio.sleep(decision.after_s)
-        return Snoozed(wish.job.stop_reason)
+        return Snoozed(wish.shard.stop_reason)
 
     async def _begin(self, wish: Wish) -> _Sent | None:
-        """A permit and a note of the intent; None: the job was stopped before there were both."""
+        """Money, a permit and a note of the intent; None: the shard was stopped before."""
         guess = self._guess(wish.body)
-        while not wish.job.is_stopped:
+        while not wish.shard.is_stopped:
             permit: Permit | None = None
-            with wish.job.waiting():
+            stake = NO_STAKE
+            with wish.shard.waiting():
                 await self._ledger.writer.healthy.wait()
-                permit = await self._limiter.acquire(wish.model, guess.total, priority=wish.turn)
+                stake = await self._stake(wish)
+                try:
+                    permit = await self._limiter.acquire(
+                        wish.model, guess.total, priority=wish.turn, flow=wish.job.flow
+                    )
+                except BaseException:
+                    stake.void()
+                    raise
             if permit is None:
                 return None
             try:
@@ -114,10 +135,26 @@ class Payer:
                 intent = self._ledger.intend(wish.key, wish.job.id, wish.model, cost)
             except OSError:  # the disk is full: nothing may be paid for that could be lost
                 permit.abandon()
+                stake.void()
                 self._ledger.writer.pause_calling()
                 continue
-            return _Sent(permit, intent, time.monotonic())
+            return _Sent(permit, stake, intent, time.monotonic())
         return None
+
+    async def _stake(self, wish: Wish) -> Stake:
+        """Money for the call, set aside if its job has a budget."""
+        if not wish.job.has_budget:
+            return NO_STAKE
+        if (
+            self._prices.price(wish.model) is None
+        ):  # this worker has another price table than the producer
+            wish.job.pause("budget", f"{wish.model} is not in the workers' price table")
+            await asyncio.sleep(0)  # the pause ends our wait here
+            return NO_STAKE
+        return await self._purses.of(wish.job.id).stake(lambda: self._dearest(wish), wish.turn)
+
+    def _dearest(self, wish: Wish) -> int:
+        return self._prices.cost_nano(wish.model, self._purses.caution.usage(wish.body)) or 0
 
     async def _send(self, wish: Wish, sent: _Sent) -> Reply | Fault:
         wish.job.budget.called(sent.began)
@@ -131,7 +168,8 @@ class Payer:
                     assert_never(wish.endpoint)
         except BaseException:  # only a closing loop gets here: the call may have been paid
             sent.permit.abandon()
-            self._ledger.doubtful(sent.intent, "crash")
+            stored = self._ledger.doubtful(sent.intent, "crash")
+            sent.stake.spend(sent.intent.doubt.cost_nano, stored)
             raise
 
     def _settle(self, wish: Wish, sent: _Sent, reply: Reply, retried: int) -> Answered:
@@ -147,7 +185,11 @@ class Payer:
             latency_ms=round(reply.latency_s * 1000),
             job_id=wish.job.id,
         )
-        self._ledger.paid(sent.intent, record)
+        latency_ms, cost_nano = record.latency_ms, record.cost_nano
+        self._figures.answered(wish.job.id, wish.model, latency_ms, reply.usage, cost_nano)
+        sent.stake.spend(cost_nano, self._ledger.paid(sent.intent, record))
+        if wish.job.has_budget:
+            self._purses.caution.learn(wish.body, reply.usage)
         return Answered(wish.key, reply.answer, wish.model, reply.usage, False, retried)
 
     def _note_fault(self, fault: Fault, sent: _Sent) -> None:
@@ -155,11 +197,12 @@ class Payer:
         intent = sent.intent
         if not fault.maybe_paid:
             self._ledger.ended(intent)
+            sent.stake.void()
             return
         if fault.usage is not None:  # an answer of no use that told its price
             cost = self._prices.cost_nano(intent.doubt.model, fault.usage)
             intent.doubt = replace(intent.doubt, cost_nano=cost)
-        self._ledger.doubtful(intent, fault.kind)
+        sent.stake.spend(intent.doubt.cost_nano, self._ledger.doubtful(intent, fault.kind))
 
     def _decide(self, job: JobInHand, fault: Fault, tries: Tries) -> Decision:
         decision = decide(fault, tries, job.policy, self._random)
@@ -178,12 +221,12 @@ class Payer:
         self._answer_tokens[model] = before + 0.05 * (tokens - before)
 
 
-def _ended(job: JobInHand, decision: GiveUp | PauseJob) -> Failed | Snoozed:
+def _ended(shard: ShardInHand, decision: GiveUp | PauseJob) -> Failed | Snoozed:
     match decision:
         case GiveUp(code, detail):
             return Failed(code, detail)
         case PauseJob(reason, detail):
-            job.pause(reason, detail)
-            return Snoozed(job.stop_reason)
+            shard.job.pause(reason, detail)
+            return Snoozed(shard.stop_reason)
         case _:
             assert_never(decision)

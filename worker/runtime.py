@@ -8,11 +8,13 @@ import random
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import uvloop
 from celery import Celery
+from prometheus_client.metrics_core import Metric
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from models.limits import Limit
@@ -22,17 +24,25 @@ from models.store import fleet, jobs
 from models.store.engine import open_store
 from worker.asking import Asker
 from worker.clock import Clock
+from worker.exporter import Exporter, Sources, expose, parse_address
+from worker.figures import Figures
 from worker.gateway.gateway import Gateway
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter
+from worker.logs import bound
+from worker.money import Purses
 from worker.paying import Payer
 from worker.retrying import PauseReason
 from worker.shards import Shards
+from worker.sharing import Sharing
+from worker.signs import Signs
+from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 60.0
+SCRAPE_TIMEOUT_S = 5.0
 
 
 class Runtime:
@@ -45,20 +55,26 @@ class Runtime:
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._exporter: Exporter | None = None
 
     def start(self) -> "Runtime":
         """Opens everything; raises what could not be opened, with nothing left running."""
+        address = self._settings.metrics_address
+        if address:
+            parse_address(address)
         self._thread.start()
         try:
             self._call(self._open(), START_TIMEOUT_S)
         except BaseException:
             self._end_loop()
             raise
+        self._exporter = Exporter.open(address, self._scrape) if address else None
         return self
 
     def run_shard(self, job_id: str, no: int) -> str:
         """Blocks the calling (Celery) thread until the shard is settled or handed back."""
-        return str(self._call(self.shards.run(job_id, no)))
+        with bound(job=job_id, shard=no):  # the loop's task begins in this thread's context
+            return str(self._call(self.shards.run(job_id, no)))
 
     def tick(self) -> str:
         """One tick of the clock, if it is due."""
@@ -73,6 +89,8 @@ class Runtime:
         try:
             self._call(self._close(), self._settings.drain_s + 30)
         finally:
+            if self._exporter is not None:
+                self._exporter.close()
             self._end_loop()
 
     def _end_loop(self) -> None:
@@ -93,11 +111,15 @@ class Runtime:
         claims = Claims(self.redis, self.owner)
         self.ledger = Ledger(self.store, settings.home / "spool", claims)
         self.ledger.open()
+        self.figures = Figures()
+        self.purses = Purses(self._write, self._stop_job, self.owner, ttl_s=settings.lease_s)
         payer = Payer(
             ledger=self.ledger,
             limiter=self.limiter,
             gateway=self.gateway,
             prices=load_prices(settings.prices_file),
+            purses=self.purses,
+            figures=self.figures,
             random=random.SystemRandom(),
         )
         self.asker = Asker(server=settings.base_url, ledger=self.ledger, payer=payer)
@@ -113,8 +135,21 @@ class Runtime:
             rows_in_flight=settings.rows_in_flight,
             pausing=self._pause,
         )
-        self.clock = Clock(settings, self.shards, self.ledger, self.store, self._app, self.owner)
+        signs = Signs(settings, self.shards, self.ledger, self.limiter, self.figures, self.owner)
+        self.clock = Clock(
+            settings,
+            self.shards,
+            self.ledger,
+            self.store,
+            self._app,
+            self.owner,
+            self.purses,
+            Sharing(self.shards, self.limiter, self.owner, settings.shards_in_flight),
+            signs,
+        )
         await self.clock.open()
+        self.deliverer = Deliverer(settings, self.store, self.threads)
+        await self.deliverer.open()
         _calm_the_collector()
 
     def _open_limiter(self) -> Limiter:
@@ -132,15 +167,33 @@ class Runtime:
         self.shards.drain()
         await self.asker.drained(self._settings.drain_s)
         await self.clock.close()
+        await self.deliverer.close()
         await self.ledger.close()
+        await self.purses.close()  # after the last commit: all of it is free again
         await self.limiter.close()
         await self.gateway.close()
         await self.redis.aclose()
         self.threads.shutdown(wait=True)
         self.store.close()
 
+    def _scrape(self) -> list[Metric]:
+        """The figures as the loop sees them, for the exporter's thread."""
+
+        async def told() -> list[Metric]:
+            sources = Sources(self.figures, self.limiter, self.shards, self.ledger, self.deliverer)
+            return expose(sources)
+
+        found: list[Metric] = self._call(told(), SCRAPE_TIMEOUT_S)
+        return found
+
+    async def _write(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        return await self.shards.write(function, *args, **named)
+
+    def _stop_job(self, job_id: str, reason: str) -> None:
+        self.shards.stop_job(job_id, reason)
+
     def _pause(self, job_id: str, reason: PauseReason, detail: str) -> None:
-        log.error("job %s paused (%s): %s", job_id, reason, detail, extra={"job": job_id})
+        log.error("job %s paused (%s): %s", job_id, reason, detail)
         self._later(self.shards.write(jobs.pause, job_id, f"{reason}: {detail}"))
 
     def _remember_limit(self, model: str, limit: Limit) -> None:

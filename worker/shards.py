@@ -24,13 +24,16 @@ from models.store import jobs as job_moves
 from models.store.engine import Store
 from models.store.shards import Claim, Held
 from worker.asking import Asker
-from worker.jobs import JobInHand, Pausing
+from worker.jobs import JobInHand, Pausing, ShardInHand
 from worker.kinds import generate
 from worker.ledger.ledger import Ledger
+from worker.logs import bound
+from worker.places import Places
 
 log = logging.getLogger(__name__)
 
 STOPPING = "the worker is stopping"
+YIELDED = "gave way to other jobs"
 UNREADABLE = "version: the workers cannot read this job; run the version that submitted it"
 CUT_AFTER_S = 3.0
 """From the cut of the calls to the cut of the shards that still wait for the database."""
@@ -87,12 +90,16 @@ class Shards:
         self._lease_s = lease_s
         self._drain_s = drain_s
         self._runs: set[asyncio.Task[Any]] = set()
-        self._places = asyncio.Semaphore(rows_in_flight)
+        self.places = Places(rows_in_flight)
         self._care = asyncio.Lock()
         self._pausing = pausing
         self.jobs: dict[str, JobInHand] = {}
-        self.held: dict[Held, JobInHand] = {}
+        self.held: dict[Held, ShardInHand] = {}
         self._lost: set[Held] = set()
+        self.full: frozenset[str] = frozenset()
+        """Jobs that take no more shards here, because others wait for their share."""
+        self.hushed: set[str] = set()
+        """Jobs to ring for when they are not full any more."""
         self.draining = False
 
     async def run(self, job_id: str, no: int) -> str:
@@ -100,6 +107,10 @@ class Shards:
         if self.draining:
             await self.write(shards.unpublish, [(job_id, no)])
             return "the worker is stopping: left to others"
+        if job_id in self.full:
+            await self.write(shards.unpublish, [(job_id, no)])
+            self.hushed.add(job_id)
+            return "left open: other jobs wait for their share"
         claim = await self.write(self._claim, job_id, no)
         if claim is None:
             return "nothing to do: settled, stopped, or in other hands"
@@ -116,6 +127,14 @@ class Shards:
         """Nothing new of the job starts here; its calls in flight finish."""
         if job := self.jobs.get(job_id):
             job.stop(reason)
+
+    def yield_shards(self, job_id: str, count: int) -> None:
+        """Stops `count` shards of the job, the newest first; those that stop already count."""
+        if (job := self.jobs.get(job_id)) and not job.is_stopped:
+            going_on = [shard for shard in job.shards if not shard.is_stopped]
+            count -= len(job.shards) - len(going_on)
+            for shard in going_on[::-1][: max(0, count)]:
+                shard.stop(YIELDED)
 
     def drain(self) -> None:
         """The process is about to end: hand back what has not started."""
@@ -138,6 +157,9 @@ class Shards:
 
     async def ring_for(self, job_id: str) -> bool:
         """Publishes the next shards of the job's window; False: the broker took none."""
+        if job_id in self.full:  # its messages would stand before those of the jobs that wait
+            self.hushed.add(job_id)
+            return True
         messages = await self.write(_next_window, job_id)
         if not messages:
             return True
@@ -153,20 +175,20 @@ class Shards:
     async def _run_claimed(self, claim: Claim) -> Tally:
         """Runs the rows and gives the lease back on every path, so that no death is counted."""
         held = (claim.job_id, claim.no, claim.token)
-        job, tally = None, Tally(left=1)
+        shard, tally = None, Tally(left=1)
         task = asyncio.current_task()
         assert task is not None
         self._runs.add(task)
         try:
-            job = await self._take_in_hand(claim, held)
-            if job is not None:
-                tally = await self._run_rows(job, claim)
+            shard = await self._take_in_hand(claim, held)
+            if shard is not None:
+                tally = await self._run_rows(shard, claim)
         finally:
             self._runs.discard(task)
             try:
                 await self.write(self._settle_or_hand_back, held, settled=not tally.left)
             finally:
-                self._let_go(job, held)
+                self._let_go(shard, held)
         return tally
 
     def _cut_runs(self) -> None:
@@ -188,8 +210,8 @@ class Shards:
             rows.count_deaths(connection, job_id, no)
         return claim
 
-    async def _take_in_hand(self, claim: Claim, held: Held) -> JobInHand | None:
-        """The job of the claim; None (and the job paused) if this version cannot read it."""
+    async def _take_in_hand(self, claim: Claim, held: Held) -> ShardInHand | None:
+        """The shard with its job; None (and the job paused) if this version cannot read it."""
         job = self.jobs.get(claim.job_id)
         if job is None or job.is_stopped:  # a resumed job starts afresh
             try:
@@ -199,27 +221,29 @@ class Shards:
                 await self.write(job_moves.pause, claim.job_id, UNREADABLE)
                 return None
             self.jobs[claim.job_id] = job
-        job.shards += 1
-        self.held[held] = job
+        shard = self.held[held] = job.take()
         if self.draining:  # told to stop while the claim was under way
             job.stop(STOPPING)
-        return job
+        return shard
 
-    def _let_go(self, job: JobInHand | None, held: Held) -> None:
+    def _let_go(self, shard: ShardInHand | None, held: Held) -> None:
         self.held.pop(held, None)
         self._lost.discard(held)
-        if job is None:
+        if shard is None:
             return
-        job.shards -= 1
+        job = shard.job
+        job.shards.remove(shard)
         if not job.shards and self.jobs.get(job.id) is job:
             del self.jobs[job.id]
 
-    async def _run_rows(self, job: JobInHand, claim: Claim) -> Tally:
+    async def _run_rows(self, shard: ShardInHand, claim: Claim) -> Tally:
         tally = Tally()
         found = await self.read(rows.open_of_shard, claim.job_id, claim.no)
         for group in _groups(found, claim.deaths):
-            running = [self._run_row(job, claim, row, tally) for row in group]
-            await (self._run_with_care(job, group, running) if claim.deaths else _gather(running))
+            running = [self._run_row(shard, claim, row, tally) for row in group]
+            await (
+                self._run_with_care(shard.job, group, running) if claim.deaths else _gather(running)
+            )
         return tally
 
     async def _run_with_care(
@@ -238,10 +262,17 @@ class Shards:
         numbers = [row.seq for row in group]
         await self.write(rows.mark_in_hand, job.id, numbers, in_hand=in_hand)
 
-    async def _run_row(self, job: JobInHand, claim: Claim, row: RowInHand, tally: Tally) -> None:
-        async with self._places:
-            run = generate.RowRun(job, row, self._asker)
-            outcome = await self._outcome(job, claim, run)
+    async def _run_row(
+        self, shard: ShardInHand, claim: Claim, row: RowInHand, tally: Tally
+    ) -> None:
+        run = generate.RowRun(shard, row, self._asker)
+        if await self.places.take(shard):
+            try:
+                outcome = await self._outcome(shard, claim, run)
+            finally:
+                self.places.give_back(claim.job_id)
+        else:
+            outcome = Snoozed(shard.stop_reason)
         if isinstance(outcome, Snoozed):
             tally.left += 1
             tally.reasons.add(outcome.reason)
@@ -259,15 +290,16 @@ class Shards:
         if isinstance(outcome, Failed):
             tally.reasons.add(outcome.code)
 
-    async def _outcome(self, job: JobInHand, claim: Claim, run: generate.RowRun) -> RowOutcome:
-        if job.is_stopped or (claim.job_id, claim.no, claim.token) in self._lost:
-            return Snoozed(job.stop_reason or "the lease was lost")
+    async def _outcome(self, shard: ShardInHand, claim: Claim, run: generate.RowRun) -> RowOutcome:
+        if shard.is_stopped or (claim.job_id, claim.no, claim.token) in self._lost:
+            return Snoozed(shard.stop_reason or "the lease was lost")
         if run.row.deaths >= DEATHS_TO_PARK:
             return Failed(FailureCode.POISON, f"the worker died {run.row.deaths + 1} times with it")
         try:
-            return await RUNS[job.kind](run)
+            return await RUNS[shard.job.kind](run)
         except Exception as error:
-            log.exception("row %s of %s", run.row.seq, job.id, extra={"job": job.id})
+            with bound(row=run.row.seq):
+                log.exception("the row failed by an error of ours")
             return Failed(FailureCode.INTERNAL, f"{type(error).__name__}: see the worker's log")
 
     def _settle_or_hand_back(self, connection: Connection, held: Held, *, settled: bool) -> None:

@@ -26,12 +26,14 @@ class ModelPrice(BaseModel):
 class PriceTable(BaseModel):
     """What models cost on a date. A model that is not in it has an unknown cost, never zero."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     as_of: str
     source: str = ""
     cached_input_factor: float = Field(default=0.1, ge=0, le=1)
     batch_factor: float = Field(default=0.5, ge=0, le=1)
+    usd_per_eur: float | None = Field(default=None, gt=0, le=100)
+    """For budgets in euros, on the date of the table; None: they are refused."""
     models: dict[str, ModelPrice]
 
     def price(self, model: str) -> ModelPrice | None:

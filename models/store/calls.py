@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from models.payloads import CallRecord, DoubtRecord, Usage
 from models.store import jobs as job_moves
+from models.store import money
 from models.store.engine import now_s
 from models.tables import Call, Doubt
 
@@ -57,6 +58,7 @@ def store(connection: Connection, records: Sequence[CallRecord]) -> int:
     new = connection.execute(_insert_once(connection, calls, "key"), values)
     for job_id, group in groupby(sorted(records, key=_job), key=_job):
         job_moves.count(connection, job_id, _totals(list(group)))
+    money.spend(connection, records)
     return new.rowcount
 
 

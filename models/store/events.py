@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from models.events import EVENT_TYPES, REASON_LENGTH, BudgetReached, EndpointEvent, JobEvent
 from models.store.engine import now_s
@@ -73,6 +73,20 @@ def of_subject(connection: Connection, subject_id: str, *, after: int = 0) -> li
         .order_by(events.c.seq)
     )
     return [Event(**found) for found in connection.execute(query).mappings()]
+
+
+def later(connection: Connection, after_id: int) -> list[Event]:
+    """Events of all subjects in the order they were written, those with an id above `after_id`.
+
+    On PostgreSQL an event may become visible after one with a higher id: look back some ids.
+    """
+    query = select(events).where(events.c.id > after_id).order_by(events.c.id)
+    return [Event(**found) for found in connection.execute(query).mappings()]
+
+
+def last_id(connection: Connection) -> int:
+    """The highest id of any event; 0 if there is none."""
+    return int(connection.scalar(select(func.max(events.c.id))) or 0)
 
 
 def _append(connection: Connection, subject_id: str, kind: str, data: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Who is alive and what was learnt: workers seen, limits seen, and the hands of the clock."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -8,29 +10,103 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from models.limits import Limit
 from models.store.engine import now_s
-from models.tables import ClockHand, LimitSeen, WorkerSeen
+from models.tables import ClockHand, LimiterSeen, LimitSeen, WorkerSeen
 
 workers = WorkerSeen.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 limits = LimitSeen.__table__  # type: ignore[attr-defined]
+limiters = LimiterSeen.__table__  # type: ignore[attr-defined]
 hands = ClockHand.__table__  # type: ignore[attr-defined]
 
 ALIVE_S = 20.0
 """A worker is taken for alive this long after its last sign."""
 FORGOTTEN_S = 86_400.0
+LIMITER_FORGOTTEN_S = 3_600.0
 DEFAULT_SLOTS = 16
 """Slots assumed before any worker was seen."""
 
 
-def sign_of_life(connection: Connection, worker: str, *, slots: int, rows_in_flight: int) -> None:
-    """Notes that the worker is alive, and forgets those silent for a day."""
-    values = {"slots": slots, "rows_in_flight": rows_in_flight, "seen_at": now_s()}
+@dataclass(frozen=True, slots=True)
+class LimiterSign:
+    """How a process stands with one model; as `LimiterSeen`, but `hold_s` seconds from now."""
+
+    model: str
+    account: str
+    limit: Limit | None
+    rate_per_s: float | None
+    calls_per_s: float
+    hold_s: float
+    in_flight: int
+    waiting: int
+    granted: int
+    refusals: int
+    waited_s: float
+    redis_away: bool
+
+
+def sign_of_life(
+    connection: Connection,
+    worker: str,
+    *,
+    slots: int,
+    rows_in_flight: int,
+    calls_in_flight: int = 0,
+    spool_bytes: int = 0,
+    backlog: int = 0,
+    limiter: Sequence[LimiterSign] = (),
+) -> float:
+    """Notes that the worker is alive and how it stands, and forgets the silent; answers the time.
+
+    Workers silent for a day are forgotten, and their limiters after `LIMITER_FORGOTTEN_S`.
+    """
+    now = float(connection.scalar(select(now_s())) or 0.0)
+    values = {
+        "slots": slots,
+        "rows_in_flight": rows_in_flight,
+        "calls_in_flight": calls_in_flight,
+        "spool_bytes": spool_bytes,
+        "backlog": backlog,
+        "seen_at": now,
+    }
     _upsert(connection, workers, {"id": worker}, values)
-    connection.execute(delete(workers).where(workers.c.seen_at < now_s() - FORGOTTEN_S))
+    connection.execute(delete(workers).where(workers.c.seen_at < now - FORGOTTEN_S))
+    connection.execute(delete(limiters).where(limiters.c.seen_at < now - LIMITER_FORGOTTEN_S))
+    for sign in sorted(limiter, key=lambda sign: sign.model):
+        key = {"worker": worker, "model": sign.model}
+        _upsert(connection, limiters, key, _limiter_values(sign, now))
+    return now
+
+
+def _limiter_values(sign: LimiterSign, now: float) -> dict[str, Any]:
+    limit = sign.limit
+    return {
+        "account": sign.account,
+        "requests_per_minute": limit.requests_per_minute if limit else None,
+        "tokens_per_minute": limit.tokens_per_minute if limit else None,
+        "source": limit.source if limit else "",
+        "rate_per_s": sign.rate_per_s,
+        "calls_per_s": sign.calls_per_s,
+        "hold_until": now + sign.hold_s if sign.hold_s > 0 else None,
+        "in_flight": sign.in_flight,
+        "waiting": sign.waiting,
+        "granted": sign.granted,
+        "refusals": sign.refusals,
+        "waited_s": sign.waited_s,
+        "redis_away": sign.redis_away,
+        "seen_at": now,
+    }
 
 
 def gone(connection: Connection, worker: str) -> None:
     """The worker said goodbye."""
     connection.execute(delete(workers).where(workers.c.id == worker))
+    connection.execute(delete(limiters).where(limiters.c.worker == worker))
+
+
+def limiters_seen(connection: Connection) -> list[LimiterSeen]:
+    """How the living processes stand with each model, by account and model."""
+    query = select(limiters).where(limiters.c.seen_at > now_s() - ALIVE_S)
+    query = query.order_by(limiters.c.account, limiters.c.model, limiters.c.worker)
+    return [LimiterSeen(**found) for found in connection.execute(query).mappings()]
 
 
 def alive(connection: Connection) -> list[WorkerSeen]:

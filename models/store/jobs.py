@@ -1,11 +1,12 @@
 """Jobs: one named function per move; every move is guarded and writes its event with it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, case, func, insert, literal, or_, select, update
 
-from models.states import WORKABLE, JobState, RowState, ShardState, sources_of
+from models.states import SETTLED, WORKABLE, JobState, RowState, ShardState, sources_of
 from models.store import events
 from models.store.engine import now_s
 from models.tables import Job, Row, Shard
@@ -16,6 +17,9 @@ shards = Shard.__table__  # type: ignore[attr-defined]
 
 ROUNDING = 1e-6
 """0.29 * 100 is a little less than 29; as many failed rows as allowed are not too many."""
+TENTHS = 10
+PROGRESS_S = 60.0
+"""`job.progressed` tells of a new tenth, at most this often."""
 COUNTERS = (
     "rows_done",
     "rows_failed",
@@ -30,6 +34,15 @@ COUNTERS = (
     "cached_tokens",
     "cost_nano",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a user may change while a job runs."""
+
+    state: JobState
+    priority: int
+    has_budget: bool
 
 
 def create(connection: Connection, job: Job) -> None:
@@ -92,6 +105,16 @@ def states(connection: Connection, ids: Sequence[str]) -> dict[str, JobState]:
     return {job_id: JobState(state) for job_id, state in connection.execute(query)}
 
 
+def control(connection: Connection, ids: Sequence[str]) -> dict[str, Control]:
+    """What those who work on the jobs must follow; what does not exist is left out."""
+    columns = (jobs.c.id, jobs.c.state, jobs.c.priority, jobs.c.budget_nano)
+    found = connection.execute(select(*columns).where(jobs.c.id.in_(ids)))
+    return {
+        job.id: Control(JobState(job.state), job.priority, job.budget_nano is not None)
+        for job in found
+    }
+
+
 def lock(connection: Connection, ids: Iterable[str]) -> None:
     """Locks the jobs, in one order, before any shard or row of them: so nobody deadlocks.
 
@@ -118,9 +141,38 @@ def pause(connection: Connection, job_id: str, reason: str) -> bool:
     return _move(connection, job_id, JobState.PAUSED, reason=reason)
 
 
-def resume(connection: Connection, job_id: str) -> bool:
-    """paused -> queued; the caller rings for its shards after the commit."""
-    return _move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,))
+def resume(connection: Connection, job_id: str, *, budget_nano: int | None = None) -> bool:
+    """paused -> queued, under another budget if one is given; then the caller rings for it."""
+    values: dict[str, Any] = {} if budget_nano is None else {"budget_nano": budget_nano}
+    if not _move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
+        return False
+    # messages that came while it was paused were no-ops: nobody would ring again for a while
+    is_open = (shards.c.job_id == job_id) & (shards.c.state == ShardState.OPEN)
+    connection.execute(update(shards).where(is_open).values(published_at=None))
+    return True
+
+
+def reach_budget(connection: Connection, job_id: str, reason: str) -> bool:
+    """Pauses a job whose next call might pass its budget, with both events; once."""
+    moved = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state.in_(sources_of(JobState.PAUSED)))
+        .values(state=JobState.PAUSED, state_reason=reason)
+    )
+    if moved.rowcount:
+        events.write(connection, job_id, "budget.reached")
+        events.write(connection, job_id, "job.paused")
+    return bool(moved.rowcount)
+
+
+def set_priority(connection: Connection, job_id: str, priority: int) -> bool:
+    """0 (first) to 9 (last), for a job that is not settled; workers and new messages follow."""
+    moved = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state.not_in(SETTLED))
+        .values(priority=priority)
+    )
+    return bool(moved.rowcount)
 
 
 def cancel(connection: Connection, job_id: str) -> bool:
@@ -142,6 +194,8 @@ def retry(connection: Connection, job_id: str) -> int:
         only_from=(JobState.SUCCEEDED, JobState.FAILED),
         finished_at=None,
         rows_failed=jobs.c.rows_failed - count,
+        progress_told=(jobs.c.rows_done + jobs.c.rows_failed - count) * TENTHS // jobs.c.rows_total,
+        progress_told_at=now_s(),
     ):
         return 0
     reopened = connection.execute(
@@ -174,8 +228,36 @@ def count(connection: Connection, job_id: str, deltas: Mapping[str, int]) -> Non
     unknown = set(deltas) - set(COUNTERS)
     assert not unknown, unknown
     moved = {name: jobs.c[name] + delta for name, delta in deltas.items() if delta}
-    if moved:
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(**moved))
+    if not moved:
+        return
+    statement = update(jobs).where(jobs.c.id == job_id).values(**moved)
+    if not moved.keys() & _SETTLED_ROWS:
+        connection.execute(statement)
+        return
+    stands = connection.execute(statement.returning(*_PROGRESS)).first()
+    if stands is not None and (tenths := _tenths_to_tell(stands)):
+        told = {"progress_told": tenths, "progress_told_at": now_s()}
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(**told))
+        events.write(connection, job_id, "job.progressed")
+
+
+_SETTLED_ROWS = {"rows_done", "rows_failed"}
+_PROGRESS = (
+    jobs.c.state,
+    jobs.c.rows_total,
+    (jobs.c.rows_done + jobs.c.rows_failed).label("settled"),
+    jobs.c.progress_told,
+    (now_s() - func.coalesce(jobs.c.progress_told_at, jobs.c.started_at)).label("silent_s"),
+)
+
+
+def _tenths_to_tell(stands: Any) -> int:
+    """How many tenths are settled, if that is news; the end has an event of its own."""
+    if stands.state not in WORKABLE or not 0 < stands.settled < stands.rows_total:
+        return 0
+    tenths = int(stands.settled * TENTHS // stands.rows_total)
+    is_due = stands.silent_s is not None and stands.silent_s >= PROGRESS_S
+    return tenths if is_due and tenths > stands.progress_told else 0
 
 
 def settle_if_done(connection: Connection, job_id: str) -> JobState | None:

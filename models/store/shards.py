@@ -1,11 +1,24 @@
 """Shards: claim by lease and token, heartbeat, hand back, settle, and what the sweeper finds."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from models.payloads import ShardMessage
+from models.shares import Wanting
 from models.states import WORKABLE, RowState, ShardState
 from models.store import jobs as job_moves
 from models.store.engine import now_s
@@ -15,6 +28,12 @@ jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare i
 rows = Row.__table__  # type: ignore[attr-defined]
 shards = Shard.__table__  # type: ignore[attr-defined]
 
+SOON_S = 0.5
+"""A message that new is on its way to a free slot: nobody need yield one."""
+MOST_WANTING = 500
+"""No process looks at more jobs that wait, the most urgent first."""
+_IS_OPEN = shards.c.state == literal_column(f"'{ShardState.OPEN}'")
+"""With the value in the statement, so that databases see that the index `shards_rung` will do."""
 Held = tuple[str, int, int]
 """(job_id, shard number, token): what a process says it holds."""
 
@@ -30,6 +49,7 @@ class Claim:
     kind: str
     spec: str
     priority: int
+    has_budget: bool
 
 
 def create(connection: Connection, job_id: str, bounds: Sequence[tuple[int, int]]) -> None:
@@ -52,7 +72,7 @@ def claim(
     The first claim of a job starts it.
     """
     job = connection.execute(
-        select(jobs.c.state, jobs.c.kind, jobs.c.spec, jobs.c.priority)
+        select(jobs.c.state, jobs.c.kind, jobs.c.spec, jobs.c.priority, jobs.c.budget_nano)
         .where(jobs.c.id == job_id)
         .with_for_update()  # a pause that was answered holds, and locks have one order
     ).first()
@@ -72,7 +92,8 @@ def claim(
     if won is None:
         return None
     job_moves.start(connection, job_id)
-    return Claim(job_id, no, won.token, won.deaths, job.kind, job.spec, job.priority)
+    has_budget = job.budget_nano is not None
+    return Claim(job_id, no, won.token, won.deaths, job.kind, job.spec, job.priority, has_budget)
 
 
 def heartbeat(connection: Connection, held: Iterable[Held], *, lease_s: float) -> set[Held]:
@@ -230,6 +251,37 @@ def waiting_since(connection: Connection, older_than_s: float) -> int:
         .where(_message_out(older_than_s), jobs.c.state.in_(WORKABLE))
     )
     return connection.scalar(query) or 0
+
+
+def wanting(connection: Connection) -> list[Wanting]:
+    """Workable jobs with shards that are held, or wait for a slot although they were rung for."""
+    of_job = shards.join(jobs, jobs.c.id == shards.c.job_id)
+    workable = jobs.c.state.in_(WORKABLE)
+    held = connection.execute(
+        select(shards.c.job_id, jobs.c.priority, shards.c.owner, func.count().label("count"))
+        .select_from(of_job)
+        .where(shards.c.state == ShardState.LEASED, workable)
+        .group_by(shards.c.job_id, jobs.c.priority, shards.c.owner)
+    )
+    waiting = connection.execute(
+        select(shards.c.job_id, jobs.c.priority, func.count().label("count"))
+        .select_from(of_job)
+        .where(_IS_OPEN, shards.c.published_at < now_s() - SOON_S, workable)
+        .group_by(shards.c.job_id, jobs.c.priority)
+        .order_by(jobs.c.priority, func.min(shards.c.published_at))
+        .limit(MOST_WANTING)
+    )
+    return _wanting(held.all(), waiting.all())
+
+
+def _wanting(held: Iterable[Any], waiting: Iterable[Any]) -> list[Wanting]:
+    found: dict[str, Wanting] = {}
+    for some in waiting:
+        found[some.job_id] = Wanting(some.job_id, some.priority, some.count)
+    for some in held:
+        known = found.get(some.job_id) or Wanting(some.job_id, some.priority, 0)
+        found[some.job_id] = replace(known, held={**known.held, some.owner: some.count})
+    return list(found.values())
 
 
 def forget_messages(connection: Connection, older_than_s: float) -> int:

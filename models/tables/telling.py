@@ -90,7 +90,7 @@ class Delivery(SQLModel, table=True):
     attempts: int = 0
     """Attempts in all: numbers the log."""
     claims: int = 0
-    """Fencing token: rises with every claim; an outcome under an older one is dropped."""
+    """Fencing token: rises with every claim and outcome; what comes under an older one is lost."""
     next_at: float = Field(sa_column=Column(Float(53), nullable=False))
     """When it is due; while an attempt is under way, when that is taken for dead."""
     last_status: int | None = None

@@ -10,7 +10,12 @@ class Job(SQLModel, table=True):
     """The durable record of one request for work."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index("jobs_by_state", "state", "priority"),)
+    __table_args__ = (
+        Index("jobs_by_state", "state", "priority"),
+        # lists of jobs are read from these, not past the long `spec` of every job
+        Index("jobs_in_state", "state", "created_at", "id"),
+        Index("jobs_listed", "created_at", "id", "state", "kind", "name", "input_name"),
+    )
 
     id: str = Field(primary_key=True)
     kind: str
@@ -109,6 +114,13 @@ class Shard(SQLModel, table=True):
     __table_args__ = (
         Index("shards_by_state", "state", "lease_until"),
         Index("shards_by_job", "job_id", "state"),
+        Index(
+            "shards_rung",  # those whose message is on its way are few, and looked at every second
+            "state",
+            "published_at",
+            sqlite_where=text("state = 'open' AND published_at IS NOT NULL"),
+            postgresql_where=text("state = 'open' AND published_at IS NOT NULL"),
+        ),
     )
 
     job_id: str = Field(primary_key=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from producers.cli import control, generating, looking, running
+from producers.cli import control, generating, happening, hooks, keeping, looking, running, spending
 
 EXIT_INTERRUPTED = 130
 
@@ -68,12 +68,22 @@ def _register() -> None:
     panels: dict[str, Sequence[Any]] = {
         "Start here": (running.demo, generating.generate, looking.recipes),
         "Jobs": (looking.jobs, looking.show, looking.watch, looking.failures, looking.export),
-        "Control": (control.retry, control.pause, control.resume, control.cancel),
+        "Control": (
+            control.retry,
+            control.pause,
+            control.resume,
+            control.cancel,
+            spending.priority,
+            spending.costs,
+        ),
+        "Events": (happening.events,),
+        "Keeping": (keeping.prune, keeping.backup),
         "Processes": (running.up, running.down, running.status, running.doctor, running.migrate),
     }
     for panel, commands in panels.items():
         for command in commands:
             app.command(rich_help_panel=panel)(command)
+    app.add_typer(hooks.app, name="webhooks", rich_help_panel="Events")
     app.command(rich_help_panel="Processes", context_settings=_REST)(running.simulator)
 
 

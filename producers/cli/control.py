@@ -2,7 +2,9 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import typer
 
 from producers.cli.options import AsJson, JobId
 
@@ -29,9 +31,22 @@ def pause(job_id: JobId, as_json: AsJson = False) -> None:
     _move(job_id, "pause", "no new row starts; calls in flight finish", as_json=as_json)
 
 
-def resume(job_id: JobId, as_json: AsJson = False) -> None:
-    """Let a paused job go on."""
-    _move(job_id, "resume", "it goes on", as_json=as_json)
+def resume(
+    job_id: JobId,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="5USD|5EUR", help="Its budget from now on.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a paused job go on, with a larger budget if its own is spent."""
+    from producers.cli import facts, showing
+    from producers.cli.opening import client
+    from producers.cli.voice import Voice
+
+    with client() as maestrale:
+        job = maestrale.resume(job_id, budget=budget)
+    Voice(as_json=as_json).facts(facts.job_facts(job), showing.moved(job, "it goes on"))
 
 
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
@@ -39,9 +54,7 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     _move(job_id, "cancel", "what it paid for stays in the ledger", as_json=as_json)
 
 
-def _move(
-    job_id: str, move: Literal["pause", "resume", "cancel"], meaning: str, *, as_json: bool
-) -> None:
+def _move(job_id: str, move: Literal["pause", "cancel"], meaning: str, *, as_json: bool) -> None:
     from producers.cli import facts, showing
     from producers.cli.opening import client
     from producers.cli.voice import Voice

@@ -82,6 +82,19 @@ def outcome(
     return parts
 
 
+def heard(types: Sequence[str], url: str, job: Job) -> list[RenderableType]:
+    """Which webhooks arrived; the last one tells of the job's end."""
+    told = Text.assemble((", ".join(map(safe, types)) or "nothing", "bold"))
+    told.append(f"\nsigned, sent to {url}, verified by examples/receiver.py", "dim")
+    said: list[RenderableType] = ["", showing.line("webhooks", told)]
+    if f"job.{job.state}" not in types:
+        said.append(showing.warning("The last event has not arrived: see .demo/logs/receiver.log"))
+    return said
+
+
+NO_RECEIVER = Text("  webhooks: skipped, examples/receiver.py is not installed", style="dim")
+
+
 def real_commands(sample: Path) -> list[str]:
     """How to do it for real."""
     path = shlex.quote(shown(sample))

@@ -15,6 +15,7 @@ from producers.cli.showing import Limited
 from producers.cli.voice import Voice
 from producers.client import Maestrale
 from producers.demo import FOLDER, RECIPE, Demo, sample
+from producers.demo_receiver import verified
 
 
 def demonstrate(voice: Voice) -> int:
@@ -22,22 +23,34 @@ def demonstrate(voice: Voice) -> int:
     voice.say(*demo_words.title())
     with Demo(Path(FOLDER), voice.busy) as demo:
         voice.say(*demo_words.running(demo.services.running(), port_moved=demo.has_moved))
-        told, code = _run(demo.client, demo.home / "amira.jsonl", voice)
+        job, told = _run(demo.client, demo.home / "amira.jsonl", voice)
+        told["webhooks_verified"] = _hear(demo, job, voice)
     voice.say("", demo_words.REAL)
     voice.commands(*demo_words.real_commands(sample()))
     voice.say("", demo_words.FAREWELL)
     if voice.as_json:
         voice.facts(told)
-    return code
+    return exit_code(job)
 
 
-def _run(maestrale: Maestrale, path: Path, voice: Voice) -> tuple[dict[str, Any], int]:
+def _run(maestrale: Maestrale, path: Path, voice: Voice) -> tuple[Job, dict[str, Any]]:
     job, limit = _run_job(maestrale, voice)
     dataset: exports.Exported = maestrale.export(job.id, path, "chat", overwrite=True)
     failures = maestrale.failures_by_code(job.id)
     record = _first_record(dataset.path)
     voice.say(*demo_words.outcome(job, limit, failures, dataset, record))
-    return _facts(job, dataset, failures), exit_code(job)
+    return job, _facts(job, dataset, failures)
+
+
+def _hear(demo: Demo, job: Job, voice: Voice) -> list[str]:
+    """What the receiver heard and verified of the job."""
+    if not demo.receiver:
+        voice.say(demo_words.NO_RECEIVER)
+        return []
+    with voice.busy("waiting for the last webhook"):
+        types = verified(demo.services, job)
+    voice.say(*demo_words.heard(types, demo.receiver, job))
+    return types
 
 
 def _run_job(maestrale: Maestrale, voice: Voice) -> tuple[Job, Limited | None]:

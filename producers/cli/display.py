@@ -70,7 +70,8 @@ def figures(now: Progress) -> list[str]:
 def _cost(job: Job) -> str:
     if job.calls_unpriced and job.calls_unpriced >= job.calls_made:
         return "cost unknown"
-    return ("at least " if job.calls_unpriced else "") + words.money(job.cost_nano)
+    of = "" if job.budget_nano is None else f" of {words.money(job.budget_nano)}"
+    return ("at least " if job.calls_unpriced else "") + words.money(job.cost_nano) + of
 
 
 def _rate(calls_per_s: float, limit: Limited | None) -> str:

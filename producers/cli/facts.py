@@ -39,6 +39,7 @@ def job_facts(job: Job) -> dict[str, Any]:
         "cost": {
             "usd": job.cost_nano / NANO if priced else None,
             "is_whole": not job.calls_unpriced,
+            "budget_usd": None if job.budget_nano is None else job.budget_nano / NANO,
         },
         "created_at": moment(job.created_at),
         "started_at": moment(job.started_at),

@@ -1,5 +1,6 @@
 """One run of `maestrale generate`, step by step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,11 +8,12 @@ from typing import Any, Literal
 from rich.text import Text
 
 from models.payloads import JobSpec, Options
+from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.states import JobState
 from models.tables import Job
-from producers import exports
-from producers.cli import facts, outputs, showing
+from producers import exports, spending
+from producers.cli import facts, hook_words, money_words, outputs, showing
 from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
 from producers.cli.opening import client
 from producers.cli.options import Format
@@ -20,6 +22,7 @@ from producers.cli.voice import Voice
 from producers.cli.words import safe
 from producers.client import Maestrale, Plan
 from producers.services import Services
+from producers.webhooks import Hook
 
 EXIT_NOT_DONE = 3
 """The job failed, was cancelled, or is paused."""
@@ -40,6 +43,9 @@ class Wish:
     watch: bool = True
     dry_run: bool = False
     priority: int = 5
+    webhooks: tuple[str, ...] = ()
+    budget: str | None = None
+    partial: bool = False
     idempotency_key: str | None = None
     again: bool = False
     fresh: bool = False
@@ -62,12 +68,14 @@ class Generation:
         recipe = load_recipe(self._wish.recipe)
         target = self._target(recipe)
         with client() as maestrale:
+            hooks = maestrale.webhooks.prepare(self._wish.webhooks)
             with self._plan(maestrale, recipe) as plan:
                 self._announce(plan)
+                self._check_budget(maestrale, plan)
                 if self._wish.dry_run:
                     self._voice.say("", showing.hint("Nothing was submitted or paid (--dry-run)."))
                     return self._end(0)
-                job = self._submit(maestrale, plan)
+                job = self._submit(maestrale, plan, hooks)
                 self._write_rejects(plan, target.path)
             return self._end(
                 self._watch(maestrale, job, target)
@@ -109,7 +117,17 @@ class Generation:
         self._facts["estimate"] = facts.estimate_facts(plan.estimate)
         self._facts["input"] = facts.input_facts(plan.found)
 
-    def _submit(self, maestrale: Maestrale, plan: Plan) -> Job:
+    def _check_budget(self, maestrale: Maestrale, plan: Plan) -> None:
+        """Before a dry run ends, too."""
+        wish, prices = self._wish, load_prices(maestrale.settings.prices_file)
+        nano = spending.checked_budget(
+            wish.budget, plan.recipe, plan.estimate, prices, partial=wish.partial
+        )
+        if nano is not None:
+            words = money_words.planned_budget(nano, plan.estimate.cost_usd)
+            self._voice.say(showing.line("budget", words))
+
+    def _submit(self, maestrale: Maestrale, plan: Plan, hooks: Sequence[Hook]) -> Job:
         wish = self._wish
         job = maestrale.submit(
             plan,
@@ -118,12 +136,23 @@ class Generation:
             again=wish.again,
             max_failed_share=wish.max_failed_share,
             options=Options(on_uncertain=wish.on_uncertain, fresh=wish.fresh),
+            webhooks=hooks,
+            budget=wish.budget,
+            partial=wish.partial,
         )
         if not Services(maestrale.settings).serves_us:
             self._voice.say(showing.warning(OTHER_ACCOUNT))
         self._voice.say(showing.line("job", Text(job.id, style="bold")))
         self._facts["job"] = facts.job_facts(job)
+        self._tell_hooks(maestrale, job, hooks)
         return job
+
+    def _tell_hooks(self, maestrale: Maestrale, job: Job, hooks: Sequence[Hook]) -> None:
+        """Says where the job's events go, and shows new secrets: here and never again."""
+        if hooks:
+            bound = maestrale.webhooks.bound(job.id, hooks)
+            self._voice.say(*hook_words.bindings(bound))
+            self._facts["webhooks"] = [hook_words.bound_facts(one) for one in bound]
 
     def _write_rejects(self, plan: Plan, target: Path) -> None:
         path = plan.found.write_rejects(outputs.rejects_path(target))

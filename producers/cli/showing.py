@@ -14,7 +14,7 @@ from models.limits import Limit
 from models.payloads import Estimate
 from models.states import JobState
 from models.tables import Job
-from producers.cli import words
+from producers.cli import money_words, words
 from producers.cli.facts import seconds_of
 from producers.cli.words import counted, safe
 from producers.readers import ReadResult
@@ -152,6 +152,8 @@ def summary(job: Job, limit: Limited | None = None, cost_note: str = "") -> Rend
         ("tokens", f"{job.prompt_tokens:,} in, {job.completion_tokens:,} out"),
         ("cost", Text.assemble(job_cost(job), (f"  {cost_note}" if cost_note else "", "dim"))),
     ]
+    if job.budget_nano is not None:
+        rows.append(("budget", money_words.budget(job)))
     took = seconds_of(job)
     if job.calls_made and took:
         rows.append(("speed", _speed(job.calls_made / took, limit)))
@@ -268,6 +270,8 @@ _BEFORE_RESUMING: Mapping[str, str] = {
     "account": "Check the key (MISTRAL_API_KEY) and that the model is on your plan. Workers read "
     "the key when they start: after a change, `maestrale down` and `maestrale up`.",
     "money": "Top up or raise the spending limit in the provider's console first.",
+    "budget": "Resume with a larger one (--budget 10USD), or it pauses again at the next call. If "
+    "it names a price, give the workers the price table too (MAESTRALE_PRICES).",
     "quota": "The limit seems used up for longer than a minute: look in the provider's console.",
 }
 """By the word that `state_reason` begins with (`worker.retrying.PauseReason`)."""

@@ -69,6 +69,11 @@ class Voice:
         else:
             self.say(*words)
 
+    def fact_line(self, facts: Any) -> None:
+        """Prints facts as one line of JSON, for those that come one by one."""
+        sys.stdout.write(json.dumps(facts, default=_plain) + "\n")
+        sys.stdout.flush()
+
 
 def console(*, stderr: bool) -> Console:
     """A console that interprets no markup: what comes from data can only be text."""

@@ -34,6 +34,19 @@ Watch = Annotated[
         _HOW, "Stay and write the records at the end, or come back at once.", "--watch/--detach"
     ),
 ]
+Webhook = Annotated[
+    list[str] | None,
+    _option(
+        _HOW, "Tell this URL of the job's events (`webhooks` shows how); repeatable.", metavar="URL"
+    ),
+]
+Budget = Annotated[
+    str | None,
+    _option(_HOW, "Pause before more than this is spent.", metavar="5USD|5EUR"),
+]
+Partial = Annotated[
+    bool, _option(_HOW, "Start although the estimate is above the budget.", "--partial")
+]
 Priority = Annotated[int, _option(_HOW, "0 goes first, 9 last.", min=0, max=9, metavar="N")]
 IdempotencyKey = Annotated[
     str | None, _option(_TWICE, "The same key always names the same job.", metavar="KEY")

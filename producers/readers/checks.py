@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import orjson
 
+from models.words import printable
 from producers.readers.jsonlines import kind_of
 from producers.readers.options import ReadOptions
-from producers.readers.rejects import RejectCode, Row, RowError, listed, printable
+from producers.readers.rejects import RejectCode, Row, RowError, listed
 
 MAX_ID_CHARS = 256
 _TYPES: dict[str, tuple[type, ...]] = {

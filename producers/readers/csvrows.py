@@ -6,6 +6,7 @@ from io import BufferedReader
 from typing import Any
 
 from models.errors import RejectedFileError
+from models.words import printable
 from producers.readers.detecting import sniff_delimiter
 from producers.readers.jsonlines import BOM, Line, check_length, invalid_utf8, lines
 from producers.readers.rejects import (
@@ -13,7 +14,6 @@ from producers.readers.rejects import (
     RejectCode,
     Row,
     RowError,
-    printable,
     reject_text,
     repeated,
 )

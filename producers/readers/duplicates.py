@@ -5,8 +5,9 @@ from typing import Any
 import orjson
 
 from models.errors import RejectedFileError
+from models.words import printable
 from producers.readers.options import ReadOptions
-from producers.readers.rejects import Reject, RejectCode, Row, printable, reject_row
+from producers.readers.rejects import Reject, RejectCode, Row, reject_row
 from producers.readers.staging import Staging
 
 _EXAMPLES = 3

@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 
 import orjson
 
+from models.words import printable
 from producers.readers.rejects import (
     Reject,
     RejectCode,
     Row,
     RowError,
-    printable,
     reject_text,
     repeated,
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 from models.errors import RejectedFileError
+from models.words import printable
 from producers.readers.jsonlines import MAX_DEPTH, too_deep
 from producers.readers.rejects import (
     Reject,
@@ -19,7 +20,6 @@ from producers.readers.rejects import (
     Row,
     RowError,
     listed,
-    printable,
     reject_row,
     repeated,
 )

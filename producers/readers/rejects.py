@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from models.words import printable
+
 EXCERPT_CHARS = 200
 """Longest excerpt of the user's data that leaves the reader."""
 
@@ -103,12 +105,6 @@ def reject_row(row: Row, code: RejectCode, message: str) -> Reject:
     return Reject(row.line, row.offset, code, message, excerpt)
 
 
-def printable(text: str, limit: int = EXCERPT_CHARS) -> str:
-    """`text` with all that could move a cursor or hide (ANSI, bidi, surrogates) escaped, cut."""
-    escaped = "".join(c if c.isprintable() else _escape(c) for c in text[:limit])
-    return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
-
-
 def listed(names: Iterable[str], limit: int = 12) -> str:
     """Field names as a message shows them: quoted, printable, a dozen at most."""
     shown = [f"`{printable(name, 40)}`" for name in names]
@@ -124,7 +120,3 @@ def repeated(names: Iterable[str]) -> str:
             return name
         seen.add(name)
     return ""
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

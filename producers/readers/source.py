@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from models.errors import BadInputError, NotFoundError, RejectedFileError
-from producers.readers.rejects import printable
+from models.words import printable
 
 CHUNK_BYTES = 1 << 20
 STDIN = "-"

@@ -109,6 +109,22 @@ async def test_tokens_delay_requests(redis: Redis) -> None:
     assert (await state.reserve(MODEL, back)).ttat == pytest.approx(third.ttat - 2, abs=0.01)
 
 
+async def test_who_is_modest_leaves_the_slots_to_who_is_in_line(redis: Redis) -> None:
+    """Nothing while another's slots reach ahead; all that others leave."""
+    state, other = shared(redis), shared(redis, "w2")
+    first = await state.reserve(MODEL, Ask(slots=10, rate=100.0))
+    ask = Ask(slots=10, rate=100.0, version=first.version, is_modest=True)
+    refused = await other.reserve(MODEL, ask)
+    assert refused.starts == ()
+    assert 0 < refused.wait_s <= 0.1
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if (grant := await other.reserve(MODEL, ask)).starts:
+            break
+    assert grant.starts
+    assert grant.starts[0] >= first.starts[-1] + 0.0099
+
+
 async def test_a_call_larger_than_the_limit_is_not_held_for_ever(redis: Redis) -> None:
     """A sliding minute is over after a minute."""
     state = shared(redis)
@@ -315,7 +331,7 @@ async def test_cancelled_in_the_moment_of_being_granted(redis: Redis) -> None:
         second = asyncio.create_task(acquired(limiter))
         await asyncio.sleep(0)
         pacer = limiter._pacers[MODEL]
-        future, take_due = pacer._waiters._heap[0].future, pacer._slots.take_due
+        future, take_due = pacer._waiters._lines[""].heap[0].future, pacer._slots.take_due
 
         def cancelling(now: float) -> Slot | None:
             slot = take_due(now)

@@ -1,9 +1,10 @@
 """Who is alive, what was learnt of limits, and the hands of the clock."""
 
 from functools import partial
+from typing import Any
 
 from builders import at_once
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from models.limits import Limit
 from models.store import fleet
@@ -91,3 +92,78 @@ def test_a_hand_never_stays_in_a_transaction_that_failed(store: Store) -> None:
         pass
     with store.write() as connection:
         assert fleet.claim_hand(connection, "sweep", every_s=60)
+
+
+def a_limiter_sign(model: str = "small", **changes: Any) -> fleet.LimiterSign:
+    """A process that sends ten calls a second below a limit told."""
+    values: dict[str, Any] = {
+        "model": model,
+        "account": "a",
+        "limit": Limit(1200, None, "told"),
+        "rate_per_s": 20.0,
+        "calls_per_s": 10.0,
+        "hold_s": 0.0,
+        "in_flight": 3,
+        "waiting": 2,
+        "granted": 2**33,
+        "refusals": 1,
+        "waited_s": 1.5,
+        "redis_away": False,
+    }
+    return fleet.LimiterSign(**{**values, **changes})
+
+
+def _limiter_sign(store: Store, worker: str, *signs: fleet.LimiterSign, **changes: int) -> float:
+    with store.write() as connection:
+        usual = {"slots": 8, "rows_in_flight": 0, **changes}
+        return fleet.sign_of_life(connection, worker, limiter=signs, **usual)
+
+
+def _limiters(store: Store) -> list[tuple[str, str]]:
+    with store.read() as connection:
+        return [(seen.model, seen.worker) for seen in fleet.limiters_seen(connection)]
+
+
+def test_a_sign_tells_how_the_process_stands(store: Store) -> None:
+    """Its newest figures stand, large ones too; a limit nobody knows is unknown, not zero."""
+    _limiter_sign(store, "w", a_limiter_sign("old"), calls_in_flight=1)
+    unknown = a_limiter_sign("new", limit=None, rate_per_s=None, hold_s=30, redis_away=True)
+    now = _limiter_sign(
+        store, "w", unknown, a_limiter_sign("old"), calls_in_flight=5, spool_bytes=2**40, backlog=7
+    )
+    assert abs(now - store.now()) < 5
+    with store.read() as connection:
+        (worker,) = fleet.alive(connection)
+        new, old = fleet.limiters_seen(connection)
+    assert (worker.calls_in_flight, worker.spool_bytes, worker.backlog) == (5, 2**40, 7)
+    assert (old.requests_per_minute, old.source, old.hold_until) == (1200, "told", None)
+    assert (old.granted, old.in_flight, old.waiting, old.refusals) == (2**33, 3, 2, 1)
+    assert (new.requests_per_minute, new.tokens_per_minute, new.source) == (None, None, "")
+    assert (new.rate_per_s, new.redis_away) == (None, True)
+    assert new.hold_until is not None and 29 < new.hold_until - now < 31
+
+
+def test_limiters_of_the_silent_and_the_gone_are_not_shown(store: Store) -> None:
+    """A worker that died does not use the limit any more; one that leaves takes its rows along."""
+    for worker in ("dead", "leaving", "living"):
+        _limiter_sign(store, worker, a_limiter_sign())
+    with store.write() as connection:
+        connection.execute(
+            update(fleet.limiters)
+            .where(fleet.limiters.c.worker == "dead")
+            .values(seen_at=fleet.limiters.c.seen_at - fleet.ALIVE_S - 1)
+        )
+        fleet.gone(connection, "leaving")
+    assert _limiters(store) == [("small", "living")]
+
+
+def test_limiters_of_the_dead_are_forgotten(store: Store) -> None:
+    """The table does not grow with every process that ever called."""
+    _limiter_sign(store, "dead", a_limiter_sign())
+    with store.write() as connection:
+        long_ago = fleet.limiters.c.seen_at - fleet.LIMITER_FORGOTTEN_S - 1
+        connection.execute(update(fleet.limiters).values(seen_at=long_ago))
+    _limiter_sign(store, "living", a_limiter_sign())
+    with store.read() as connection:
+        query = select(func.count()).select_from(fleet.limiters)
+        assert connection.scalar(query) == 1

@@ -15,6 +15,7 @@ from builders import (
 )
 from sqlalchemy import func, select, update
 
+from models.shares import Wanting
 from models.states import JobState, ShardState
 from models.store import fleet, jobs, rows, shards
 from models.store.engine import Store
@@ -286,6 +287,40 @@ def test_lost_messages_are_seen_and_sent_again(store: Store) -> None:
         assert shards.waiting_since(connection, 0) == 0
         assert jobs.workable_with_open_shards(connection) == [job_id]
     assert _window(store, job_id) == [1, 2, 3]
+
+
+def test_who_wants_slots_and_who_has_them(store: Store) -> None:
+    """Shards held, by process, and those rung for a while ago; of jobs that may run."""
+    one, two, stopped, unheard = (
+        a_stored_job(store, rows_count=6, shard_size=1, priority=priority)
+        for priority in (9, 0, 5, 5)
+    )
+    for job_id in (one, two, stopped):
+        _window(store, job_id, 0)
+        _sent_long_ago(store, job_id, 2)
+    _window(store, unheard, 0)
+    _claim(store, one, 0, owner="a")
+    _claim(store, one, 1, owner="b")
+    _claim(store, two, 5, owner="b")
+    with store.write() as connection:
+        jobs.pause(connection, stopped, "by hand")
+    with store.read() as connection:
+        found = {job.job_id: job for job in shards.wanting(connection)}
+    assert found == {
+        one: Wanting(one, 9, 2, {"a": 1, "b": 1}),
+        two: Wanting(two, 0, 4, {"b": 1}),
+    }
+
+
+def test_the_look_at_who_wants_slots_is_cheap(store: Store) -> None:
+    """It reads the few shards that are out, not the many that are not."""
+    if store.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by statistics")
+    with store.read() as connection:
+        waiting = select(func.count()).where(shards._IS_OPEN, table.c.published_at < 7.0)
+        words = str(waiting.compile(connection, compile_kwargs={"literal_binds": True}))
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}").all()
+    assert "shards_rung" in str(plan)
 
 
 def test_without_slots_known_a_default_holds(store: Store) -> None:

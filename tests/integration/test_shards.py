@@ -4,10 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from builders import a_stored_job, assert_all_rows_accounted_for, the_job
+from builders import (
+    a_stored_job,
+    assert_all_rows_accounted_for,
+    eventually_on_loop,
+    the_job,
+)
 from servers import free_port
 
 from models.doorbell import make_celery
@@ -20,7 +26,9 @@ from models.store.engine import Store
 from worker.kinds.generate import RowRun
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
+from worker.limiter.portion import Portion
 from worker.shards import RUNS, Shards
+from worker.sharing import Sharing
 
 
 class NoCalls:
@@ -70,7 +78,8 @@ async def at_once(run: RowRun) -> RowOutcome:
 def shard_of(store: Store, job_id: str) -> Any:
     """The job's first shard as stored."""
     with store.read() as connection:
-        query = shards.shards.select().where(shards.shards.c.job_id == job_id)
+        table = shards.shards
+        query = table.select().where(table.c.job_id == job_id, table.c.no == 0)
         return connection.execute(query).first()
 
 
@@ -132,15 +141,17 @@ async def test_a_shard_that_waits_for_ever_is_cut_off_after_the_drain_time(
     """A worker told to stop ends, whatever its rows wait for; they stay open."""
     monkeypatch.setattr("worker.shards.CUT_AFTER_S", 0.1)
 
+    started = asyncio.Event()
+
     async def hangs(_run: RowRun) -> RowOutcome:
+        started.set()
         await asyncio.Event().wait()
         return Snoozed("never")
 
     run_rows(hangs)
     job = a_stored_job(store, rows_count=5, shard_size=5)
     task = asyncio.create_task(here.run(job, 0))
-    while not here.held:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(started.wait(), 10)
     here.drain()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 10)
@@ -163,3 +174,92 @@ async def test_a_lease_lost_after_the_shard_was_let_go_is_not_remembered(here: S
     """A late heartbeat leaves nothing behind."""
     here.lose(("job_x", 1, 1))
     assert here._lost == set()
+
+
+class Waits:
+    """Rows that wait for a permit that never comes, but for some that are done."""
+
+    def __init__(self, done: int) -> None:
+        self.done = done
+        self.waiting = 0
+        self.started: list[tuple[str, int]] = []
+
+    async def __call__(self, run: RowRun) -> RowOutcome:
+        """One row."""
+        self.started.append((run.shard.job.id, run.row.seq))
+        if self.done:
+            self.done -= 1
+            return await at_once(run)
+        self.waiting += 1
+        with run.shard.waiting():
+            await asyncio.Event().wait()
+        return Snoozed(run.shard.stop_reason)
+
+
+async def test_a_shard_yields_and_its_job_goes_on(
+    store: Store, here: Shards, run_rows: Callable[[Any], None]
+) -> None:
+    """The newest shard is handed back with its done rows settled, and is no death; then goes on."""
+    run_rows(waits := Waits(done=3))
+    job = a_stored_job(store, rows_count=10, shard_size=5)
+    other = asyncio.create_task(here.run(job, 1))
+    await eventually_on_loop(lambda: waits.waiting == 2, "two rows wait")
+    newest = asyncio.create_task(here.run(job, 0))
+    await eventually_on_loop(lambda: waits.waiting == 7, "all rows wait")
+    here.yield_shards(job, 1)
+    here.yield_shards(job, 1)  # told again before it is gone: still one
+    assert await asyncio.wait_for(newest, 10) == "5 left open (gave way to other jobs)"
+    assert not other.done()
+    found = shard_of(store, job)
+    assert (found.state, found.deaths) == ("open", 0)
+    here.yield_shards(job, 1)
+    assert "3 done" in await asyncio.wait_for(other, 10)
+    run_rows(at_once)
+    assert [await here.run(job, no) for no in (0, 1)] == ["5 done", "2 done"]
+    assert the_job(store, job).state == JobState.SUCCEEDED
+    assert_all_rows_accounted_for(store, job)
+
+
+async def test_a_job_that_has_its_share_leaves_the_slot_to_others(
+    store: Store, here: Shards, run_rows: Callable[[Any], None]
+) -> None:
+    """Its message is put aside and rung for later; other jobs' shards are run."""
+    run_rows(at_once)
+    full, other = (a_stored_job(store, rows_count=5, shard_size=5) for _ in range(2))
+    here.full = frozenset({full})
+    assert "wait for their share" in await here.run(full, 0)
+    assert await here.ring_for(full)
+    found = shard_of(store, full)
+    assert (found.state, found.published_at, here.hushed) == ("open", None, {full})
+    assert await here.run(other, 0) == "5 done"
+
+
+async def test_slots_are_shared_by_looking(
+    store: Store, here: Shards, run_rows: Callable[[Any], None]
+) -> None:
+    """All slots taken and another job waits: half are freed, kept for it, and then all is calm."""
+    run_rows(waits := Waits(done=0))
+    old, new = (a_stored_job(store, rows_count=8, shard_size=1) for _ in range(2))
+    limiter = SimpleNamespace(portion=Portion())
+    sharing = Sharing(here, limiter, "test", 4)  # type: ignore[arg-type] # all it takes here
+    first = [asyncio.create_task(here.run(old, no)) for no in range(4)]
+    await eventually_on_loop(lambda: waits.waiting == 4, "all slots are taken")
+    await sharing.look()
+    assert not any(task.done() for task in first), "alone, nobody yields"
+    with store.write() as connection:
+        shards.take_window(connection, new, slots=4)
+        of_new = shards.shards.c.job_id == new
+        connection.execute(shards.shards.update().where(of_new).values(published_at=1.0))
+    await sharing.look()
+    assert (here.full, limiter.portion.share) == ({old}, None)
+    await asyncio.wait_for(asyncio.gather(*first[2:]), 10)
+    assert "wait for their share" in await here.run(old, 5)
+    second = [asyncio.create_task(here.run(new, no)) for no in range(2)]
+    await eventually_on_loop(lambda: waits.waiting == 6, "the other job has its half")
+    await sharing.look()
+    assert (here.full, here.hushed, limiter.portion.share) == (frozenset(), set(), 1.0)
+    here.stop_job(old, "enough")
+    here.stop_job(new, "enough")
+    await asyncio.gather(*first, *second)
+    await sharing.look()
+    assert limiter.portion.share is None

@@ -1,5 +1,6 @@
 """The deployment's files: careful by construction, and in step with the code."""
 
+import json
 import re
 import shutil
 import stat
@@ -31,14 +32,18 @@ def test_every_service_runs_with_as_little_as_it_needs(name: str):
     assert service["security_opt"] == ["no-new-privileges:true"]
     is_ours = service["image"] == "maestrale"  # its Dockerfile names the user
     assert is_ours or service["user"] != "0:0"
-    assert is_ours or re.search(r":\d", service["image"])
+    assert is_ours or re.search(r":v?\d", service["image"])
     assert not {"privileged", "network_mode", "pid", "ipc", "devices"} & service.keys()
 
 
 def test_nothing_is_published_beyond_this_machine():
-    """Flower on loopback; database and server on a network without a way out."""
+    """Web pages on loopback only; database and server on a network without a way out."""
     published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
-    assert published == {"flower": ["127.0.0.1:5555:5555"]}
+    assert published == {
+        "flower": ["127.0.0.1:5555:5555"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
+    }
     assert COMPOSE["networks"]["backend"] == {"internal": True}
     assert SERVICES["redis"]["networks"] == SERVICES["postgres"]["networks"] == ["backend"]
 
@@ -50,6 +55,55 @@ def test_no_secret_stands_in_the_file():
     assert all(set(secret) == {"file"} for secret in COMPOSE["secrets"].values())
     ignored = (ROOT / "deploy" / "secrets" / ".gitignore").read_text().split()
     assert ignored == ["*", "!.gitignore"]
+
+
+def test_each_service_is_given_what_it_needs_and_no_more(made: Path):
+    """The clock knows the broker, Flower the database as well; the keys are the workers' only."""
+    given = {name: s["env_file"] for name, s in SERVICES.items() if "env_file" in s}
+    assert {name: variables(made / path) for name, path in given.items()} == {
+        "migrate": {"REDIS_URL", "DATABASE_URL", "MAESTRALE_SECRET_KEY", "MISTRAL_API_KEY"},
+        "worker": {"REDIS_URL", "DATABASE_URL", "MAESTRALE_SECRET_KEY", "MISTRAL_API_KEY"},
+        "clock": {"REDIS_URL"},
+        "flower": {"REDIS_URL", "DATABASE_URL"},
+    }
+    assert "default" in SERVICES["worker"]["networks"]  # the way out: to the API and to webhooks
+
+
+def variables(path: Path) -> set[str]:
+    """Names set by an environment file."""
+    return {line.partition("=")[0] for line in path.read_text().splitlines()}
+
+
+def test_what_watches_comes_by_profile_from_files_that_are_there():
+    """Prometheus and Grafana start on demand only, with our configuration read-only."""
+    for name in ("prometheus", "grafana"):
+        service = SERVICES[name]
+        assert service["profiles"] == ["monitoring"]
+        assert "healthcheck" in service
+        mounted = [volume for volume in service["volumes"] if volume.startswith("./")]
+        assert mounted
+        for volume in mounted:
+            source, _target, mode = volume.split(":")
+            assert mode == "ro"
+            assert (ROOT / source).is_dir(), source
+    assert not any(
+        "profiles" in SERVICES[name] for name in SERVICES.keys() - {"prometheus", "grafana"}
+    )
+
+
+def test_prometheus_reads_the_password_and_the_ports_that_compose_gives():
+    """Configuration and compose name the same secret, service and port."""
+    scraping = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in scraping["scrape_configs"]}
+    (locked,) = (job for job in jobs.values() if "basic_auth" in job)
+    assert locked["basic_auth"]["username"] == "prometheus"
+    assert locked["basic_auth"]["password_file"] == "/run/secrets/scrape_password"
+    assert SERVICES["prometheus"]["secrets"] == ["scrape_password"]
+    port = SERVICES["worker"]["environment"]["MAESTRALE_METRICS"].rpartition(":")[2]
+    told = str(scraping)
+    assert "flower:5555" in told
+    assert "worker" in told
+    assert port in told
 
 
 def test_it_is_what_old_and_new_compose_read():
@@ -92,19 +146,25 @@ def make_secrets(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_secrets_are_made_once_and_kept_to_their_owner(made: Path):
     """Random, different, in a folder of the owner's; a second run changes nothing."""
     folder = made / "deploy" / "secrets"
-    passwords = {path: path.read_text().strip() for path in folder.glob("*_password")}
-    assert {path.name for path in passwords} == {
-        f"{name}_password" for name in ("redis", "postgres", "flower")
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    passwords = {name: text.strip() for name, text in texts.items() if name.endswith("_password")}
+    (people, scraper) = passwords["flower_password"].splitlines()
+    assert re.fullmatch("maestrale:[0-9a-f]{48}", people)
+    assert scraper == "prometheus:" + passwords["scrape_password"]
+    of_one = {
+        name: passwords[f"{name}_password"] for name in ("redis", "postgres", "grafana", "scrape")
     }
-    assert len({password[-48:] for password in passwords.values()}) == len(passwords)
-    assert all(re.search(r"[0-9a-f]{48}$", password) for password in passwords.values())
-    for name in ("maestrale.env", "broker.env"):
+    sealing = re.search("^MAESTRALE_SECRET_KEY=(.*)$", texts["maestrale.env"], re.M)[1]
+    every = [*of_one.values(), people.removeprefix("maestrale:"), sealing]
+    assert all(re.fullmatch("[0-9a-f]{48}", secret) for secret in every)
+    assert len(set(every)) == len(every)
+    assert set(passwords) == {f"{name}_password" for name in (*of_one, "flower")}
+    for name in ("maestrale.env", "broker.env", "dashboard.env"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
-    assert (folder / "broker.env").read_text().count("=") == 1
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     again = make_secrets(made)
     assert again.returncode == 1
-    assert {path: path.read_text().strip() for path in passwords} == passwords
+    assert {path.name: path.read_text() for path in folder.iterdir()} == texts
 
 
 def test_the_settings_read_the_environment_that_was_made(made: Path):
@@ -176,11 +236,36 @@ def test_the_image_is_built_from_what_the_lock_names():
     for package in PACKAGES:
         assert f"COPY {package} {package}\n" in image
         assert f"!{package}" in let_through
-    assert image.count("--require-hashes") == 2
+    assert image.count("--require-hashes") == 3
     assert len(set(re.findall(r"^FROM (\S+)", image, re.M))) == 1
     assert re.search(r"^USER 10001:10001$", image, re.M)
-    named = set(re.search(r"\^\((\S+?)\)==", image)[1].split("|"))
-    assert named == needs_of("hatchling")
+    named = [set(names.split("|")) for names in re.findall(r"\^\((\S+?)\)==", image)]
+    assert named == [needs_of("hatchling"), needs_of("cyclonedx-bom")]
+
+
+def test_the_image_says_what_is_inside(tmp_path: Path):
+    """The build's own command makes an SBOM that names every locked package in its version."""
+    image = (ROOT / "Dockerfile").read_text()
+    program, arguments = re.search(r"/sbom/bin/(cyclonedx-py) (.*)", image).groups()
+    assert arguments.endswith("-o /opt/maestrale/sbom.cdx.json")
+    command = [Path(sys.executable).with_name(program), *arguments.split()]
+    made = tmp_path / "sbom.cdx.json"
+    subprocess.run([*command[:-1], made], cwd=ROOT, check=True, capture_output=True)
+    told = json.loads(made.read_text())
+    assert told["bomFormat"] == "CycloneDX"
+    lock = (ROOT / "requirements.txt").read_text()
+    locked = set(re.findall(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==([^\s;]+)", lock, re.M))
+    assert len(locked) > 50
+    assert {(part["name"], part["version"]) for part in told["components"]} == locked
+
+
+def test_what_the_image_does_not_need_stays_out():
+    """Examples, tests, documents and the deployment's own files (secrets!) are not copied."""
+    image = (ROOT / "Dockerfile").read_text()
+    let_through = (ROOT / ".dockerignore").read_text()
+    for folder in ("examples", "deploy", "tests", "docs", "benchmarks"):
+        assert f"COPY {folder}" not in image
+        assert f"!{folder}" not in let_through
 
 
 def needs_of(package: str) -> set[str]:

@@ -25,7 +25,9 @@ def test_every_command_named_exists_and_every_command_is_named() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=["README", "recipes"])
 def test_every_option_named_exists(page: str) -> None:
     """An option in the text is one of some command of ours, of Celery's, or of docker's."""
-    ours = {o for c in COMMANDS.values() for p in c.params for o in (*p.opts, *p.secondary_opts)}
+    every = list(COMMANDS.values())
+    every += [c for group in COMMANDS.values() for c in getattr(group, "commands", {}).values()]
+    ours = {o for c in every for p in c.params for o in (*p.opts, *p.secondary_opts)}
     others = {"--without-gossip", "--without-mingle"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= ours | others
 

@@ -10,7 +10,7 @@ from models.recipes.compiled import cache_key
 from models.states import FailureCode
 from worker.asking import Asker
 from worker.gateway.mistral import to_choice
-from worker.jobs import JobInHand
+from worker.jobs import ShardInHand
 from worker.paying import Answered
 
 Body = dict[str, Any]
@@ -21,7 +21,7 @@ Stopped = Failed | Snoozed
 class RowRun:
     """One row under way: what it asks through, and what its calls were."""
 
-    job: JobInHand
+    shard: ShardInHand
     row: RowInHand
     asker: Asker
     calls: list[tuple[str, Answered]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class RowRun:
     @property
     def compiled(self) -> Compiled:
         """The job's recipe."""
-        return self.job.compiled
+        return self.shard.job.compiled
 
 
 async def run_row(run: RowRun) -> RowOutcome:
@@ -63,7 +63,7 @@ async def _answer(run: RowRun, step: Step, body: Body) -> Read | Stopped:
     """A usable answer. A retried row draws anew only where its earlier draws were of no use."""
     read: Read | Stopped = Failed(FailureCode.INTERNAL, "no draw was made")
     for attempt in range(run.row.attempt + 1):
-        read = await _draw(run, step, body, run.job.sample(attempt))
+        read = await _draw(run, step, body, run.shard.job.sample(attempt))
         if not isinstance(read, Failed):
             return read
     return read
@@ -85,7 +85,7 @@ async def _draw(run: RowRun, step: Step, body: Body, sample: str) -> Read | Stop
 
 
 async def _ask(run: RowRun, step: Step, body: Body, sample: str) -> Choice | Stopped:
-    asked = await run.asker.ask(run.job, "chat", body, sample=sample, continuing=bool(run.calls))
+    asked = await run.asker.ask(run.shard, "chat", body, sample=sample, continuing=bool(run.calls))
     if not isinstance(asked, Answered):
         return asked
     run.calls.append((step.name, asked))

@@ -78,8 +78,11 @@ class Ledger:
         doubt = DoubtRecord(key, job_id, model, "crash", cost_nano, secrets.token_hex(8))
         return Intent(doubt, self._spool.intend(doubt))
 
-    def paid(self, intent: Intent, record: CallRecord) -> None:
-        """The answer came: to the spool at once, to the database with the next group."""
+    def paid(self, intent: Intent, record: CallRecord) -> "asyncio.Future[bool]":
+        """The answer came: to the spool at once, to the database with the next group.
+
+        Resolves when it is committed; cancelled: it is left to whoever adopts the spool.
+        """
         record = storable_call(record)
         self._uncommitted[record.key] = record
         segment = self._spool_answer(intent, record)
@@ -93,14 +96,16 @@ class Ledger:
             if segment is not None:
                 self._spool.release(segment)
 
-        self.writer.put(record).add_done_callback(committed)
+        stored = self.writer.put(record)
+        stored.add_done_callback(committed)
+        return stored
 
     def ended(self, intent: Intent) -> None:
         """The call was not paid."""
         self._close_intent(intent)
 
-    def doubtful(self, intent: Intent, reason: str) -> None:
-        """The call may have been paid: into the table of doubts."""
+    def doubtful(self, intent: Intent, reason: str) -> "asyncio.Future[bool]":
+        """The call may have been paid: into the table of doubts. Resolves as `paid` does."""
         noted = intent.doubt
         doubt = DoubtRecord(
             noted.key, noted.job_id, noted.model, reason, noted.cost_nano, noted.nonce
@@ -110,7 +115,9 @@ class Ledger:
             if not stored.cancelled():
                 self._close_intent(intent)
 
-        self.writer.put(storable_doubt(doubt)).add_done_callback(committed)
+        stored = self.writer.put(storable_doubt(doubt))
+        stored.add_done_callback(committed)
+        return stored
 
     def give_up(self, key: str) -> None:
         """Nobody here wants the call any more; the claim on a paid one is kept to its commit."""

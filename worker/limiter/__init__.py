@@ -3,5 +3,6 @@
 from worker.limiter.limiter import Limiter
 from worker.limiter.permit import Permit
 from worker.limiter.usage import ModelUse
+from worker.limiter.waiting import Flow
 
-__all__ = ["Limiter", "ModelUse", "Permit"]
+__all__ = ["Flow", "Limiter", "ModelUse", "Permit"]

@@ -70,6 +70,11 @@ class Pace:
     limit: Limit | None
     found_free: bool = False
 
+    def takes_s(self, tokens: float) -> float:
+        """How long a call of `tokens` uses up the limit, in seconds; the tighter of both counts."""
+        by_requests = 1 / (self.rate or UNPACED_RATE)
+        return max(by_requests, tokens / self.token_rate if self.token_rate else 0.0)
+
 
 def learn(belief: Belief, limits: LimitHeaders) -> Belief:
     """The belief after an answer's headers; a header that was not sent changes nothing."""

@@ -15,9 +15,11 @@ from worker.limiter.beliefs import Belief
 from worker.limiter.fallback import REDIS_TIMEOUT_S, Reservations
 from worker.limiter.pacer import Learnt, Pacer
 from worker.limiter.permit import Permit
+from worker.limiter.portion import Portion
 from worker.limiter.shared import SharedState
 from worker.limiter.timing import ServerClock
 from worker.limiter.usage import ModelUse
+from worker.limiter.waiting import ALONE, Flow
 
 
 class Limiter:
@@ -51,6 +53,7 @@ class Limiter:
         self._server = ServerClock()
         self._seeds: dict[str, Belief] = {}
         self._pacers: dict[str, Pacer] = {}
+        self.portion = Portion()
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,12 +77,15 @@ class Limiter:
         """Start `model` from a limit learnt earlier; what Redis or a header says goes before."""
         self._seeds[model] = Belief.from_limit(limit)
 
-    async def acquire(self, model: str, tokens: int, *, priority: int = 5) -> Permit:
+    async def acquire(
+        self, model: str, tokens: int, *, priority: int = 0, flow: Flow = ALONE
+    ) -> Permit:
         """Wait for a slot for one call of about `tokens` tokens, input and output.
 
-        Lower `priority` goes first, then first come first served. Raises only `CancelledError`.
+        Flows that wait share the slots by weight; within one, lower `priority` goes first, then
+        first come first served. Raises only `CancelledError`.
         """
-        return await self._pacer(model).acquire(tokens, priority)
+        return await self._pacer(model).acquire(tokens, priority, flow)
 
     def snapshot(self) -> list[ModelUse]:
         """Every model used by this process so far."""
@@ -97,5 +103,6 @@ class Limiter:
                 self._processes,
                 self._random,
                 self._on_learnt,
+                self.portion,
             )
         return pacer

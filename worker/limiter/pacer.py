@@ -12,10 +12,11 @@ from worker.limiter.fallback import Reservations
 from worker.limiter.feedback import Feedback
 from worker.limiter.outlook import Outlook
 from worker.limiter.permit import Permit
+from worker.limiter.portion import AHEAD_S, Portion, Right
 from worker.limiter.shared import Ask, Grant
 from worker.limiter.timing import ServerClock
 from worker.limiter.usage import ModelUse
-from worker.limiter.waiting import Slot, Slots, Waiter, Waiters
+from worker.limiter.waiting import EARLY_S, LATE_S, Flow, Slot, Slots, Waiter, Waiters
 
 LEAD_S = 0.05
 """The next block is asked for so long before the last slot in hand."""
@@ -27,16 +28,12 @@ SIGN_S = 1.0
 """A process in use shows itself, and hears of the others, at least so often."""
 RESTLESS_S = 0.1
 """The same while the rate is about to change."""
-EARLY_S = 0.002
-"""Slots so near are handed out together: fewer wake-ups, well within the margin."""
-LATE_S = 0.010
-"""A slot used so late is still within the margin, with 5 ms left for the network."""
 
 Learnt = Callable[[str, Limit], None]
 
 
 class Pacer:
-    """Hands the slots of one model to its callers, first come first served within a priority."""
+    """Hands the slots of one model to its callers, to each flow its share."""
 
     def __init__(
         self,
@@ -48,6 +45,7 @@ class Pacer:
         processes: int,
         random: Random,
         on_learnt: Learnt | None,
+        portion: Portion,
     ) -> None:
         self.model, self._told, self._random = model, told, random
         self._reservations, self._server, self._processes = reservations, server, processes
@@ -57,7 +55,7 @@ class Pacer:
         self._feedback = Feedback(self._outlook, told, random, self._measured, self._poke)
         self._waiters, self._slots = Waiters(), Slots()
         self._granted, self._waited_s, self._is_closed = 0, 0.0, False
-        self._passed = Passed()
+        self._passed, self._right = Passed(), Right(portion)
         self._last: Grant | None = None
         self._last_call = self._ask_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -68,9 +66,9 @@ class Pacer:
 
     # What callers use
 
-    async def acquire(self, tokens: int, priority: int) -> Permit:
+    async def acquire(self, tokens: int, priority: int, flow: Flow) -> Permit:
         """A permit, once its time has come."""
-        slot = self._free_slot() or await self._wait(tokens, priority)
+        slot = self._free_slot() or await self._wait(tokens, priority, flow)
         self._granted += 1
         self._feedback.in_flight += 1
         if self._feedback.in_flight == 1:
@@ -114,9 +112,9 @@ class Pacer:
 
     # Waiting
 
-    async def _wait(self, tokens: int, priority: int) -> Slot:
+    async def _wait(self, tokens: int, priority: int, flow: Flow) -> Slot:
         since = self._loop.time()
-        waiter = self._waiters.add(tokens, priority, self._loop.create_future())
+        waiter = self._waiters.add(tokens, priority, self._loop.create_future(), flow)
         self._hand_out()
         if self._wanted() == 1:
             self._poke()
@@ -168,7 +166,7 @@ class Pacer:
         now = self._loop.time()
         self._drop_stale(now)
         while len(self._waiters) and (slot := self._slots.take_due(now + EARLY_S)):
-            waiter = self._waiters.pop()
+            waiter = self._waiters.pop(self._pace().takes_s)
             if waiter is None:
                 self._slots.give_back(slot)
                 break
@@ -208,7 +206,7 @@ class Pacer:
             if not grant.is_local:
                 self._server.observe(sent, grant.now, self._loop.time())
             self._absorb(grant, proposed, pending)
-            self._stock(grant, ask.tokens)
+            self._stock(grant, ask)
 
     async def _until_due(self) -> None:
         while True:
@@ -247,7 +245,8 @@ class Pacer:
         if self._wanted() <= 0 or self._slots.last_at - LEAD_S > self._loop.time() + CALL_GAP_S:
             return 0
         rate = self._pace().rate
-        share = LARGEST_BLOCK if rate is None else int(rate * BLOCK_S / self._processes)
+        part = self._right.part(self._processes, modest=self._right.is_used_up(self._loop.time()))
+        share = LARGEST_BLOCK if rate is None else int(rate * BLOCK_S * part)
         return min(self._wanted(), max(1, min(LARGEST_BLOCK, share)))
 
     def _compose(self, slots: int, *, sign: int) -> tuple[Ask, Belief, int]:
@@ -274,6 +273,7 @@ class Pacer:
             known_tat=last.tat if last else 0.0,
             known_ttat=last.ttat if last else 0.0,
             sign=sign,
+            is_modest=self._right.is_used_up(self._loop.time()),
             is_free=pace.rate is None and not pace.found_free,
         )
         return ask, proposed, pending
@@ -293,9 +293,12 @@ class Pacer:
                 self._tell()
         self._note(grant)
 
-    def _stock(self, grant: Grant, tokens: float) -> None:
+    def _stock(self, grant: Grant, ask: Ask) -> None:
         for start in grant.starts:
-            self._slots.add(Slot(self._server.to_local(start), start, tokens))
+            self._slots.add(Slot(self._server.to_local(start), start, ask.tokens))
+        self._right.use(self._loop.time(), len(grant.starts) * self._pace().takes_s(ask.tokens))
+        if ask.is_modest and not grant.starts:
+            self._ask_at = min(self._ask_at, self._right.due_at - AHEAD_S)
         self._hand_out()
         if self._is_free():
             self._free_all()
@@ -315,7 +318,7 @@ class Pacer:
 
     def _free_all(self) -> None:
         now = self._loop.time()
-        while waiter := self._waiters.pop():
+        while waiter := self._waiters.pop(self._pace().takes_s):
             waiter.future.set_result(Slot(now, self._server.to_server(now), is_free=True))
 
     # Measuring

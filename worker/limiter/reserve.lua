@@ -12,8 +12,8 @@ local ask = {}
 for i, name in ipairs({
   'worker', 'sign', 'slots', 'tokens', 'settled', 'version', 'proposes', 'belief', 'rate',
   'token_rate', 'hold', 'refused', 'late', 'trip', 'trip_sent', 'answered_sent', 'probe_back',
-  'known_tat', 'known_ttat', 'returns', 'horizon', 'span', 'burst', 'gap_after_loss',
-  'gap_after_outage', 'state_ttl', 'sign_ttl', 'probe_ttl', 'ramp',
+  'known_tat', 'known_ttat', 'returns', 'modest', 'horizon', 'span', 'burst', 'gap_after_loss',
+  'gap_after_outage', 'state_ttl', 'sign_ttl', 'probe_ttl', 'ramp', 'in_line',
 }) do
   ask[name] = ARGV[i]
   if name ~= 'worker' and name ~= 'belief' then ask[name] = tonumber(ARGV[i]) end
@@ -113,6 +113,13 @@ if s.level > 0 then
 end
 -- Nothing is promised behind a hold: it may yet be prolonged.
 if gate - now > LEAD then wanted, wait = 0, gate - now end
+-- Who has had its share leaves the next slots to whoever is in line.
+if ask.modest == 1 then
+  local due = s.tat
+  if token_rate > 0 then due = math.max(due, s.ttat - ask.burst) end
+  local ahead = due - now - ask.in_line
+  if ahead > 0 then wanted, wait = 0, math.max(wait, ahead) end
+end
 for i = 1, wanted do
   local at = math.max(now, s.tat, gate)
   if token_rate > 0 then at = math.max(at, s.ttat - ask.burst) end

@@ -20,6 +20,8 @@ STATE_TTL_S = 3600
 SIGN_TTL_S = 15.0
 """A process that gave no sign for so long no longer counts."""
 PROBE_TTL_S = 30.0
+IN_LINE_S = 0.04
+"""Slots given so far ahead show that somebody is in line, who asks `LEAD_S` before the last."""
 RAMP_S = 2.0
 """From half to the full rate after a circuit has closed."""
 
@@ -34,7 +36,7 @@ class Ask:
     nobody sends before; `late_s`: how late a slot was used, beyond what the margin allows;
     `trip_s`: open the circuit for so long, for a call sent at `trip_sent`; `answered_sent`: when
     the newest call was sent that proves that the model works again; `returns`: the first call
-    after Redis was away.
+    after Redis was away; `is_modest`: only slots that nobody else is in line for.
     """
 
     slots: int
@@ -56,6 +58,7 @@ class Ask:
     known_ttat: float = 0.0
     sign: int = 0
     returns: bool = False
+    is_modest: bool = False
     is_free: bool = False
     """Unpaced because someone said so, and not only as far as we know; not sent."""
 
@@ -126,6 +129,7 @@ def _arguments(worker: str, ask: Ask) -> list[str | int | float]:
         _micros(ask.known_tat),
         _micros(ask.known_ttat),
         int(ask.returns),
+        int(ask.is_modest),
         *_CONSTANTS,
     ]
 
@@ -140,6 +144,7 @@ _CONSTANTS = (
     _micros(SIGN_TTL_S),
     _micros(PROBE_TTL_S),
     _micros(RAMP_S),
+    _micros(IN_LINE_S),
 )
 
 

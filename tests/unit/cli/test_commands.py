@@ -16,7 +16,8 @@ from models.store.engine import Store
 Run = Callable[..., Ended]
 LOOKING = ("recipes", "jobs", "show", "watch", "failures", "export")
 CONTROL = ("retry", "pause", "resume", "cancel")
-EVERY = (*LOOKING, *CONTROL, "demo", "generate", "up", "down", "status", "doctor", "migrate")
+PROCESSES = ("up", "down", "status", "doctor", "migrate")
+EVERY = (*LOOKING, *CONTROL, *PROCESSES, "demo", "generate", "events")
 RECIPE = """
 name = "test"
 model = "mistral-small-latest"

