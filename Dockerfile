@@ -12,9 +12,8 @@ RUN awk '/^[a-z]/ {keep = /^(hatchling|packaging|pathspec|pluggy|trove-classifie
 RUN python -m venv /opt/maestrale \
  && /opt/maestrale/bin/pip install --require-hashes -r requirements.txt
 # what is inside, for whoever must know (/opt/maestrale/sbom.cdx.json); its maker stays outside
-RUN awk '/^[a-z]/ {keep = /^(arrow|attrs|boolean-py|chardet|cyclonedx-bom|cyclonedx-python-lib|defusedxml|fqdn|idna|isoduration|jsonpointer|jsonschema|jsonschema-specifications|lark|license-expression|lxml|packageurl-python|packaging|pip-requirements-parser|py-serializable|pyparsing|python-dateutil|referencing|rfc3339-validator|rfc3986-validator|rfc3987-syntax|rpds-py|six|sortedcontainers|typing-extensions|tzdata|uri-template|webcolors)==/} keep' \
-      requirements-dev.txt > requirements-sbom.txt \
- && python -m venv /sbom \
+COPY requirements-sbom.txt ./
+RUN python -m venv /sbom \
  && /sbom/bin/pip install --require-hashes -r requirements-sbom.txt \
  && /sbom/bin/cyclonedx-py requirements requirements.txt --output-reproducible -o /opt/maestrale/sbom.cdx.json
 COPY pyproject.toml README.md LICENSE ./
@@ -24,6 +23,7 @@ COPY producers producers
 COPY worker worker
 COPY dashboard dashboard
 COPY simulator simulator
+COPY examples examples
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
  && /opt/maestrale/bin/pip install --no-deps /dist/*.whl \
  && install -d -o 10001 -g 10001 -m 0700 /home/maestrale

@@ -3,12 +3,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 STAMP := .venv/installed
+SBOM := .venv/sbom/bin/cyclonedx-py
 BENCHMARKS := throughput at_the_limit killed real_size # each is a module `benchmarks.<name>` with a main
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench lock clean
+.PHONY: help venv demo test check bench lock sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s  %s\n", $$1, $$2}' Makefile
@@ -34,6 +35,13 @@ bench: $(STAMP) ## the figures of the README, measured here
 lock: ## the lock files anew, from pyproject.toml (needs uv)
 	$(COMPILE) --extra otel pyproject.toml -o requirements.txt
 	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	echo cyclonedx-bom | $(COMPILE) - -o requirements-sbom.txt # apart: in .venv it would slow every start
+
+sbom: ## what is inside, as CycloneDX: dist/sbom.cdx.json
+	@test -x $(SBOM) || { $(PYTHON) -m venv .venv/sbom && .venv/sbom/bin/python -m pip \
+	  --disable-pip-version-check -qq install --require-hashes -r requirements-sbom.txt; }
+	@mkdir -p dist
+	@$(SBOM) requirements requirements.txt --output-reproducible -o dist/sbom.cdx.json
 
 clean: ## forget .venv, caches and the demo
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo dist

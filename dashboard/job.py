@@ -26,6 +26,7 @@ from models.states import JobState
 from models.store import jobpage, jobs
 
 BY_HAND = "paused on the dashboard"
+UNKNOWN = "there is no such job: the tab Jobs lists them"
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class JobView(View):
         if _ID.fullmatch(job_id):
             page = await self.database.read(jobpage.read, job_id)
         if page is None:
-            raise HTTPError(404, "there is no such job: the tab Jobs lists them")
+            raise HTTPError(404, UNKNOWN)
         self.show(
             "maestrale/job.html",
             title=page.job.id,
@@ -104,6 +105,8 @@ class JobAction(Action):
 
     async def act(self, job_id: str, name: str) -> str:
         """Moves the job, rings for its shards if there are any, and says what came of it."""
+        if not _ID.fullmatch(job_id):
+            raise HTTPError(404, UNKNOWN)
         back = self.address("job", job_id)
         move = MOVES[name]
         try:
@@ -113,7 +116,7 @@ class JobAction(Action):
             return back
         won, state = await self.database.write(_make, job_id, make)
         if state is None:
-            raise HTTPError(404, "there is no such job: the tab Jobs lists them")
+            raise HTTPError(404, UNKNOWN)
         self.tell(move.done if won else f"Nothing was changed: it is {state}, {move.lost}.")
         if won and move.rings:
             self._ring(job_id)

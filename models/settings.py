@@ -25,6 +25,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=".env",
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
         extra="ignore",
         populate_by_name=True,  # for Python only:
         env_prefix="no variable: ",  # fields' names are none, or `home` would be read from $HOME

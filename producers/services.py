@@ -248,8 +248,6 @@ def _as_text(value: object) -> str | None:
             return ", ".join(map(str, value))
         case dict():
             return ", ".join(f"{model}={_limit_text(limit)}" for model, limit in value.items())
-        case list():
-            return ", ".join(map(str, value))
         case _:
             return None if value is None else str(value)
 

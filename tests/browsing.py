@@ -40,7 +40,7 @@ def looking_at(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
     page.complaints = complaints  # type: ignore[attr-defined] # for the test
     page.on("console", lambda said: _note(complaints, said))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    page.on("requestfailed", lambda request: _note_failure(complaints, request))
     try:
         page.goto(url)
         yield page
@@ -59,3 +59,8 @@ def overflow(page: Page) -> int:
 def _note(complaints: list[str], said: Any) -> None:
     if said.type in ("error", "warning"):
         complaints.append(said.text)
+
+
+def _note_failure(complaints: list[str], request: Any) -> None:
+    if request.failure != "net::ERR_ABORTED":  # the page was left before it came
+        complaints.append(f"failed: {request.url} ({request.failure})")

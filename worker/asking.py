@@ -78,17 +78,22 @@ class Asker:
         return task
 
     async def _find_or_pay(self, wish: Wish) -> Asked:
+        asked: Asked | None = None
         try:
-            found, is_doubtful = await self._find(wish)
-            if found is not None:
-                return _answered(found)
-            if wish.shard.is_stopped:
-                return Snoozed(wish.shard.stop_reason)
-            if is_doubtful:
-                return Failed(FailureCode.UNCERTAIN, "an earlier attempt may have been paid")
-            return await self._payer.pay(wish)
-        finally:
-            self._ledger.give_up(wish.key)
+            asked = await self._found_or_paid(wish)
+            return asked
+        finally:  # a stop ends waits only: what was sent has an answer or a fault
+            self._ledger.give_up(wish.key, is_unsent=isinstance(asked, Snoozed))
+
+    async def _found_or_paid(self, wish: Wish) -> Asked:
+        found, is_doubtful = await self._find(wish)
+        if found is not None:
+            return _answered(found)
+        if wish.shard.is_stopped:
+            return Snoozed(wish.shard.stop_reason)
+        if is_doubtful:
+            return Failed(FailureCode.UNCERTAIN, "an earlier attempt may have been paid")
+        return await self._payer.pay(wish)
 
     async def _find(self, wish: Wish) -> tuple[CallRecord | None, bool]:
         """The paid call if there is one, and whether `on_uncertain: hold` forbids to pay."""

@@ -18,6 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Status
+from yarl import URL
 
 from models.doorbell import RUN_SHARD
 from models.settings import Settings
@@ -45,7 +46,7 @@ class Spans:
 
     def __init__(self, provider: TracerProvider, settings: Settings) -> None:
         self._provider = provider
-        self._api = settings.base_url
+        self._api = URL(settings.base_url).origin()
         self._celery = CeleryInstrumentor()  # type: ignore[no-untyped-call] # theirs
         self._celery.instrument(tracer_provider=provider)
         AioHttpClientInstrumentor().instrument(tracer_provider=provider, url_filter=self._told_url)
@@ -68,10 +69,10 @@ class Spans:
         AioHttpClientInstrumentor().uninstrument()
         self._provider.shutdown()
 
-    def _told_url(self, url: Any) -> str:
+    def _told_url(self, url: URL) -> str:
         """Of the API the path too; of all else (webhooks) the origin: paths may hold a secret."""
-        origin = str(url.origin())
-        return origin + str(url.path) if self._api.startswith(origin) else origin
+        origin = url.origin()
+        return f"{origin}{url.path}" if origin == self._api else str(origin)
 
 
 class Discreet(SpanExporter):

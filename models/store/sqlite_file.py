@@ -104,17 +104,23 @@ def compact(store: Store) -> int:
     """
     path = path_of(store)
     refuse_while_working(store)
+    _write_back(store)
     before = path.stat().st_size
     if shutil.disk_usage(path.parent).free < 2 * before + 1_000_000:
         raise SetupError(f"compacting needs {2 * before / 1e9:.1f} GB free beside {path}")
+    _write_back(store, "VACUUM")
+    return max(0, before - path.stat().st_size)
+
+
+def _write_back(store: Store, *first: str) -> None:
+    """Runs `first`, then brings the log's pages into the file."""
     raw = store.engine.raw_connection()
     try:
         cursor = raw.cursor()
-        cursor.execute("VACUUM")
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for statement in (*first, "PRAGMA wal_checkpoint(TRUNCATE)"):
+            cursor.execute(statement)
         cursor.close()
     except sqlite3.OperationalError as error:
         raise StoreBusyError(f"somebody uses the database ({error}): stop Flower, too") from error
     finally:
         raw.close()
-    return max(0, before - path.stat().st_size)

@@ -20,7 +20,7 @@ from models.tables import NANO, Job
 OnStage = Callable[..., Stage]
 Texts = Callable[..., Path]
 MODEL = "mistral-small-latest"
-ROWS = 900
+ROWS = 500
 
 
 def billed_nano(on: Stage) -> int:

@@ -65,6 +65,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
             at.run(f"MAESTRALE_HOME={tmp_path / home} maestrale down")
 
 
+@pytest.mark.timeout(400)
 def test_backup_and_restore_as_written(shell: Shell) -> None:
     """A copy of a running job, restored into a new home, goes on there; then it is pruned."""
     write_rows(shell.folder / "texts.jsonl", 150)

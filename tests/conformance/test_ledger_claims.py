@@ -90,6 +90,28 @@ async def test_dropped_claims_are_refreshed_no_more(redis: Any, owner: Make) -> 
     assert await redis.pttl(PREFIX + a_key("k")) <= 500 < await redis.pttl(PREFIX + a_key("l"))
 
 
+async def test_a_freed_claim_can_be_taken_at_once(redis: Any, owner: Make) -> None:
+    """A job that stops leaves its calls to others; claims of others and kept ones stay."""
+    one, two, other = owner("one"), owner("two"), owner("other")
+    await one.take([a_key("k"), a_key("kept")])
+    await other.take([a_key("theirs")])
+    for name in ("k", "never taken", "theirs"):
+        one.free(a_key(name))
+    await eventually_on_loop(lambda: not one._freed, "they are freed")
+    keys = [a_key(name) for name in ("k", "kept", "theirs")]
+    assert await two.take(keys) == {a_key("kept"), a_key("theirs")}
+
+
+async def test_what_is_wanted_again_while_it_is_freed_stays_ours(owner: Make) -> None:
+    """Freeing an old claim never takes a new one of the same process away."""
+    one, two = owner("one"), owner("two")
+    for _ in range(20):
+        await one.take([a_key("k")])
+        one.free(a_key("k"))
+        assert await one.take([a_key("k")]) == set()
+        assert await two.take([a_key("k")]) == {a_key("k")}
+
+
 async def test_lost_claims_are_not_refreshed(redis: Any, owner: Make) -> None:
     """Waiting for another's call does not prolong its claim."""
     one, two = owner("one"), owner("two")

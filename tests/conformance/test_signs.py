@@ -31,7 +31,11 @@ class Here:
         self.writes = 0
 
     async def write(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """As on a thread: what has begun goes on when nobody waits for it any more."""
         self.writes += 1
+        return await asyncio.shield(asyncio.ensure_future(self._write(function, *args, **named)))
+
+    async def _write(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         if self.wait:
             await self.wait.wait()
         if self.trouble:

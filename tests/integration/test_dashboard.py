@@ -22,6 +22,11 @@ HIDDEN = "\x1b[31mred\u202egnp.exe"
 RUNNING, PAUSED = "job_that_runs", "job_that_waits"
 
 
+WIDER_THAN_ITS_CARD = """
+[...document.querySelectorAll(".card-table")].some(card => card.scrollWidth > card.clientWidth)
+"""
+
+
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """Flower as it comes: on loopback, without a password. A few jobs are there."""
@@ -86,6 +91,7 @@ def test_the_browser_has_nothing_to_complain_of(browser, dashboard, page, viewpo
     with looking_at(browser, dashboard.url(page), viewport=viewport) as shown:
         shown.wait_for_load_state("networkidle")
         assert overflow(shown) <= 0
+        assert shown.evaluate(WIDER_THAN_ITS_CARD) is False
 
 
 def test_dark_is_dark(browser, dashboard: Dashboard):
@@ -211,6 +217,11 @@ def test_it_follows_without_a_reload_and_keeps_its_place(browser, dashboard: Das
         assert link.evaluate("link => link === document.activeElement")
 
 
+def settle(shown) -> None:
+    """Lets the browser and us hear of what was sent and failed, while its clock stands."""
+    shown.wait_for_timeout(150)
+
+
 def test_it_says_when_it_is_not_up_to_date_and_recovers(browser, dashboard: Dashboard):
     """It asks again after 4, 8 ... seconds. Time is the browser's, and stands until it is wound."""
     with looking_at(browser, "about:blank") as shown:
@@ -223,14 +234,15 @@ def test_it_says_when_it_is_not_up_to_date_and_recovers(browser, dashboard: Dash
         with shown.expect_event("requestfailed"):
             shown.clock.run_for(2000)
         for wait_s in (4, 8, 16):
-            shown.wait_for_timeout(100)  # for the script to hear of the failure; its clock stands
+            settle(shown)
             del asked[:]
             shown.clock.run_for(wait_s * 1000 - 500)
+            settle(shown)
             assert asked == []
             with shown.expect_event("requestfailed"):
                 shown.clock.run_for(500)
         shown.get_by_text("Not up to date since").wait_for()
-        shown.wait_for_timeout(100)
+        settle(shown)
         shown.unroute("**/limits")
         shown.clock.run_for(32_000)
         shown.locator("#stale").wait_for(state="hidden")
@@ -250,6 +262,7 @@ def test_it_asks_nothing_while_nobody_looks(browser, dashboard: Dashboard):
         shown.on("request", lambda request: asked.append(request.url))
         shown.evaluate(turn, True)
         shown.clock.run_for(60_000)
+        settle(shown)
         assert dashboard.url("/limits") not in asked
         with shown.expect_response("**/limits"):
             shown.evaluate(turn, False)

@@ -119,9 +119,14 @@ class Ledger:
         stored.add_done_callback(committed)
         return stored
 
-    def give_up(self, key: str) -> None:
-        """Nobody here wants the call any more; the claim on a paid one is kept to its commit."""
-        if key not in self._uncommitted:
+    def give_up(self, key: str, *, is_unsent: bool = False) -> None:
+        """Nobody here wants the call any more; the claim on a paid one is kept to its commit.
+
+        `is_unsent`: it was surely not paid, and another process may make it at once.
+        """
+        if is_unsent:
+            self._claims.free(key)
+        elif key not in self._uncommitted:
             self._claims.drop(key)
 
     def settle_row(self, row: RowSettled) -> "asyncio.Future[bool]":

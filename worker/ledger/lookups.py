@@ -79,8 +79,10 @@ class Lookups:
             return
         for key, waiters in wanted.items():
             record = found.get(key)
-            if record is not None or all(waiter.done() for waiter in waiters):
-                self._claims.drop(key)  # paid, or nobody is left who wants it
+            if record is not None:
+                self._claims.drop(key)
+            elif all(waiter.done() for waiter in waiters):
+                self._claims.free(key)  # nobody is left who wants it
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result((record, key in held_elsewhere))

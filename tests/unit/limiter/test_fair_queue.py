@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -20,12 +21,14 @@ def add(waiters: Waiters, flow: Flow, count: int = 1, priority: int = 0) -> list
 
 def served(waiters: Waiters, count: int) -> Counter[float]:
     """The weights of the next ones' flows, who all leave the queue."""
-    found = Counter()
-    for _ in range(count):
-        waiter = waiters.pop()
-        assert waiter is not None
-        found[waiter.line.weight] += 1
-    return found
+    return Counter(popped(waiters).line.weight for _ in range(count))
+
+
+def popped(waiters: Waiters, takes: Callable[[float], float] = lambda _: 1.0) -> Waiter:
+    """The next one, who must be there."""
+    waiter = waiters.pop(takes)
+    assert waiter is not None
+    return waiter
 
 
 async def test_calls_are_granted_by_weight() -> None:
@@ -91,7 +94,7 @@ async def test_within_a_job_rows_under_way_go_first_then_in_order() -> None:
     begun = add(waiters, A, 2, priority=1)
     under_way = add(waiters, A, 2, priority=0)
     add(waiters, B, 5)
-    order = [waiter for waiter in (waiters.pop() for _ in range(9)) if waiter.line.weight == 10]
+    order = [waiter for waiter in (popped(waiters) for _ in range(9)) if waiter.line.weight == 10]
     assert order == [*under_way, *begun]
 
 
@@ -101,7 +104,7 @@ async def test_large_calls_use_up_more_of_a_share() -> None:
     for _ in range(300):
         waiters.add(100, 0, loop.create_future(), Flow("large"))
         waiters.add(10, 0, loop.create_future(), Flow("small"))
-    sizes = Counter(waiters.pop(float).tokens for _ in range(220))
+    sizes = Counter(popped(waiters, float).tokens for _ in range(220))
     assert sizes[10] == pytest.approx(200, abs=2)
 
 
@@ -119,7 +122,7 @@ async def test_whoever_comes_and_leaves_the_counts_are_right(seed: int) -> None:
                 gone.future.cancel()
                 waiters.leave(gone)
             case "pop" if waiting:
-                waiting.remove(waiters.pop())
+                waiting.remove(popped(waiters))
         assert len(waiters) == len(waiting)
         assert waiters.mean_tokens == (10 if waiting else 0)
     kept = sum(len(line.heap) for line in waiters._lines.values())

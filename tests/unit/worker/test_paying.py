@@ -104,6 +104,7 @@ class FakeLedger:
         self.full_disks = 0
         self.doubtful_keys: set[str] = set()
         self.given_up: list[str] = []
+        self.freed: list[str] = []
 
     async def find(self, key: str) -> CallRecord | None:
         await asyncio.sleep(0)
@@ -131,8 +132,9 @@ class FakeLedger:
     def doubtful(self, _intent: Any, reason: str) -> None:
         self.endings.append(f"doubtful: {reason}")
 
-    def give_up(self, key: str) -> None:
+    def give_up(self, key: str, *, is_unsent: bool = False) -> None:
         self.given_up.append(key)
+        self.freed += [key] if is_unsent else []
 
 
 class FakeBank:
@@ -328,6 +330,7 @@ async def test_every_way_out_gives_the_claim_up() -> None:
     world.ledger.is_doubtful = _always  # type: ignore[method-assign] # as after a crash
     assert isinstance(await world.asker.ask(held.take(), "chat", BODY), Failed)
     assert len(world.ledger.given_up) == 2
+    assert world.ledger.freed == world.ledger.given_up[:1], "the stopped one is free at once"
 
 
 async def test_the_end_of_the_drain_time_makes_calls_in_flight_doubts() -> None:

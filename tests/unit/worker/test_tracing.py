@@ -101,7 +101,7 @@ def test_only_what_is_allowed_leaves_the_process() -> None:
 
 def test_a_url_is_told_as_far_as_it_holds_no_secret() -> None:
     """The API's path, without its query; of a webhook only the origin."""
-    spans: Any = SimpleNamespace(_api="https://api.example")
+    spans: Any = SimpleNamespace(_api=URL("https://api.example"))
     tell = Spans._told_url
     assert tell(spans, URL("https://api.example/v1/chat?key=x#y")) == "https://api.example/v1/chat"
     assert tell(spans, URL("https://me:pw@hooks.example/T0/secret?k=v")) == "https://hooks.example"
