@@ -1,1 +1,1 @@
-"""What shows: Flower with readable shards today, the Jobs tab next."""
+"""What shows: Flower with readable shards, and our pages inside it."""

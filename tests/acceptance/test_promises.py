@@ -3,17 +3,22 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from builders import eventually
+from servers import free_port
 
 from benchmarks.stage import Stage
 from models.payloads import Options
 from models.states import FailureCode, JobState
 from models.store import events
 from models.tables import Job
+from producers.processes import listens
 
 OnStage = Callable[..., Stage]
 Texts = Callable[..., Path]
@@ -172,6 +177,22 @@ def _papers(texts: Texts) -> Path:
     return path
 
 
+def pages(on: Stage, *jobs: Job) -> Iterator[bytes]:
+    """What Flower shows, ours and its own, and what it tells to Prometheus; and what was sent."""
+    port = free_port()
+    on.services.start(workers=1, flower_port=port)
+    paths = ["jobs", "limits", "webhooks", "metrics", "tasks", "workers", "broker", "api/tasks"]
+    for path in [*paths, *(f"job/{job.id}" for job in jobs)]:
+        eventually(lambda: listens(port), "Flower listens", within_s=40)
+        with suppress(HTTPError):  # Flower's API is closed without a password
+            yield urlopen(f"http://127.0.0.1:{port}/{path}", timeout=20).read()
+    bodies = "SELECT body FROM deliveries"
+    with on.client.store.read() as connection:
+        sent = connection.exec_driver_sql(bodies).scalars().all()
+    assert len(sent) > 4
+    yield "".join(sent).encode()
+
+
 def test_no_key_and_no_prompt_leaks(on_stage: OnStage, tmp_path: Path) -> None:
     """A canary key and a canary prompt go through success, refusal and error; then we grep."""
     key, prompt = "sk-CANARYKEY0123456789", "CANARYPROMPT0123456789"
@@ -181,6 +202,7 @@ def test_no_key_and_no_prompt_leaks(on_stage: OnStage, tmp_path: Path) -> None:
     source = tmp_path / "canary.jsonl"
     rows = [{"id": f"c{n}", "text": f"{prompt} number {n}, a text."} for n in range(60)]
     source.write_text("\n".join(json.dumps(row) for row in rows))
+    on.client.webhooks.add("https://hook.invalid/in")
     job = on.client.wait(on.client.generate(source, recipe="translate", max_failed_share=1.0).id)
     on.steer("faults", rates={"unauthorized": 1})
     more = on.client.generate(source, recipe="translate", again=True, options=Options(fresh=True))
@@ -196,6 +218,10 @@ def test_no_key_and_no_prompt_leaks(on_stage: OnStage, tmp_path: Path) -> None:
     database = b"".join(p.read_bytes() for p in on.home.glob("maestrale.db*"))
     spool = b"".join(p.read_bytes() for p in (on.home / "spool").iterdir())
     assert key.encode() not in database + spool
+    shown = b"".join(pages(on, job, more))
+    assert job.id.encode() in shown
+    assert key.encode() not in shown
+    assert prompt.encode() not in shown
     modes = {oct(p.stat().st_mode & 0o077) for p in (on.home, on.home / "spool")}
     assert modes == {"0o0"}, "others of this machine may look in"
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from models.events import EVENT_TYPES
 from models.settings import Settings
-from models.states import FailureCode, JobState, lifecycle_diagram
+from models.states import FailureCode, lifecycle_diagram
 from producers.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def test_every_option_named_exists(page: str) -> None:
     every = list(COMMANDS.values())
     every += [c for group in COMMANDS.values() for c in getattr(group, "commands", {}).values()]
     ours = {o for c in every for p in c.params for o in (*p.opts, *p.secondary_opts)}
-    others = {"--without-gossip", "--without-mingle"}
+    others = {"--without-gossip", "--without-mingle", "--profile"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= ours | others
 
 
@@ -43,9 +44,9 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
 
 
 def test_events_failures_and_states_named_are_those_of_the_code() -> None:
-    """`job.*` events name states, every failure name is listed, and none else."""
-    events = set(re.findall(r"`job\.([a-z]+)`", README))
-    assert events <= set(JobState)
+    """Events named are in the vocabulary, every failure name is listed, and none else."""
+    events = set(re.findall(r"`((?:job|budget|endpoint)\.[a-z]+)`", README))
+    assert events <= set(EVENT_TYPES)
     section = README.split("the row fails by name: ", 1)[1].split("`maestrale retry`", 1)[0]
     assert set(re.findall(r"`([a-z_]+)`", section)) == set(FailureCode)
 
