@@ -8,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from dashboard import pace
-from models.payloads import JobSpec
+from models.payloads import JobSpec, Options
 from models.recipes import Recipe
 from models.recipes.compiled import cache_key
 from models.states import WORKABLE
@@ -35,8 +35,8 @@ class RecipeFacts:
     hash: str
     """Of the whole snapshot; empty: it cannot be read by this version."""
     steps: Sequence[StepFacts]
-    on_uncertain: str
-    is_fresh: bool
+    options: Options | None
+    """None: they cannot be read either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ def facts_of(page: JobPage) -> Facts:
         budget_share=(job.cost_nano + doubted) / job.budget_nano if job.budget_nano else None,
         recipe=recipe_facts(job.spec),
         events=[told(event) for event in page.events],
-        settled_percent=_percent(job.rows_done + job.rows_failed, job.rows_total),
-        done_percent=_percent(job.rows_done, job.rows_total),
+        settled_percent=pace.per_cent(job.rows_done + job.rows_failed, job.rows_total),
+        done_percent=pace.per_cent(job.rows_done, job.rows_total),
     )
 
 
@@ -113,14 +113,15 @@ def told(event: Event) -> Told:
 @lru_cache(maxsize=64)  # the page is asked for every few seconds, and a spec never changes
 def recipe_facts(spec: str) -> RecipeFacts:
     """The recipe of a stored `JobSpec`, without a word of its prompts."""
-    read = JobSpec.model_validate_json(spec)
-    options = read.options
+    options = None
     try:
+        read = JobSpec.model_validate_json(spec)
+        options = read.options
         recipe = Recipe.model_validate(read.recipe)
-    except ValidationError:  # of another version, or of a kind that has none
-        return RecipeFacts("", [], options.on_uncertain, options.fresh)
+    except ValidationError:  # of another version, of a kind that has none, or damaged
+        return RecipeFacts("", [], options)
     steps = [StepFacts(step.name, step.model, cache_key(recipe, step)) for step in recipe.steps]
-    return RecipeFacts(recipe.hash[:HASH_LENGTH], steps, options.on_uncertain, options.fresh)
+    return RecipeFacts(recipe.hash[:HASH_LENGTH], steps, options)
 
 
 def _ran_s(job: Job, now: float) -> float | None:
@@ -134,7 +135,3 @@ def _hold_s(page: JobPage) -> float:
     asked = {step.model for step in recipe_facts(page.job.spec).steps} | set(page.asked)
     holds = [one.hold_until or 0.0 for one in page.standings if one.model in asked]
     return max(0.0, max(holds, default=0.0) - page.now)
-
-
-def _percent(part: int, whole: int) -> float:
-    return round(min(100.0, 100 * part / max(1, whole)), 2)

@@ -39,15 +39,12 @@ class Line:
     @property
     def settled(self) -> float:
         """Per cent of the rows, done or failed."""
-        return self._per_cent(self.job.rows_done + self.job.rows_failed)
+        return pace.per_cent(self.job.rows_done + self.job.rows_failed, self.job.rows_total)
 
     @property
     def done(self) -> float:
         """Per cent of the rows."""
-        return self._per_cent(self.job.rows_done)
-
-    def _per_cent(self, rows: int) -> float:
-        return round(min(100.0, 100 * rows / max(1, self.job.rows_total)), 2)
+        return pace.per_cent(self.job.rows_done, self.job.rows_total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from models.states import DeliveryState, EndpointState, JobState
 from models.store.board import Standing
 from models.store.overview import JobNumbers, Overview, overview
 from models.tables import NANO
+from models.words import is_unknown_cost
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ def _tell_work(told: Exposition, found: Overview) -> None:
     told.tell("maestrale_spool_bytes", found.spool_bytes)
     told.tell("maestrale_backlog_items", found.backlog)
     for model, spent in found.spent.items():
-        told.tell("maestrale_spending_usd", spent.cost_nano / NANO, model)
+        if not is_unknown_cost(calls=spent.calls, unpriced=spent.unpriced):
+            told.tell("maestrale_spending_usd", spent.cost_nano / NANO, model)
         told.tell("maestrale_calls", spent.calls, model)
         told.tell("maestrale_calls_unpriced", spent.unpriced, model)
 
@@ -124,7 +126,8 @@ def _tell_job(told: Exposition, job: JobNumbers) -> None:
     told.tell("maestrale_job_calls_total", job.calls_made, *ids)
     told.tell("maestrale_job_refusals_total", job.calls_refused, *ids)
     told.tell("maestrale_job_calls_unpriced_total", job.calls_unpriced, *ids)
-    told.tell("maestrale_job_cost_usd", job.cost_nano / NANO, *ids)
+    if not is_unknown_cost(calls=job.calls_made, unpriced=job.calls_unpriced):
+        told.tell("maestrale_job_cost_usd", job.cost_nano / NANO, *ids)
     if job.budget_nano is not None:
         told.tell("maestrale_job_budget_usd", job.budget_nano / NANO, *ids)
 

@@ -55,3 +55,5 @@ def _check(pair: str) -> None:
     name, _, password = pair.partition(":")
     if not name or not password:
         raise SetupError("Flower's password is set as name:password, and one of the two is missing")
+    if not pair.isascii():  # Flower could not compare it, and would answer 500 to everybody
+        raise SetupError("Flower's name and password must be of ASCII letters, digits and signs")

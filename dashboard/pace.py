@@ -9,6 +9,11 @@ SHORTEST_S = 5.0
 """A job that has run for less says nothing about its end."""
 
 
+def per_cent(rows: int, total: int) -> float:
+    """With two decimals, rounded down: 100 means every row."""
+    return min(100.0, 10_000 * rows // max(1, total) / 100)
+
+
 def share_of_limit(
     calls_per_s: float, asked: Mapping[str, int], limits: Mapping[str, float]
 ) -> float | None:

@@ -10,6 +10,7 @@ from models.words import (
     cost,
     counted,
     duration,
+    is_unknown_cost,
     money,
     printable,
     safe,
@@ -25,6 +26,7 @@ __all__ = [
     "cost",
     "counted",
     "duration",
+    "is_unknown_cost",
     "iso",
     "moment",
     "money",
@@ -69,7 +71,7 @@ def rate(per_s: float | None) -> str:
 
 def short_cost(nano: int, *, calls: int, unpriced: int) -> str:
     """What paid calls cost, for a table: `$1.20`, `≥ $1.20` (some have no price), `unknown`."""
-    if calls and unpriced >= calls:
+    if is_unknown_cost(calls=calls, unpriced=unpriced):
         return "unknown"
     return f"≥ {money(nano)}" if unpriced else money(nano)
 

@@ -34,7 +34,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """One message."""
         length = self.headers.get("content-length", "")
-        if not length.isdecimal() or int(length[:9]) > LARGEST:
+        if not length.isdecimal() or len(length) > 9 or int(length) > LARGEST:
             return self.send_error(413)
         body = self.rfile.read(int(length))
         names = ("webhook-id", "webhook-timestamp", "webhook-signature")

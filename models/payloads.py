@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.states import FailureCode
 
@@ -24,7 +24,7 @@ class ShardMessage(BaseModel):
 class Options(BaseModel):
     """How a job's calls are made."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     on_uncertain: Literal["retry", "hold"] = "retry"
     """What to do when a call may have been paid but its answer is lost."""
@@ -37,11 +37,21 @@ class Options(BaseModel):
 class JobSpec(BaseModel):
     """Everything a worker needs to run a job's rows; stored as JSON with the job."""
 
-    model_config = ConfigDict(frozen=True)
+    # errors end in logs, prompts must not
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     recipe: dict[str, Any] = Field(default_factory=dict)
     """The recipe's snapshot with all its files inlined."""
     options: Options = Options()
+
+
+def models_asked(spec: str) -> list[str]:
+    """The models in a stored `JobSpec`, in order of its steps; none if it cannot be read here."""
+    try:
+        steps = JobSpec.model_validate_json(spec).recipe.get("steps", [])
+        return list(dict.fromkeys(str(step["model"]) for step in steps if step.get("model")))
+    except (ValidationError, AttributeError, TypeError):  # of another version, or damaged
+        return []
 
 
 class Estimate(BaseModel):

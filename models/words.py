@@ -33,9 +33,14 @@ def money(nano: int) -> str:
     return f"${usd:,.2f}" if usd >= 1 or not usd else f"${usd:.4f}"
 
 
+def is_unknown_cost(*, calls: int, unpriced: int) -> bool:
+    """Whether not one of the paid calls has a known price: such a cost is never told as 0."""
+    return bool(calls) and unpriced >= calls
+
+
 def cost(nano: int, *, calls: int, unpriced: int) -> str:
     """What paid calls cost, never less than is known: `unpriced` of them have no price."""
-    if calls and unpriced >= calls:
+    if is_unknown_cost(calls=calls, unpriced=unpriced):
         return UNKNOWN_COST
     if unpriced:
         return f"at least {money(nano)} ({counted(unpriced, 'call')} without a known price)"

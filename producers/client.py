@@ -15,7 +15,7 @@ from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.settings import Settings
 from models.states import SETTLED, JobState
-from models.store import fleet, jobs, rows, schema, shards, sqlite_file
+from models.store import fleet, jobs, rows, schema, sqlite_file
 from models.store.engine import Store, open_store
 from models.store.money import By, Cost, costs
 from models.tables import Job, WorkerSeen
@@ -178,15 +178,10 @@ class Maestrale:
         """Publishes the job's next shards; False: no broker answered, the clock will ring."""
         if not self.settings.redis_url:
             return False
-        from models.doorbell import make_celery, ring  # noqa: PLC0415 # Celery is slow to import
+        from models import doorbell  # noqa: PLC0415 # Celery is slow to import
 
-        with self.store.write() as connection:
-            messages = shards.take_window(connection, job_id, slots=fleet.slots(connection))
-        rung = ring(make_celery(self.settings, patience_s=PATIENCE_S), messages)
-        if not rung and messages:
-            with self.store.write() as connection:
-                shards.unpublish(connection, [(m.job_id, m.no) for m in messages])
-        return rung
+        app = doorbell.make_celery(self.settings, patience_s=PATIENCE_S)
+        return doorbell.ring_for(self.store, app, job_id)
 
     # -- looking -------------------------------------------------------------------------------
 

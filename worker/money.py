@@ -172,6 +172,8 @@ class Purse:
                     return
             except MaestraleError as error:  # the database is away: calling stops anyway
                 log.warning("no money of a budget could be asked for: %s", error)
+            except Exception:  # who waits would wait for ever
+                log.exception("no money of a budget could be asked for")
             await self._wait_for_a_change()
 
     async def _fill_once(self) -> bool:

@@ -33,6 +33,7 @@ class Part(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         allow_inf_nan=False,
+        hide_input_in_errors=True,  # errors end in logs, prompts must not
     )
 
 

@@ -28,6 +28,8 @@ class Claimed:
     url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     """The newest first; the old one as long as it signs too."""
+    at: float = 0.0
+    """When it was claimed, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,9 @@ def record(connection: Connection, made: Sequence[Attempted], *, give_up_s: floa
 def _claimed(connection: Connection, ids: Sequence[int]) -> list[Claimed]:
     old = case((endpoints.c.old_until > now_s(), endpoints.c.old_secret))
     query = (
-        select(deliveries, endpoints.c.url, endpoints.c.secret, old.label("old"))
+        select(
+            deliveries, endpoints.c.url, endpoints.c.secret, old.label("old"), now_s().label("now")
+        )
         .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
         .where(deliveries.c.id.in_(ids), endpoints.c.state == EndpointState.ACTIVE)
         .order_by(deliveries.c.id)
@@ -118,6 +122,7 @@ def _claimed(connection: Connection, ids: Sequence[int]) -> list[Claimed]:
             body=found.body,
             url=found.url,
             secrets=(found.secret, found.old) if found.old else (found.secret,),
+            at=found.now,
         )
         for found in connection.execute(query)
     ]

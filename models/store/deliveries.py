@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     CompoundSelect,
     Connection,
@@ -203,13 +204,33 @@ def is_due() -> tuple[ColumnElement[bool], ...]:
 
 
 def looking() -> CompoundSelect[Any]:
-    """The query of `look`: one seek for the events, one for each active endpoint."""
+    """The query of `look`: one seek for the events, a few for each endpoint with something pending.
+
+    It walks the index of what is pending from endpoint to endpoint: those that nothing waits for,
+    as the endpoints of finished jobs, cost nothing however many they are.
+    """
     waiting = select(events.c.id).where(events.c.relayed_at.is_(None)).exists()
-    due = select(deliveries.c.id).where(deliveries.c.endpoint_id == endpoints.c.id, *is_due())
+    walk = _pending_endpoints()
+    active = select(endpoints.c.id).where(
+        endpoints.c.id == walk.c.id, endpoints.c.state == EndpointState.ACTIVE
+    )
+    due = select(deliveries.c.id).where(deliveries.c.endpoint_id == walk.c.id, *is_due())
     return union_all(
         select(literal(EVENTS_WAIT).label("id")).where(waiting),
-        select(endpoints.c.id).where(endpoints.c.state == EndpointState.ACTIVE, due.exists()),
+        select(walk.c.id).where(active.exists(), due.exists()),
     )
+
+
+def _pending_endpoints() -> CTE:
+    """Ids of endpoints with something pending, each after a seek from the one before; then NULL."""
+    first = select(_next_pending().scalar_subquery().label("id")).cte("walk", recursive=True)
+    after = _next_pending(deliveries.c.endpoint_id > first.c.id).correlate(first).scalar_subquery()
+    return first.union_all(select(after).where(first.c.id.is_not(None)))
+
+
+def _next_pending(*beyond: ColumnElement[bool]) -> Select[Any]:
+    query = select(deliveries.c.endpoint_id).where(deliveries.c.state == _PENDING, *beyond)
+    return query.order_by(deliveries.c.endpoint_id).limit(1)
 
 
 def _filtered(query: Select[Any], *, endpoint_id: str | None, failed: bool) -> Select[Any]:

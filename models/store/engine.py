@@ -77,10 +77,11 @@ def open_store(settings: Settings, *, pool_size: int = 6) -> Store:
     url = settings.sqlalchemy_url
     try:
         parsed = make_url(url)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError):  # whose text would show a part of the password
         raise SetupError(
-            "DATABASE_URL does not parse: use sqlite:///... or postgresql://..."
-        ) from error
+            "DATABASE_URL does not parse: use sqlite:///... or postgresql://..., and what is "
+            "special in a password (/ # ? @) percent-encoded"
+        ) from None
     if parsed.get_backend_name() == "sqlite":
         return Store(_sqlite_engine(url, Path(parsed.database or ""), pool_size))
     if parsed.get_backend_name() == "postgresql":

@@ -147,8 +147,10 @@ def resume(connection: Connection, job_id: str, *, budget_nano: int | None = Non
     if not _move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
         return False
     # messages that came while it was paused were no-ops: nobody would ring again for a while
-    is_open = (shards.c.job_id == job_id) & (shards.c.state == ShardState.OPEN)
-    connection.execute(update(shards).where(is_open).values(published_at=None))
+    is_rung = (shards.c.state == ShardState.OPEN) & shards.c.published_at.is_not(None)
+    connection.execute(
+        update(shards).where(shards.c.job_id == job_id, is_rung).values(published_at=None)
+    )
     return True
 
 

@@ -91,8 +91,8 @@ def refuse_while_working(store: Store) -> None:
         alive = len(fleet.alive(connection))
     if alive:
         raise SetupError(
-            f"{alive} workers are alive and would be locked out: `maestrale down` first, or prune "
-            "without --compact"
+            f"workers are alive ({alive}) and would be locked out: `maestrale down` first, "
+            "or prune without --compact"
         )
 
 

@@ -74,7 +74,8 @@ class Delivery(SQLModel, table=True):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("deliveries_by_subject", "subject_id"),
-        Index("deliveries_by_state", "state", "id"),
+        # `state` first is what SQLite takes, whatever else there is; so what it needs comes next
+        Index("deliveries_by_state", "state", "endpoint_id", "next_at"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))

@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from models.payloads import Estimate, JobSpec
+from models.payloads import Estimate, models_asked
 from models.tables import NANO, Job
+from models.words import is_unknown_cost
 from producers.readers import ReadResult
 
 
 def job_facts(job: Job) -> dict[str, Any]:
     """A job as programs read it. `cost.usd` is null if no paid call has a known price."""
-    priced = job.calls_unpriced < job.calls_made or not job.calls_made
+    priced = not is_unknown_cost(calls=job.calls_made, unpriced=job.calls_unpriced)
     return {
         "id": job.id,
         "kind": job.kind,
@@ -67,8 +68,7 @@ def seconds_of(job: Job) -> float | None:
 
 def models_of(job: Job) -> list[str]:
     """The models that the job's recipe asks, in order of its steps."""
-    steps = JobSpec.model_validate_json(job.spec).recipe.get("steps", [])
-    return list(dict.fromkeys(str(step["model"]) for step in steps))
+    return models_asked(job.spec)
 
 
 def estimate_of(job: Job) -> Estimate | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from producers.cli.options import AsJson
+from producers.cli.options import MOST, AsJson, Newest
 
 app = typer.Typer(no_args_is_help=True, help="Tell other systems of events, by signed webhooks.")
 
@@ -54,7 +54,7 @@ def add(
 @app.command("list")
 def list_(
     job: OfJob = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="How many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List the endpoints: those of all jobs first, then the newest."""
@@ -140,7 +140,7 @@ def deliveries(
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
     endpoint: OfEndpoint = None,
     job: OfJob = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many, newest first.")] = 50,
+    limit: Newest = 50,
     as_json: AsJson = False,
 ) -> None:
     """List deliveries: what was sent where, and what the answer was."""
@@ -163,7 +163,13 @@ def deliveries(
 def replay(
     delivery_id: Annotated[
         int | None,
-        typer.Argument(metavar="ID", help="A delivery (`deliveries` lists them).", show_default=""),
+        typer.Argument(
+            metavar="ID",
+            min=1,
+            max=MOST,
+            help="A delivery (`deliveries` lists them).",
+            show_default="",
+        ),
     ] = None,
     since: Annotated[
         str | None,

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from models.states import JobState
-from producers.cli.options import AsJson, Form, JobId, Out, Overwrite
+from producers.cli.options import MOST, AsJson, Form, JobId, Newest, Out, Overwrite
 
 
 def jobs(
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many, newest first.")] = 20,
+    limit: Newest = 20,
     state: Annotated[
         JobState | None, typer.Option(help="Only those in this state.", show_default=False)
     ] = None,
@@ -68,7 +68,9 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
 
 def failures(
     job_id: JobId,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many rows to list.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=MOST, metavar="N", help="How many rows to list.")
+    ] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List the failed rows of a job with their reasons."""

@@ -17,7 +17,10 @@ def parse_moment(text: str, now: float) -> float:
         if at > now:
             raise BadInputError(f"{text!r} is still to come: nothing was made since then")
         return at
-    return now - parse_duration(text)
+    try:
+        return now - parse_duration(text)
+    except BadInputError as error:
+        raise BadInputError(f"{error}; or a time, such as 2026-08-13") from None
 
 
 def _parse_time(text: str) -> float:

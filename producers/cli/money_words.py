@@ -10,6 +10,7 @@ from rich.text import Text
 
 from models.store.money import Cost
 from models.tables import NANO, Job
+from models.words import is_unknown_cost
 from producers.cli import words
 from producers.cli.words import counted, safe
 
@@ -94,7 +95,7 @@ def cost_facts(cost: Cost) -> dict[str, Any]:
 
 
 def _is_unknown(cost: Cost) -> bool:
-    return bool(cost.calls) and cost.calls_unpriced >= cost.calls
+    return is_unknown_cost(calls=cost.calls, unpriced=cost.calls_unpriced)
 
 
 def _cells(cost: Cost) -> list[str]:

@@ -7,12 +7,16 @@ import typer
 
 Format = Literal["chat", "jsonl", "csv", "parquet"]
 
+MOST = 2**31 - 1
+"""No id and no number of things that a database takes is larger."""
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Facts as JSON on stdout; words go to stderr.")
 ]
 JobId = Annotated[
     str, typer.Argument(metavar="JOB", help="The job's id, or any beginning of it that is unique.")
 ]
+Newest = Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="How many, newest first.")]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="FILE", help="Where to write the records."),

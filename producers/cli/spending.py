@@ -10,7 +10,7 @@ from producers.cli.options import AsJson, JobId
 
 SomeJob = Annotated[
     str | None,
-    typer.Argument(metavar="[JOB]", help="Only this job's costs.", show_default=False),
+    typer.Argument(metavar="JOB", help="Only this job's costs.", show_default=False),
 ]
 
 

@@ -33,12 +33,14 @@ _OF_DATABASE: tuple[tuple[str, Check], ...] = (
     ("events", telling.check_events),
 )
 
+IF_AWAY = "see that DATABASE_URL is right and that its server runs"
+
 
 def examine(settings: Settings) -> list[Finding]:
     """All checks, in the order in which to mend what is wrong. None of them costs anything."""
     found = guarded("home", places.check_home, settings)
     with Maestrale(settings) as maestrale:
-        database = guarded("database", places.check_database, maestrale)
+        database = guarded("database", places.check_database, maestrale, IF_AWAY)
         found += database
         for what, check in _OF_SETTINGS:
             found += guarded(what, check, settings)

@@ -4,8 +4,9 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 
-from models.payloads import JobSpec
+from models.payloads import models_asked
 from models.prices import load_prices
 from models.settings import Settings
 from models.store import checkup
@@ -24,19 +25,28 @@ def check_key(settings: Settings) -> Iterator[Finding]:
         advice = "set MISTRAL_API_KEY (in the environment or in .env), then `maestrale up` again"
         yield bad("key", "MISTRAL_API_KEY is not set", advice)
         return
-    request = urllib.request.Request(  # noqa: S310 # the operator's own URL
-        f"{settings.base_url}/v1/models", headers={"Authorization": f"Bearer {key}"}
-    )
+    if not (key.isascii() and key.isprintable()):  # the error of a bad header would show it
+        yield bad("key", "MISTRAL_API_KEY holds characters that no key has", "copy it once more")
+        return
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 # as above
-            models = len(json.load(answer).get("data", []))
+        models = _models_told(f"{settings.base_url}/v1/models", key)
         yield good("key", f"{settings.base_url} takes it: {models} models")
     except urllib.error.HTTPError as error:
         advice = "check MISTRAL_API_KEY" if error.code in (401, 403) else "try again in a while"
         yield bad("key", f"{settings.base_url} answers {error.code} to it", advice)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         found = f"{settings.base_url} cannot be reached ({error})"
         yield bad("key", found, "check MISTRAL_BASE_URL and the network")
+
+
+def _models_told(url: str, key: str) -> int:
+    """How many models the API lists for the key."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})  # noqa: S310 # the operator's own URL
+    with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 # as above
+        told = json.load(answer)
+    if not isinstance(told, dict):
+        raise ValueError("what answers is not the API")  # as JSON's own errors
+    return len(told.get("data", []))
 
 
 def check_limits(maestrale: Maestrale) -> Iterator[Finding]:
@@ -58,7 +68,7 @@ def check_prices(maestrale: Maestrale) -> Iterator[Finding]:
     table = load_prices(maestrale.settings.prices_file)
     with maestrale.store.read() as connection:
         specs = checkup.open_specs(connection)
-    asked = {model for spec in specs for model in _models(spec)}
+    asked = {model for spec in specs for model in models_asked(spec)}
     unknown = sorted(model for model in asked if table.price(model) is None)
     if unknown:
         found = f"{', '.join(unknown)}: not in the table of {table.as_of}"
@@ -67,11 +77,6 @@ def check_prices(maestrale: Maestrale) -> Iterator[Finding]:
         )
     else:
         yield good("prices", f"table of {table.as_of}")
-
-
-def _models(spec: str) -> set[str]:
-    steps = JobSpec.model_validate_json(spec).recipe.get("steps", [])
-    return {step["model"] for step in steps if step.get("model")}
 
 
 def check_paused(maestrale: Maestrale) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import redis
 from redis.exceptions import NoPermissionError
 
+from models.errors import SetupError
 from models.settings import Settings
 from producers.doctor.findings import Finding, bad, good, note
 
@@ -20,8 +21,7 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
     if not url:
         yield bad("redis", "no server is running", "run `maestrale up`")
         return
-    where = urlsplit(url)
-    place = f"{where.hostname}:{where.port or 6379}" if where.hostname else where.path
+    place = _place(url)
     try:
         policy, keeps = _kept(url)
     except NoPermissionError:
@@ -32,6 +32,22 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
         yield bad("redis", f"{place} does not answer ({error})", advice)
     else:
         yield from _judged(place if given else f"{place} (ours)", policy, keeps)
+
+
+def _place(url: str) -> str:
+    """Where the server is, without its password. Raises `SetupError`: nothing of it is shown."""
+    try:
+        where = urlsplit(url)
+        if where.scheme == "unix":
+            return where.path
+        if where.hostname:
+            return f"{where.hostname}:{where.port or 6379}"
+    except ValueError:  # its text would show a part of the password
+        pass
+    raise SetupError(
+        "REDIS_URL does not parse: write redis://[user:password@]host:port/0, and what is special "
+        "in a password (/ # ? @) percent-encoded"
+    )
 
 
 def _judged(place: str, policy: str, keeps: bool | None) -> Iterator[Finding]:

@@ -7,6 +7,9 @@ from typing import Any
 
 from models.errors import MaestraleError
 
+OURSELVES = ": `maestrale doctor`"
+"""Ends messages whose advice is to ask the doctor."""
+
 
 class Verdict(StrEnum):
     """How a check came out."""
@@ -51,12 +54,14 @@ def bad(what: str, found: str, advice: str = "") -> Finding:
     return Finding(what, Verdict.BAD, found, advice)
 
 
-def guarded(what: str, check: Callable[[Any], Iterator[Finding]], subject: Any) -> list[Finding]:
-    """A check that cannot even be made is a finding, too."""
+def guarded(
+    what: str, check: Callable[[Any], Iterator[Finding]], subject: Any, advice: str = ""
+) -> list[Finding]:
+    """A check that cannot even be made is a finding, too; `advice` goes with it."""
     try:
         return list(check(subject))
     except MaestraleError as error:
-        return [bad(what, str(error))]
+        return [bad(what, str(error).removesuffix(OURSELVES), advice)]
     except OSError as error:
         found = f"{error.filename} cannot be used ({error.strerror})"
         return [bad(what, found, "set MAESTRALE_HOME to a folder of yours")]

@@ -6,6 +6,7 @@ from typing import Any
 from models.errors import SetupError
 from models.sealing import Sealer
 from models.store import checkup
+from models.words import counted, duration
 from producers.client import Maestrale
 from producers.doctor.findings import Finding, bad, good, note
 
@@ -44,10 +45,10 @@ def check_endpoints(maestrale: Maestrale) -> Iterator[Finding]:
         late = checkup.late_deliveries(connection, LATE_S)
     yield from map(_worded, ill)
     if late.count:
-        found = f"{late.count:,} deliveries are due for up to {late.oldest_s:,.0f} s"
+        found = f"{late.count:,} late, the oldest due for {duration(late.oldest_s)}"
         yield bad("webhooks", found, "no worker sends them: run `maestrale up`, or see their logs")
     if total and not ill and not late.count:
-        yield good("webhooks", f"{total} endpoints, none fails")
+        yield good("webhooks", f"{counted(total, 'endpoint')}, none fails")
 
 
 def _worded(endpoint: Any) -> Finding:
@@ -56,7 +57,7 @@ def _worded(endpoint: Any) -> Finding:
             f"mend it, then `maestrale webhooks enable {endpoint.id}` and replay what it missed"
         )
         return note("webhooks", f"{endpoint.id} is disabled: {endpoint.reason}", advice)
-    found = f"{endpoint.id} fails for {endpoint.failing_s / 3600:,.1f} h ({endpoint.last_error})"
+    found = f"{endpoint.id} fails for {duration(endpoint.failing_s)} ({endpoint.last_error})"
     advice = f"`maestrale webhooks deliveries --failed`; after five days {endpoint.id} is disabled"
     return note("webhooks", found, advice)
 

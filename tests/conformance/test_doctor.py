@@ -86,6 +86,36 @@ def test_every_check_is_asked_and_every_complaint_says_what_to_do(client: Maestr
     assert all(bad.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("REDIS_URL", "redis://:canary/x@127.0.0.1:6379/0", "canary"),
+        ("REDIS_URL", "redis://:123/canary@127.0.0.1:6379/0", "canary"),
+        ("REDIS_URL", "redis://user:canary/x@127.0.0.1:6379/0", "canary"),
+        ("DATABASE_URL", "postgresql://u:canary/x@h:canary/db", "canary"),
+        ("DATABASE_URL", "postgresql://u:p@127.0.0.1:1/db", "doctor"),
+        ("MISTRAL_API_KEY", "canary\nkey", "canary"),
+        ("MISTRAL_API_KEY", "canary\u2026", "canary"),
+        ("MISTRAL_BASE_URL", "no-url-at-all", "canary"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_a_finding_without_secrets(
+    make_settings: Callable[..., Settings], name: str, value: str, secret: str
+):
+    """Neither a bug nor a part of a password; and nobody is sent to the doctor by the doctor."""
+    found = examine(make_settings(**{"MISTRAL_API_KEY": "k", name: value}))
+    what = {"REDIS_URL": "redis", "DATABASE_URL": "database"}.get(name, "key")
+    (one,) = (finding for finding in found if finding.what == what)
+    assert one.is_bad
+    assert secret not in one.found + one.advice
+
+
+def test_a_job_whose_spec_is_damaged_stops_no_check(client: Maestrale):
+    """What it asks is not known; all that can be checked is."""
+    a_stored_job(client.store, spec='{"recipe": "canary')
+    assert [finding.verdict for finding in account.check_prices(client)] == [Verdict.GOOD]
+
+
 def test_secrets_sealed_with_another_key_are_found(
     client: Maestrale, make_settings: Callable[..., Settings], database_url: str
 ):
@@ -107,7 +137,7 @@ def test_endpoints_that_fail_or_are_disabled_are_named(client: Maestrale):
     an_endpoint(client, "end_off", state="disabled", reason="410", failing_since=hours)
     failing, disabled = telling.check_endpoints(client)
     assert "end_bad" in failing.found
-    assert "2.0 h" in failing.found
+    assert "2 h 00 min" in failing.found
     assert "end_off" in disabled.found
     assert "webhooks enable end_off" in disabled.advice
 
@@ -116,7 +146,7 @@ def test_deliveries_that_nobody_sends_are_bad(client: Maestrale):
     """Due for minutes at an active endpoint; one at a disabled endpoint is not late."""
     an_endpoint(client, "end_1")
     a_late_delivery(client, "end_1")
-    assert "1 deliveries" in only(telling.check_endpoints(client), Verdict.BAD).found
+    assert "1 late" in only(telling.check_endpoints(client), Verdict.BAD).found
     with client.store.write() as connection:
         connection.execute(update(checkup.endpoints).values(state="disabled", reason="gone"))
     assert not any(finding.is_bad for finding in telling.check_endpoints(client))

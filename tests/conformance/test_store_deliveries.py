@@ -7,7 +7,7 @@ import orjson
 import pytest
 from builders import a_stored_job, at_once
 from sinks import an_endpoint, due_now, states_of
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.errors import BadInputError, NotFoundError
 from models.states import DELIVERY_TRANSITIONS, DeliveryState, EndpointState
@@ -169,6 +169,23 @@ def test_looking_tells_who_has_something_due(store: Store) -> None:
     assert len(claimed) == len(again)
 
 
+def test_looking_finds_each_of_many(store: Store) -> None:
+    """Every endpoint with something due, past those with nothing, and past disabled ones."""
+    job = a_stored_job(store)
+    of_job = [an_endpoint(store, job_id=job) for _ in range(3)]
+    for _ in range(3):
+        an_endpoint(store, job_id="another job, long done")
+    relay(store)
+    assert sorted(look(store)) == sorted(of_job)
+    with store.write() as connection:
+        connection.execute(
+            update(deliveries.endpoints)
+            .where(deliveries.endpoints.c.id == min(of_job))
+            .values(state="disabled")
+        )
+    assert sorted(look(store)) == sorted(of_job)[1:]
+
+
 def test_a_test_goes_to_one_endpoint_past_the_relay(store: Store) -> None:
     """`webhook.test` is due at once, for the asked one alone, whatever it subscribed to."""
     asked, _other = an_endpoint(store, patterns=("job.failed",)), an_endpoint(store)
@@ -301,13 +318,18 @@ def test_the_relay_takes_no_endpoint_that_is_being_disabled(store: Store) -> Non
 
 def test_due_is_found_by_index(store: Store) -> None:
     """The look that every idle process has, again and again, reads no table from end to end."""
+    an_endpoint(store)
+    a_stored_job(store)
+    relay(store)
     compiled = deliveries.looking().compile(store.engine, compile_kwargs={"literal_binds": True})
     with store.read() as connection:
         if not store.is_sqlite:  # a table this small is read from end to end, unless told not to
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        explain = "EXPLAIN QUERY PLAN" if store.is_sqlite else "EXPLAIN"
+        explain = "EXPLAIN QUERY PLAN" if store.is_sqlite else "EXPLAIN ANALYZE"
         plan = "\n".join(str(s[-1]) for s in connection.exec_driver_sql(f"{explain} {compiled}"))
-    sought = re.findall(r"deliveries_due \((.*)|Index Cond: (.*endpoint_id.*)", plan)
-    assert "next_at" in str(sought), plan
+    sought = re.findall(r"COVERING INDEX deliveries_\w+ \((.*)|Index Cond: (.*endpoint_id.*)", plan)
+    assert "endpoint_id=? AND next_at<?" in str(sought) or "next_at <=" in str(sought), plan
+    assert any(re.search(r"endpoint_id ?>", str(found)) for found in sought), plan
     assert "events_to_relay" in plan, plan
     assert "SCAN deliveries" not in plan, plan
+    assert not re.search(r"TEMP B-TREE|SCAN endpoints|Scan on endpoints", plan), plan

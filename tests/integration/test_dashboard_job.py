@@ -97,7 +97,7 @@ def test_it_tells_how_the_job_stands(browser: Browser, dashboard: Dashboard):
         assert all(chart.get_attribute("role") == "img" for chart in charts.all())
     for told in (
         "running",
-        "3 of 8 rows done (38%), 1 failed",
+        "3 of 8 rows done (37%), 1 failed",
         "$0.2500",
         "25% of $1.00",
         "truncated",
@@ -110,6 +110,16 @@ def test_it_tells_how_the_job_stands(browser: Browser, dashboard: Dashboard):
         assert told in text
     assert "Read the following" not in text
     assert load_recipe("amira").steps[0].prompt[:40] not in text
+
+
+def test_a_damaged_spec_is_said_and_not_logged(browser: Browser, dashboard: Dashboard):
+    """The page is whole, and nothing of the spec is on it or in Flower's log."""
+    for spec in ('{"recipe": {"name": "canary-prompt', '{"recipe": "canary-prompt"}'):
+        job_id = a_job_with_history(dashboard, spec=spec)
+        with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+            text = page.locator("main").inner_text()
+        assert "cannot read the job's spec" in text
+        assert "canary-prompt" not in text + dashboard.deployment.log("flower")
 
 
 def test_hostile_text_is_text(browser: Browser, dashboard: Dashboard):
@@ -179,7 +189,7 @@ def test_it_lives(browser: Browser, dashboard: Dashboard):
         page.get_by_text("Cancel …").click()
         held = claimed(dashboard.store, job_id, 1)
         settled(dashboard.store, held, [done(held, seq) for seq in range(4, 8)])
-        page.get_by_text("7 of 8 rows done (88%)").wait_for()
+        page.get_by_text("7 of 8 rows done (87%)").wait_for()
         assert page.locator("#state").inner_text() == "failed"
         page.get_by_role("button", name="Retry 1 failed row").wait_for()
 

@@ -169,6 +169,12 @@ def test_half_a_password_is_none(pair: str):
         secure(some_options(address="0.0.0.0", basic_auth=[pair]))
 
 
+def test_a_password_that_flower_cannot_compare_is_refused():
+    """It would answer 500 to everybody, the owner among them."""
+    with pytest.raises(SetupError, match="ASCII"):
+        secure(some_options(basic_auth=["jürgen:pässword"]))
+
+
 def test_a_secrets_file_must_be_there_and_say_something(monkeypatch, tmp_path):
     """Otherwise Flower does not start, rather than start open."""
     monkeypatch.setenv(PASSWORD_FILE, str(tmp_path / "secret"))

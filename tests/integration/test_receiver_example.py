@@ -123,4 +123,5 @@ def test_a_message_without_headers_or_too_long_is_refused(receiver: Running) -> 
     assert receiver.post({}) == 401
     assert receiver.post({**signed("evt_g_1"), "content-length": "70000"}, "") == 413
     assert receiver.post({**signed("evt_g_1"), "content-length": "9" * 5000}, "") == 413
+    assert receiver.post({**signed("evt_g_1"), "content-length": "0" * 9 + "99999999"}, "") == 413
     assert receiver.post(signed("evt_g_1")) == 204

@@ -77,7 +77,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         first = taken.getsockname()[1]
-        running.api.steer("limits", requests={"*": 600}, window_s=1)
+        running.api.steer("limits", requests={"*": 240}, window_s=1)
         with Maestrale(running.settings) as maestrale:
             maestrale.jobs()  # migrates
             running.start(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -95,6 +96,19 @@ async def test_an_event_arrives_signed(store: Store, tell: Callable[..., None]) 
         (entry,) = deliveries.attempts_of(connection, row["id"])
     assert received.id == row["message_id"]
     assert (entry["status"], entry["error"]) == (204, "")
+
+
+async def test_a_worker_whose_clock_is_off_signs_the_true_time(
+    store: Store, tell: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database's clock counts: receivers refuse what seems hours old (FAULTS 7)."""
+    true = store.now()
+    monkeypatch.setattr(time, "time", lambda: true + 7200)
+    async with a_sink() as sink, delivering(store):
+        endpoint = an_endpoint(store, sink.url, patterns=ONE)
+        tell()
+        await until(store, endpoint, delivered=1)
+    assert abs(int(sink.received[0].headers["webhook-timestamp"]) - true) < 60
 
 
 async def test_both_secrets_sign_while_one_is_rotated(

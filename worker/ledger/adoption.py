@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy.exc import DBAPIError
 
+from models.errors import StoreBusyError
 from models.payloads import CallRecord, DoubtRecord, Usage
 from models.store import calls, jobs
 from models.store.engine import Store
@@ -62,7 +63,11 @@ def adopt_orphans(store: Store, folder: Path) -> int:
         with _locked(list(group)) as ours:
             try:
                 total += _adopt(store, ours)
-            except (OSError, DBAPIError):  # this one stays for the next time, the others go on
+            except (
+                OSError,
+                DBAPIError,
+                StoreBusyError,
+            ):  # this one stays for the next time, the others go on
                 log.exception("the spool of %s could not be adopted", owner)
     return total
 

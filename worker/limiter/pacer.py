@@ -296,9 +296,10 @@ class Pacer:
     def _stock(self, grant: Grant, ask: Ask) -> None:
         for start in grant.starts:
             self._slots.add(Slot(self._server.to_local(start), start, ask.tokens))
-        self._right.use(self._loop.time(), len(grant.starts) * self._pace().takes_s(ask.tokens))
+        now, takes_s = self._loop.time(), len(grant.starts) * self._pace().takes_s(ask.tokens)
+        self._right.use(now, takes_s, modest=ask.is_modest)
         if ask.is_modest and not grant.starts:
-            self._ask_at = min(self._ask_at, self._right.due_at - AHEAD_S)
+            self._ask_at = min(self._ask_at, self._right.due_at(now) - AHEAD_S)
         self._hand_out()
         if self._is_free():
             self._free_all()

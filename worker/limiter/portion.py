@@ -9,6 +9,8 @@ from dataclasses import dataclass
 AHEAD_S = 0.15
 """A process may use its right so far ahead: a block, and the time before the next is asked for."""
 LEAST = 0.005
+REMEMBERED_S = 1.0
+"""What others left and the process took counts against its right for so long at most."""
 
 
 @dataclass(slots=True)
@@ -23,22 +25,36 @@ class Right:
 
     def __init__(self, portion: Portion) -> None:
         self._portion = portion
-        self.due_at = 0.0
-        """Until when the share is used up."""
+        self._used_s = 0.0
+        """For so long the whole limit was used ahead of the share, at `_used_at`."""
+        self._used_at = 0.0
 
     def is_used_up(self, now: float) -> bool:
         """Whether others, if they are in line, go first."""
-        return self._portion.share is not None and self.due_at > now + AHEAD_S
+        return self._portion.share is not None and self.due_at(now) > now + AHEAD_S
 
-    def use(self, now: float, seconds: float) -> None:
-        """Slots were given that take up the whole limit for `seconds`."""
-        if self._portion.share is not None:
-            self.due_at = max(self.due_at, now) + seconds / max(LEAST, self._portion.share)
-        else:
-            self.due_at = 0.0
+    def due_at(self, now: float) -> float:
+        """Until when the share is used up, if it stays as it is."""
+        return now + self._ahead_s(now) / self._share
+
+    def use(self, now: float, seconds: float, *, modest: bool = False) -> None:
+        """Slots were given that take up the whole limit for `seconds`; `modest`: leftovers."""
+        before = self._ahead_s(now)
+        self._used_s, self._used_at = before + seconds, now
+        if self._portion.share is None:
+            self._used_s = 0.0
+        elif modest:  # else a job that came back would have the limit alone, for as long again
+            self._used_s = max(before, min(self._used_s, REMEMBERED_S * self._share))
 
     def part(self, processes: int, *, modest: bool) -> float:
         """The share of the limit to ask for at a time."""
         if modest or self._portion.share is None:
             return 1 / processes
         return self._portion.share
+
+    @property
+    def _share(self) -> float:
+        return max(LEAST, self._portion.share or 0.0)
+
+    def _ahead_s(self, now: float) -> float:
+        return max(0.0, self._used_s - (now - self._used_at) * self._share)

@@ -65,6 +65,8 @@ class Deliverer:
         self._posts: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._closing = False
+        self._ahead_s = 0.0
+        """The database's clock less ours: receivers refuse a time that is minutes off."""
         self._session: aiohttp.ClientSession | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -134,6 +136,8 @@ class Deliverer:
             claimed = await self._write(_turn_over, ended, room)
             del self._outcomes[: len(ended)]
             self._lanes.add(claimed, claimed_at)
+            if claimed:
+                self._ahead_s = claimed[0].at - time.monotonic()
         self._begin()
         if deliveries.EVENTS_WAIT in there:
             self._wake.set()
@@ -163,7 +167,7 @@ class Deliverer:
             self._lanes.end(claimed, time.monotonic(), well=well)
         if outcome is not None:
             self.attempted["delivered" if well else "failed"] += 1
-            self._outcomes.append(_judged(claimed, outcome))
+            self._outcomes.append(_judged(claimed, outcome, self._now()))
         self._wake.set()
         if not self._closing:
             self._begin()
@@ -174,7 +178,7 @@ class Deliverer:
         try:
             secrets = [self._sealer.open(sealed) for sealed in claimed.secrets]
             body = claimed.body.encode()
-            signed = headers(secrets, claimed.message_id, int(time.time()), body)
+            signed = headers(secrets, claimed.message_id, int(self._now()), body)
         except (SetupError, ValueError) as error:
             await self._leave_to_others(claimed, error)
             return None
@@ -186,6 +190,10 @@ class Deliverer:
         self._locked[claimed.endpoint_id] = time.monotonic() + LOCKED_S
         with suppress(MaestraleError):  # else the claim runs out
             await self._write(attempts.release, [claimed])
+
+    def _now(self) -> float:
+        """Seconds since the epoch, by the clock that all machines share."""
+        return time.monotonic() + self._ahead_s
 
     # -- the database ---------------------------------------------------------------------
 
@@ -199,12 +207,12 @@ class Deliverer:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def _judged(claimed: Claimed, outcome: Outcome) -> Attempted:
+def _judged(claimed: Claimed, outcome: Outcome, now: float) -> Attempted:
     verdict = judge(
         claimed.tries + 1,
         outcome.status,
         retry_after=outcome.retry_after,
-        now=time.time(),
+        now=now,
         chance=random.random(),  # noqa: S311 # jitter
     )
     return Attempted(

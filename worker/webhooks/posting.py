@@ -129,13 +129,17 @@ def named(error: Exception) -> Trouble:
 def safe_text(answer: bytes, url: str, signed: Mapping[str, str]) -> str:
     """The first KiB as text that can be stored and shown: no controls, and nothing of ours that
     an endpoint might echo (its URL's long parts, the signature)."""
-    text = _NOT_TEXT.sub("", answer[: 2 * EXCERPT].decode("utf-8", "replace"))
     parsed = URL(url, encoded=True)
     pieces = {*parsed.raw_parts, *parsed.parts, *parsed.query.values(), parsed.raw_query_string}
     pieces.update(signed.get("webhook-signature", "").split())
-    for piece in sorted(pieces, key=len, reverse=True):
-        if len(piece) >= _SECRET_LENGTH:
-            text = text.replace(piece, "***")
+    secret = sorted((p for p in pieces if len(p) >= _SECRET_LENGTH), key=len, reverse=True)
+    longest = len(secret[0]) if secret else 0
+    window = 2 * EXCERPT + longest
+    text = _NOT_TEXT.sub("", answer[:window].decode("utf-8", "replace"))
+    for piece in secret:
+        text = text.replace(piece, "***")
+    if longest and len(answer) > window:  # the last of it may be the first part of a piece
+        text = text[:-longest]
     return text.encode()[:EXCERPT].decode("utf-8", "ignore")
 
 

@@ -69,6 +69,6 @@ def asked_s(retry_after: str | None, now: float) -> float:
         return float(text)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a second or a zone beyond all numbers is garbage too
         return 0.0
     return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)

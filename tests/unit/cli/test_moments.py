@@ -32,6 +32,12 @@ def test_a_time_without_a_zone_is_the_users_own() -> None:
     assert parse_moment("2026-08-01", NOW) < NOW
 
 
+def test_what_is_neither_is_told_of_both() -> None:
+    """Whoever writes a word learns that dates are understood, too."""
+    with pytest.raises(BadInputError, match=r"12h.*2026-08-13"):
+        parse_moment("yesterday", NOW)
+
+
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-40", "2026-08-13T25:00", "-2h", "2"])
 def test_anything_else_is_refused_with_how_to_write_it(text: str) -> None:
     """Exit code 2, and an example."""

@@ -226,6 +226,22 @@ def test_deliveries_are_listed(run: Run, delivered: str, added: dict[str, str]) 
     assert f"maestrale webhooks replay {one['id']}" in failed.out
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("webhooks", "replay", str(2**31)),
+        ("webhooks", "replay", "0"),
+        ("webhooks", "deliveries", "--limit", "9" * 20),
+        ("webhooks", "list", "--limit", "9" * 20),
+        ("jobs", "--limit", "9" * 20),
+        ("failures", "job_x", "--limit", "9" * 20),
+    ],
+)
+def test_a_number_that_no_database_takes_is_wrong_input(run: Run, command: tuple[str, ...]) -> None:
+    """Exit code 2 and not a bug."""
+    assert run(*command).code == 2
+
+
 def test_replay_keeps_the_id(run: Run, delivered: str, added: dict[str, str]) -> None:
     """One by its number, or all since a time; nothing of a disabled endpoint."""
     (before,) = run("webhooks", "deliveries", "--json").facts

@@ -29,6 +29,14 @@ def test_the_share_is_that_of_the_fullest_limit():
     assert pace.share_of_limit(10.0, {"small": 90, "large": 10}, limits) == 1.0
 
 
+def test_a_share_of_the_rows_is_whole_only_at_the_end():
+    """Rounded down: one row of a million that is missing shows."""
+    assert pace.per_cent(999_999, 1_000_000) == 99.99
+    assert pace.per_cent(1_000_000, 1_000_000) == 100.0
+    assert pace.per_cent(3, 8) == 37.5
+    assert pace.per_cent(0, 0) == 0.0
+
+
 def test_without_a_limit_there_is_no_share():
     """Nor before the first call; a limit of 0 divides nothing."""
     assert pace.share_of_limit(10.0, {"small": 5}, {}) is None

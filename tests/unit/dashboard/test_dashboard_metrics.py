@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,17 @@ def test_all_of_the_list_is_served() -> None:
     assert found["maestrale_jobs", "paused"] == 0, "a state without jobs is told too"
     assert found["maestrale_queue_messages",] == 7
     assert found["maestrale_limiter_used_calls_per_second", "small"] == 4
+
+
+def test_what_has_no_known_price_has_no_sum() -> None:
+    """Absent, never 0; a sum that is known in part is told, beside the number of the rest."""
+    job = JobNumbers("job_b", "generate", "amira", 10, 4, 1, 5, 2, 5, 0, None)
+    spent = {"small": Spent(5, 1, 1_500_000_000), "secret": Spent(3, 3, 0)}
+    found = told(replace(an_overview(), unfinished=[job], spent=spent), 0)
+    assert not any(name == "maestrale_job_cost_usd" for name, *_ in found)
+    assert found["maestrale_job_calls_unpriced_total", "job_b", "generate", "amira"] == 5
+    assert found["maestrale_spending_usd", "small"] == 1.5
+    assert ("maestrale_spending_usd", "secret") not in found
 
 
 def test_without_the_database_it_says_so_and_nothing_else() -> None:

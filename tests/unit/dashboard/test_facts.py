@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from builders import a_job
 
-from dashboard.facts import facts_of, recipe_facts
+from dashboard.facts import RecipeFacts, facts_of, recipe_facts
 from dashboard.reasons import MEANINGS
 from dashboard.webhooks import indented, status
 from models.payloads import JobSpec, Options
@@ -88,7 +88,8 @@ def test_a_recipe_is_told_by_hashes_and_without_its_prompts():
     assert [step.prompt_hash for step in facts.steps] == [
         cache_key(recipe, step) for step in recipe.steps
     ]
-    assert facts.on_uncertain == "hold"
+    assert facts.options is not None
+    assert facts.options.on_uncertain == "hold"
     for step in recipe.steps:
         assert step.prompt[:30] not in repr(facts)
 
@@ -96,7 +97,13 @@ def test_a_recipe_is_told_by_hashes_and_without_its_prompts():
 def test_a_recipe_of_another_version_leaves_the_page_whole():
     """It is told that nothing is known of it."""
     facts = recipe_facts('{"recipe": {"name": "later", "parts": []}}')
-    assert (facts.hash, list(facts.steps)) == ("", [])
+    assert (facts.hash, list(facts.steps), facts.options) == ("", [], Options())
+
+
+@pytest.mark.parametrize("spec", ["not JSON", "[]", '{"options": {"attempts": "many"}}'])
+def test_a_damaged_spec_leaves_the_page_whole(spec: str):
+    """Nothing is known of it, its options neither."""
+    assert recipe_facts(spec) == RecipeFacts("", [], None)
 
 
 def test_events_tell_how_things_stood_then():

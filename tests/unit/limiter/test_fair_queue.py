@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from worker.limiter.portion import AHEAD_S, Portion, Right
+from worker.limiter.portion import AHEAD_S, REMEMBERED_S, Portion, Right
 from worker.limiter.waiting import UNTIDY, Flow, Waiter, Waiters
 
 A, B = Flow("a", 10.0), Flow("b", 1.0)
@@ -144,3 +144,24 @@ def test_a_process_goes_first_until_its_share_is_used_up() -> None:
     portion.share = None
     assert not right.is_used_up(now)
     assert (right.part(4, modest=False), Right(Portion(0.5)).part(4, modest=False)) == (0.25, 0.5)
+
+
+def test_leftovers_do_not_use_up_the_right_for_long() -> None:
+    """A minute of all that others left: when they come back, the process has its share soon."""
+    right, now = Right(Portion(share=0.1)), 100.0
+    for _ in range(600):
+        right.use(now, 0.1, modest=True)
+        now += 0.1
+    assert right.is_used_up(now), "just now others go first"
+    assert not right.is_used_up(now + REMEMBERED_S)
+    assert right.due_at(now) <= now + REMEMBERED_S
+
+
+def test_a_share_that_grew_counts_for_what_was_used_before() -> None:
+    """A process without work has next to no share; its first calls do not bind it for long."""
+    portion = Portion(share=0.0)
+    right = Right(portion)
+    right.use(100.0, 0.5)
+    assert right.is_used_up(150.0), "half a second of the limit is much for nothing"
+    portion.share = 0.5
+    assert not right.is_used_up(101.0)

@@ -75,6 +75,8 @@ def test_410_ends_the_endpoint(tries: int) -> None:
         (1, "Thu, 01 Jan 1970 02:00:00 -0000", 3600.0),
         (1, "Thu, 01 Jan 9999 02:00:00 GMT", DAY),
         (1, "Thu, 99 Jan 1970 99:00:00 GMT", 5.0),
+        (1, "1 Jan 2020 0:0:99999999999999 GMT", 5.0),
+        (1, "1 Jan 2020 0:0:0 +99999999999999999999", 5.0),
     ],
 )
 def test_retry_after_is_honoured_within_reason(tries: int, asked: str, waits_s: float) -> None:

@@ -220,6 +220,22 @@ async def test_a_stopped_wait_leaves_nothing_behind() -> None:
     assert first.cancelled()
 
 
+async def test_an_error_nobody_foresaw_leaves_nobody_waiting() -> None:
+    """Whatever the question for money failed with, it is asked again."""
+    here = Calling(Bank(400))
+    hold, errors = here.purse._hold, [RuntimeError("unforeseen")]
+
+    async def failing_once(*asked: int) -> Grant:
+        if errors:
+            raise errors.pop()
+        return await hold(*asked)
+
+    here.purse._hold = failing_once
+    stake = await asyncio.wait_for(here.purse.stake(priced(100)), 5)
+    stake.void()
+    assert not errors
+
+
 async def test_a_wait_stopped_in_the_moment_it_is_served_gives_the_money_back() -> None:
     """The stake was made, and nobody is left to end it."""
     here = Calling(Bank(0))

@@ -143,7 +143,7 @@ def _create() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("endpoint_id", "message_id"),
     )
-    op.create_index("deliveries_by_state", "deliveries", ["state", "id"])
+    op.create_index("deliveries_by_state", "deliveries", ["state", "endpoint_id", "next_at"])
     op.create_index("deliveries_by_subject", "deliveries", ["subject_id"])
     op.create_index(
         "deliveries_due",
