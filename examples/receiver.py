@@ -9,11 +9,13 @@ import hmac
 import json
 import os
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = base64.b64decode(os.environ["WEBHOOK_SECRET"].removeprefix("whsec_"))
 OLDEST_S, LARGEST = 300, 64 * 1024
+one_at_a_time = threading.Lock()
 done: set[str] = set()  # webhook-ids; a real receiver stores them in its database
 
 
@@ -41,10 +43,11 @@ class Receiver(BaseHTTPRequestHandler):
         message_id, timestamp, signatures = (self.headers.get(name, "") for name in names)
         if not is_genuine(message_id, timestamp, signatures, body):
             return self.send_error(401)
-        if message_id not in done:  # a message may come twice
-            event = json.loads(body)
-            print("verified", message_id, event["type"], json.dumps(event["data"]), flush=True)  # noqa: T201
-            done.add(message_id)
+        with one_at_a_time:
+            if message_id not in done:  # a message may come twice, even at once
+                event = json.loads(body)
+                print("verified", message_id, event["type"], json.dumps(event["data"]), flush=True)  # noqa: T201
+                done.add(message_id)
         self.send_response(204)
         self.end_headers()
         return None

@@ -72,12 +72,13 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Deployment]:
-    """A worker that told of a job, under a limit it had to learn by refusals; and Flower."""
+    """A worker that told of a job, with refusals on the way; and Flower."""
     with a_deployment(tmp_path_factory.mktemp("scrapes")) as running, socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         first = taken.getsockname()[1]
-        running.api.steer("limits", requests={"*": 240}, window_s=1)
+        running.api.steer("limits", requests={"*": 600}, window_s=1)
+        running.api.steer("faults", rates={"rate_limited": 0.2})
         with Maestrale(running.settings) as maestrale:
             maestrale.jobs()  # migrates
             running.start(
