@@ -261,7 +261,7 @@ async def test_a_full_disk_stops_calling_for_a_moment(
     store: Store, away: Away, flaky_writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Commits that go well meanwhile do not start it early; it resumes by itself."""
-    monkeypatch.setattr(writing, "PAUSE_S", 0.2)
+    monkeypatch.setattr(writing, "PAUSE_S", 2.0)
     flaky_writer.pause_calling()
     flaky_writer.pause_calling()
     assert await flaky_writer.put(a_call())
