@@ -91,7 +91,8 @@ webhook-signature: {signature}
 * Events may arrive out of order: `seq` tells the order of one job's.
 * Answer 2xx within 20 seconds and do the work after. Anything else is tried again, after 5 s,
   5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h, or as late as `Retry-After` asks. An answer
-  410 disables the endpoint, and so do five days without a success.
+  410 disables the endpoint, and so do five days without a success. What happens while it is
+  disabled is not kept for it: `maestrale events` tells.
 * `maestrale webhooks deliveries` is the log; `maestrale webhooks replay` sends again, with the
   same `webhook-id`.
 
