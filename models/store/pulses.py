@@ -74,15 +74,20 @@ def add(connection: Connection, beats: Iterable[Beat]) -> None:
 
 
 def series(connection: Connection, job_id: str, points: int = 120) -> list[Point]:
-    """The job's whole time as at most `points` stretches of equal length, without gaps."""
+    """The job's whole time as at most `points` stretches of equal length, without gaps.
+
+    The newest seconds are left out until all workers have told of them: they would seem slow.
+    """
     ends = select(func.min(pulses.c.at), func.max(pulses.c.at), now_s())
     first, last, now = connection.execute(ends.where(pulses.c.job_id == job_id)).one()
     if first is None:
         return []
+    last = max(first, min(last, int((now - LATE_S) // WIDTH_S - 1) * WIDTH_S))
     step = WIDTH_S * math.ceil((last + WIDTH_S - first) / (points * WIDTH_S))
     number = (pulses.c.at - first) // step
     sums = [func.sum(pulses.c[name]) for name in SUMS]
-    query = select(number, *sums).where(pulses.c.job_id == job_id).group_by(number)
+    query = select(number, *sums).where(pulses.c.job_id == job_id, pulses.c.at <= last)
+    query = query.group_by(number)
     found = {int(no): [int(told) for told in rest] for no, *rest in connection.execute(query)}
     end = max(last + LATE_S, min(last + WIDTH_S, now))
     return [

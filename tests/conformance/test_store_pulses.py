@@ -97,15 +97,24 @@ def test_a_pause_is_a_stretch_of_nothing(store: Store) -> None:
     assert [point.p50_ms is None for point in found] == [False, True, True, False, True]
 
 
-def test_the_last_point_is_as_long_as_it_lasted(store: Store) -> None:
+def test_the_newest_seconds_are_left_out_until_all_have_told(store: Store) -> None:
     """Ten seconds that have just begun do not look like a job that slows down."""
     job = a_stored_job(store)
-    now = store.now()
-    at = int(now // 10) * 10
-    _add(store, a_beat(job, at - 10, calls=100), a_beat(job, at, calls=50))
-    before, last = _series(store, job)
-    assert before.seconds == 10
-    assert 5 <= last.seconds <= max(5.0, store.now() - at)
+    at = int(store.now() // 10) * 10
+    _add(store, *(a_beat(job, at - back, calls=100) for back in (40, 30, 20, 10, 0)))
+    found = _series(store, job)
+    assert [point.at for point in found[:2]] == [at - 40, at - 30]
+    assert all((point.seconds, point.calls) == (10, 100) for point in found)
+    assert found[-1].at + 10 <= store.now() - pulses.LATE_S
+
+
+def test_a_job_that_has_just_begun_is_seen(store: Store) -> None:
+    """Its only point is as long as it lasted so far."""
+    job = a_stored_job(store)
+    at = int(store.now() // 10) * 10
+    _add(store, a_beat(job, at, calls=50))
+    (point,) = _series(store, job)
+    assert pulses.LATE_S <= point.seconds <= max(pulses.LATE_S, store.now() - at)
 
 
 @pytest.mark.parametrize(
