@@ -84,7 +84,7 @@ def open_store(settings: Settings, *, pool_size: int = 6) -> Store:
         ) from None
     if parsed.get_backend_name() == "sqlite":
         return Store(_sqlite_engine(url, Path(parsed.database or ""), pool_size))
-    if parsed.get_backend_name() == "postgresql":
+    if parsed.drivername == "postgresql+psycopg":
         return Store(
             create_engine(
                 url,
@@ -95,7 +95,9 @@ def open_store(settings: Settings, *, pool_size: int = 6) -> Store:
                 connect_args={"connect_timeout": 5},
             )
         )
-    raise SetupError("DATABASE_URL must name SQLite or PostgreSQL")
+    raise SetupError(
+        "DATABASE_URL must name SQLite or PostgreSQL: sqlite:///... or postgresql://..."
+    )
 
 
 def _sqlite_engine(url: str, path: Path, pool_size: int) -> Engine:

@@ -41,7 +41,9 @@ def check_key(settings: Settings) -> Iterator[Finding]:
 
 def _models_told(url: str, key: str) -> int:
     """How many models the API lists for the key."""
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})  # noqa: S310 # the operator's own URL
+    request = urllib.request.Request(url)  # noqa: S310 # the operator's own URL
+    # unredirected: wherever a redirect leads, the key stays here
+    request.add_unredirected_header("Authorization", f"Bearer {key}")
     with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 # as above
         told = json.load(answer)
     if not isinstance(told, dict):

@@ -3,11 +3,14 @@
 import fcntl
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from builders import a_stored_job
+from pydantic import SecretStr
 from sqlalchemy import insert, update
 
 from models.payloads import JobSpec
@@ -92,6 +95,7 @@ def test_every_check_is_asked_and_every_complaint_says_what_to_do(client: Maestr
         ("REDIS_URL", "redis://:canary/x@127.0.0.1:6379/0", "canary"),
         ("REDIS_URL", "redis://:123/canary@127.0.0.1:6379/0", "canary"),
         ("REDIS_URL", "redis://user:canary/x@127.0.0.1:6379/0", "canary"),
+        ("DATABASE_URL", "postgresql+psycopg2://canary@127.0.0.1/x", "canary"),
         ("DATABASE_URL", "postgresql://u:canary/x@h:canary/db", "canary"),
         ("DATABASE_URL", "postgresql://u:p@127.0.0.1:1/db", "doctor"),
         ("MISTRAL_API_KEY", "canary\nkey", "canary"),
@@ -114,6 +118,28 @@ def test_a_job_whose_spec_is_damaged_stops_no_check(client: Maestrale):
     """What it asks is not known; all that can be checked is."""
     a_stored_job(client.store, spec='{"recipe": "canary')
     assert [finding.verdict for finding in account.check_prices(client)] == [Verdict.GOOD]
+
+
+def test_the_key_does_not_follow_a_redirect(make_settings: Callable[..., Settings]) -> None:
+    """A server that sends us elsewhere sends us there without the key."""
+    asked: list[tuple[str, str | None]] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers.get("authorization")))
+            self.send_response(302 if self.path == "/v1/models" else 200)
+            self.send_header("location", "/elsewhere")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        list(account.check_key(make_settings(base_url=url, api_key=SecretStr("sk-canary"))))
+        server.shutdown()
+    assert asked == [("/v1/models", "Bearer sk-canary"), ("/elsewhere", None)]
 
 
 def test_secrets_sealed_with_another_key_are_found(

@@ -40,6 +40,8 @@ POLL_S = 0.4
 GROUP_S = 0.05
 """Outcomes gather this long for one commit: on SQLite a commit is dear, and takes the database."""
 CLAIM_S = FRESH_S + TOTAL_S + 5
+MOST_AT_ONCE = 100
+"""Endpoints that are claimed for in one transaction, any of those with something due."""
 LOCKED_S = 60.0
 """How long an endpoint whose secret we cannot open is left to processes that can."""
 TROUBLE_S = 1.0
@@ -145,7 +147,9 @@ class Deliverer:
     def _room(self, there: Sequence[str]) -> dict[str, int]:
         now = time.monotonic()
         self._locked = {name: until for name, until in self._locked.items() if until > now}
-        names = (name for name in there if name and name not in self._locked)
+        names = [name for name in there if name and name not in self._locked]
+        if len(names) > MOST_AT_ONCE:  # each is a query of the transaction that claims
+            names = random.sample(names, MOST_AT_ONCE)
         return self._lanes.room(names, now)
 
     def _begin(self) -> None:
