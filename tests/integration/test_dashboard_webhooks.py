@@ -7,7 +7,7 @@ import pytest
 from browsing import PHONE, looking_at, overflow
 from builders import a_stored_job
 from dashboards import OWNER, SIGNED_IN, Dashboard, a_dashboard
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete
 
 from models.states import DeliveryState, EndpointState
@@ -101,7 +101,7 @@ def test_deliveries_are_filtered(browser: Browser, dashboard: Dashboard):
             f"delivery-{good}",
         ]
         page.get_by_role("link", name="Failed").click()
-        assert rows.count() == 1
+        expect(rows).to_have_count(1)
         assert "no answer" in rows.inner_text()
         page.goto(dashboard.url("/webhooks?endpoint=ep_other"))
         assert "No delivery fits." in page.locator("#log").inner_text()

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 from running import API_KEY, PAPERS, SLOW_S, Deployment, a_deployment, ask
 from servers import free_port
+from sqlalchemy import func, select
 
 from dashboard.opening import PASSWORD_FILE
 from models.metrics import DASHBOARD, METRICS, WORKER
@@ -159,10 +160,12 @@ def test_the_pulses_have_every_call_once(deployment: Deployment, store: Store) -
     api = deployment.api.stats()
 
     def told() -> tuple[int, int, int]:
+        names = ("calls", "refusals", "tokens")
+        sums = select(*(func.sum(pulses.pulses.c[name]) for name in names))
         with store.read() as connection:
-            points = pulses.series(connection, deployment.job)
-        sums = [sum(getattr(p, n) for p in points) for n in ("calls", "refusals", "tokens")]
-        return sums[0], sums[1], sums[2]
+            query = sums.where(pulses.pulses.c.job_id == deployment.job)
+            calls, refusals, tokens = connection.execute(query).one()
+        return calls, refusals, tokens
 
     counted = (api["executed"], api["statuses"]["429"], api["tokens_in"] + api["tokens_out"])
     eventually(lambda: told() == counted, "the last sign told of the last call")
