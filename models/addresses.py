@@ -59,8 +59,8 @@ class Rules:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The rules as set by `MAESTRALE_WEBHOOK_NETWORKS`, `_HTTP` and `_PORTS`."""
-        networks, ports = tuple(settings.webhook_networks), tuple(settings.webhook_ports)
-        return cls(networks, settings.webhook_http, ports)
+        ports = () if settings.webhook_ports == "*" else tuple(settings.webhook_ports)
+        return cls(tuple(settings.webhook_networks), settings.webhook_http, ports)
 
     def allows_port(self, port: int) -> bool:
         """Whether an endpoint may be behind `port`."""

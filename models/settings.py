@@ -61,8 +61,10 @@ class Settings(BaseSettings):
     """Networks that webhooks may reach though they are not public, `10.2.0.0/16, 127.0.0.0/8`."""
     webhook_http: bool = _env("MAESTRALE_WEBHOOK_HTTP", False)
     """Whether an endpoint may be `http://`."""
-    webhook_ports: Annotated[list[int], NoDecode] = _env("MAESTRALE_WEBHOOK_PORTS", [443, 8443])
-    """Ports of endpoints; `*` (here: none): any."""
+    webhook_ports: Annotated[list[int] | Literal["*"], NoDecode] = _env(
+        "MAESTRALE_WEBHOOK_PORTS", [443, 8443]
+    )
+    """Ports of endpoints; `*`: any."""
     metrics_address: str = _env("MAESTRALE_METRICS", "")
     """Where a worker serves `/metrics`, `127.0.0.1:9464`: the first free of 32 ports from there.
     Unset: nowhere."""
@@ -91,9 +93,12 @@ class Settings(BaseSettings):
     def _ports(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return (
-            [] if value.strip() == "*" else [int(part) for part in value.replace(",", " ").split()]
-        )
+        if value.strip() == "*":
+            return "*"
+        ports = [int(part) for part in value.replace(",", " ").split()]
+        if not ports:  # an empty variable is a slip, and must not open every port
+            raise ValueError("names no port: 443, 8443, or * for any")
+        return ports
 
     @field_validator("base_url")
     @classmethod

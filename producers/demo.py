@@ -102,7 +102,7 @@ def _settings(home: Path, port: int) -> Settings:
         drain_s=DRAIN_S,
         webhook_networks=["127.0.0.0/8"],  # the receiver listens on this machine, without TLS
         webhook_http=True,
-        webhook_ports=[],
+        webhook_ports="*",
     )
     return Settings(_env_file=None, **own)
 

@@ -234,7 +234,6 @@ def environment(settings: Settings) -> dict[str, str]:
         else:
             told[str(field.validation_alias)] = value
     told["DATABASE_URL"] = _absolute(settings.database_url)
-    told["MAESTRALE_WEBHOOK_PORTS"] = _as_text(settings.webhook_ports) or "*"
     return told
 
 

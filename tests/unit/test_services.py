@@ -16,7 +16,7 @@ from producers.services import environment
     [
         {},
         {
-            "webhook_ports": [],
+            "webhook_ports": "*",
             "webhook_networks": ["127.0.0.0/8", "10.0.0.0/8"],
             "webhook_http": True,
         },

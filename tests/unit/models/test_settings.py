@@ -1,6 +1,7 @@
 """Settings: where they come from, what they become, and that no secret shows."""
 
 import json
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def test_limits_are_read_from_their_text(
         ("MAESTRALE_LOG", "xml"),
         ("MAESTRALE_WEBHOOK_NETWORKS", "10.0.0.1/8"),
         ("MAESTRALE_WEBHOOK_PORTS", "https"),
+        ("MAESTRALE_WEBHOOK_PORTS", ""),
     ],
 )
 def test_settings_out_of_bounds_are_refused(
@@ -153,3 +155,22 @@ def test_a_dot_env_file_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     settings = Settings()
     assert settings.api_key.get_secret_value() == "from-file"
     assert settings.lease_s == 20
+
+
+def test_a_mounted_secret_is_a_setting(tmp_path: Path) -> None:
+    """A file of the setting's name holds its value, as containers have it in /run/secrets."""
+    for name, value in (("MISTRAL_API_KEY", "sk-mounted\n"), ("MAESTRALE_SECRET_KEY", "seal")):
+        (tmp_path / name).write_text(value)
+    (tmp_path / "MAESTRALE_WEBHOOK_PORTS").write_text("443, 9000")
+    (tmp_path / "flower_password").write_text("of somebody else")
+    found = Settings(_env_file=None, _secrets_dir=tmp_path)  # type: ignore[call-arg] # pydantic's
+    assert found.api_key.get_secret_value() == "sk-mounted"
+    assert found.secret_key.get_secret_value() == "seal"
+    assert found.webhook_ports == [443, 9000]
+
+
+def test_secrets_are_looked_for_where_containers_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module as a container reads it, where the folder is there."""
+    monkeypatch.setattr(Path, "is_dir", lambda _self: True)
+    read = runpy.run_path("models/settings.py")["Settings"]
+    assert read.model_config["secrets_dir"] == Path("/run/secrets")
