@@ -5,6 +5,8 @@ and PostgreSQL; median time of each page, and its ratio to the Jobs page of an e
 
 `python -m benchmarks.dashboard watching [ROWS] [LIMIT]`: the same job by turns alone and with a
 Chromium that has the Jobs page and the job's page open; LIMIT is calls per second, or `none`.
+
+Without arguments both, as README tells them.
 """
 
 import statistics
@@ -12,15 +14,14 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psutil
 from sqlalchemy import Connection, text
 
-from benchmarks.stage import Stage, report, stage, write_rows
+from benchmarks.stage import Stage, databases, report, stage, write_rows
 from models.payloads import JobSpec
 from models.recipes import load_recipe
 from models.settings import Settings
@@ -54,21 +55,6 @@ def pages(rows: int) -> bool:
     with databases() as found:
         held = [of_database(name, url, rows) for name, url in found.items()]
     return all(held)
-
-
-@contextmanager
-def databases() -> Iterator[Mapping[str, str]]:
-    """Name -> URL: the embedded one, and PostgreSQL if its wheel is there."""
-    from tests.servers import Postgres, start  # noqa: PLC0415 # the tests' own server
-
-    if not Postgres.is_installed():
-        yield {"SQLite": ""}
-        return
-    server = cast("Postgres", start(Postgres))
-    try:
-        yield {"SQLite": "", "PostgreSQL": server.database()}
-    finally:
-        server.remove()
 
 
 def of_database(name: str, url: str, rows: int) -> bool:
@@ -297,14 +283,15 @@ def chromiums() -> list[psutil.Process]:
 
 
 def main() -> None:
-    """Runs the part that is asked for."""
-    part, *rest = sys.argv[1:] or ["pages"]
-    if part == "pages":
-        holds = pages(int(rest[0]) if rest else ROWS)
-    else:
+    """Runs the part that is asked for, or both."""
+    part, *rest = sys.argv[1:] or [""]
+    holds = []
+    if part != "watching":
+        holds.append(pages(int(rest[0]) if rest else ROWS))
+    if part != "pages":
         rows, limit = [*rest, *("6000", "200")[len(rest) :]]
-        holds = watching(int(rows), limit)
-    raise SystemExit(0 if holds else 1)
+        holds.append(watching(int(rows), limit))
+    raise SystemExit(0 if all(holds) else 1)
 
 
 if __name__ == "__main__":

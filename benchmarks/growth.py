@@ -8,14 +8,11 @@ row, abstracts) against the simulator.
 
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from sqlalchemy import text
 
-from benchmarks.stage import Stage, stage, write_rows
+from benchmarks.stage import Stage, databases, stage, write_rows
 from models.store import deliveries, sqlite_file
 from models.store.engine import Store
 from producers.keeping import Pruner
@@ -68,23 +65,12 @@ def prune(name: str, on: Stage) -> None:
     print(f"{name:<10} pruned: {left} of {before / 1e6:.1f} MB; {took}")
 
 
-@contextmanager
-def _databases() -> Iterator[dict[str, str]]:
-    from tests.servers import Postgres, start  # noqa: PLC0415 # the tests' own server
-
-    server = cast(Postgres, start(Postgres))
-    try:
-        yield {"SQLite": "", "PostgreSQL": server.database()}
-    finally:
-        server.remove()
-
-
 def main() -> None:
     """Measures both."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    with tempfile.TemporaryDirectory() as folder, _databases() as databases:
+    with tempfile.TemporaryDirectory() as folder, databases() as found:
         source = write_rows(Path(folder) / "texts.jsonl", count)
-        for name, url in databases.items():
+        for name, url in found.items():
             with stage(workers=1, DATABASE_URL=url) as on:
                 measure(name, on, source, "translate")
                 measure(name, on, SAMPLE, "amira")

@@ -7,11 +7,11 @@ import signal
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 
@@ -102,6 +102,21 @@ def stage(*simulator: str, workers: int = 2, limits: str = "", **settings: Any) 
     finally:
         services.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def databases() -> Iterator[Mapping[str, str]]:
+    """Name -> URL: the embedded one, and PostgreSQL if its wheel is there."""
+    from tests.servers import Postgres, start  # noqa: PLC0415 # the tests' own server
+
+    if not Postgres.is_installed():
+        yield {"SQLite": ""}
+        return
+    server = cast("Postgres", start(Postgres))
+    try:
+        yield {"SQLite": "", "PostgreSQL": server.database()}
+    finally:
+        server.remove()
 
 
 def report(job: Job) -> str:

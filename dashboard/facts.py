@@ -12,7 +12,6 @@ from models.payloads import JobSpec, Options
 from models.recipes import Recipe
 from models.recipes.compiled import cache_key
 from models.states import WORKABLE
-from models.store.board import Listed
 from models.store.jobpage import JobPage
 from models.tables import Event, Job
 
@@ -63,8 +62,6 @@ class Facts:
     """Since its first claimed shard, to its end or to now."""
     hold_s: float
     """For how long its models let nobody call; 0: no hold."""
-    doubts_nano: int
-    doubts_unpriced: int
     budget_share: float | None
     """Of the budget, paid or perhaps paid."""
     recipe: RecipeFacts
@@ -81,18 +78,15 @@ class Facts:
 def facts_of(page: JobPage) -> Facts:
     """Everything the page derives."""
     job = page.job
-    listed = Listed(**{name: getattr(job, name) for name in Listed.__slots__})
     is_at_work = job.state in WORKABLE
     doubted = sum(group.cost_nano for group in page.doubts)
     limits = pace.limits_by_model(page.standings)
     return Facts(
         calls_per_s=page.calls_per_s if is_at_work else None,
         share=pace.share_of_limit(page.calls_per_s, page.asked, limits) if is_at_work else None,
-        seconds_left=pace.seconds_left(listed, page.calls_per_s, page.now),
+        seconds_left=pace.seconds_left(job, page.calls_per_s, page.now),
         ran_s=_ran_s(job, page.now),
         hold_s=_hold_s(page) if is_at_work else 0.0,
-        doubts_nano=doubted,
-        doubts_unpriced=sum(group.calls_unpriced for group in page.doubts),
         budget_share=(job.cost_nano + doubted) / job.budget_nano if job.budget_nano else None,
         recipe=recipe_facts(job.spec),
         events=[told(event) for event in page.events],

@@ -38,16 +38,15 @@ An action is an `Action`, its form a POST with the token in it:
       <form method="post" action="{{ address('pause', job_id) }}">
         {% module xsrf_form_html() %}<button class="btn btn-sm btn-outline-primary">Pause</button>
       </form>
-    {% else %}{% include "maestrale/locked.html" %}{% end %}
+    {% else %}{% set doing = "pause" %}{% include "maestrale/locked.html" %}{% end %}
 
 `Action` answers 403 unless Flower has a password (or OAuth) and is not read-only, checks where the
 form comes from and Tornado's XSRF token, and goes back with 303, so that it works without the
-script. `self.tell(...)` is shown once, on the next page. What takes time or talks to the broker:
-`await self.in_thread(work)`.
+script. `self.tell(...)` is shown once, on the next page.
 """
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from tornado.web import HTTPError, RequestHandler, authenticated
@@ -58,7 +57,6 @@ from dashboard.opening import is_loopback
 from models.errors import SetupError, StoreBusyError
 
 if TYPE_CHECKING:  # Flower is untyped; this is what its handler is
-    from collections.abc import Callable
 
     class FlowerHandler(RequestHandler):
         """Tornado's handler in Flower's application, which has `options` and `capp` (Celery)."""
@@ -67,7 +65,6 @@ if TYPE_CHECKING:  # Flower is untyped; this is what its handler is
 else:
     from flower.views import BaseHandler as FlowerHandler
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 POLICY = "; ".join(
@@ -131,8 +128,8 @@ class View(FlowerHandler):
         return is_loopback(self.request.host_name.strip("[]"))
 
     def query(self, name: str, default: str = "", *, limit: int = 200) -> str:
-        """A value of the query string, as it was sent, cut at `limit` characters."""
-        return str(self.get_query_argument(name, default))[:limit]
+        """A value of the query string, cut at `limit` characters; PostgreSQL takes no NUL."""
+        return str(self.get_query_argument(name, default))[:limit].replace("\0", "")
 
     def address(self, name: str, *parts: object, **query: object) -> str:
         """The URL of the page `name` (dashboard/pages.py), with Flower's prefix."""
@@ -148,18 +145,13 @@ class View(FlowerHandler):
 
     def get_template_namespace(self) -> dict[str, Any]:
         """What all our templates know."""
-        loader = self.settings.get("template_loader")
         return super().get_template_namespace() | {
             "address": self.address,
             "our_static": self.static,
             "may_act": self.may_act,
             "words": words,
-            "needs_tabs": not getattr(loader, "has_place", False),
+            "needs_tabs": not self.settings["template_loader"].has_place,
         }
-
-    async def in_thread(self, work: "Callable[[], T]") -> T:
-        """Runs what would hold up Flower's loop."""
-        return await self.database.in_thread(work)
 
     def tell(self, text: str) -> None:
         """Says something once, on the page that follows."""

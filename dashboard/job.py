@@ -16,7 +16,6 @@ from dashboard import charts
 from dashboard.facts import facts_of
 from dashboard.frame import Action, View
 from dashboard.reasons import MEANINGS
-from dashboard.webhooks import status
 from models import doorbell
 from models.budgets import parse_budget
 from models.errors import BadInputError
@@ -52,7 +51,6 @@ class JobView(View):
             facts=facts_of(page),
             charts=charts.of_job(page.points),
             meanings=MEANINGS,
-            status=status,
             moves=[name for name, move in MOVES.items() if page.job.state in move.sources],
         )
 
@@ -131,8 +129,7 @@ class JobAction(Action):
 
     def _ring(self, job_id: str) -> None:
         """Not waited for: a broker that is away holds up nobody, and the sweeper rings anyway."""
-        flower: Any = self.application
-        store, app = self.database.store(), flower.capp
+        store, app = self.database.store(), self.application.capp
         waiting: Any = IOLoop.current().run_in_executor(None, doorbell.ring_for, store, app, job_id)
         waiting.add_done_callback(_note)
 
@@ -142,7 +139,8 @@ def _make(
 ) -> tuple[int, str | None]:
     """What the move answered, and the job's state after it."""
     won = make(connection, job_id)
-    return won, jobs.states(connection, [job_id]).get(job_id)
+    after = jobs.control(connection, [job_id]).get(job_id)
+    return won, after.state if after else None
 
 
 def _note(waiting: "Future[bool]") -> None:

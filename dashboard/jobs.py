@@ -11,6 +11,7 @@ from dashboard.frame import View
 from models.states import JobKind, JobState
 from models.store import board, pulses
 from models.store.board import PAGE, SORTS, Listed, Wanted
+from models.store.engine import read_now
 
 COLUMNS: Mapping[str, str] = {
     "job": "Job",
@@ -89,7 +90,7 @@ class JobsView(View):
         return Wanted(
             state=state if state in set(JobState) else "",
             kind=kind if kind in set(JobKind) else "",
-            text=self.query("text").replace("\0", "").strip(),  # PostgreSQL takes no NUL
+            text=self.query("text").strip(),
             sort=sort if sort in SORTS else "created",
             descending=self.query("order") != "asc",
             page=min(FARTHEST, max(1, int(page))) if page.isdecimal() else 1,
@@ -111,7 +112,7 @@ class JobsView(View):
 
 def look(connection: Connection, wanted: Wanted) -> Found:
     """Everything the page shows. A page beyond the end is the last one."""
-    now, total = board.now(connection), board.count(connection, wanted)
+    now, total = read_now(connection), board.count(connection, wanted)
     wanted = replace(wanted, page=max(1, min(wanted.page, -(-total // PAGE))))
     found = board.listed(connection, wanted)
     moving = [job.id for job in found if job.state == JobState.RUNNING]

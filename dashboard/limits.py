@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from dashboard.frame import View
 from models.store import board
 from models.store.board import Standing
+from models.store.engine import read_now
 
 SOURCES: Mapping[str, str] = {
     "told": "told by MAESTRALE_LIMITS",
@@ -82,5 +83,5 @@ class LimitsView(View):
 
 def look(connection: Connection) -> list[Line]:
     """What is used now first, then what was learnt and is not used."""
-    now = board.now(connection)
+    now = read_now(connection)
     return [Line(standing, now) for standing in board.standings(connection)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from models.states import JobState
 from models.store.board import Listed, Standing
+from models.tables import Job
 
 SHORTEST_S = 5.0
 """A job that has run for less says nothing about its end."""
@@ -40,7 +41,7 @@ def limits_by_model(standings: Sequence[Standing]) -> dict[str, float]:
     return found
 
 
-def seconds_left(job: Listed, calls_per_s: float, now: float) -> float | None:
+def seconds_left(job: Job | Listed, calls_per_s: float, now: float) -> float | None:
     """By the rate of calls now and the calls each row took so far; else by the average so far.
 
     None: nobody can say. The average counts pauses, and so errs on the long side.

@@ -24,7 +24,7 @@ class WebhooksView(View):
 
     async def get(self) -> None:
         """Answers with the page."""
-        endpoint_id = self.query("endpoint", limit=100).replace("\0", "")
+        endpoint_id = self.query("endpoint", limit=100)
         failed = bool(self.query("failed", limit=1))
         page = await self.database.read(
             hookpage.read, endpoint_id=endpoint_id or None, failed=failed
@@ -35,7 +35,6 @@ class WebhooksView(View):
             page=page,
             endpoint_id=endpoint_id,
             failed=failed,
-            status=status,
         )
 
 
@@ -58,7 +57,6 @@ class DeliveryView(View):
             delivery=page.delivery,
             body=indented(page.delivery.body),
             can_replay=can_replay(page),
-            status=status,
         )
 
 
@@ -112,13 +110,6 @@ class EndpointAction(Action):
 def can_replay(page: DeliveryPage) -> bool:
     """Whether its button is shown; the write decides."""
     return page.endpoint is not None and page.endpoint.state == "active"
-
-
-def status(last_status: int | None, last_error: str) -> str:
-    """`200`, `no answer`, or a dash before the first attempt."""
-    if last_status is not None:
-        return str(last_status)
-    return "no answer" if last_error else "–"
 
 
 def indented(body: str) -> str:

@@ -5,37 +5,29 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from models.words import (
-    UNKNOWN_COST,
     ago,
-    cost,
     counted,
     duration,
     is_unknown_cost,
     money,
-    printable,
     safe,
     share,
-    size,
 )
 
 __all__ = [
     "LOCKED",
     "STATUSES",
-    "UNKNOWN_COST",
     "ago",
-    "cost",
     "counted",
     "duration",
-    "is_unknown_cost",
     "iso",
     "moment",
     "money",
-    "printable",
     "rate",
     "safe",
     "share",
     "short_cost",
-    "size",
+    "status",
     "with_query",
 ]
 
@@ -67,6 +59,13 @@ def rate(per_s: float | None) -> str:
     if per_s is None:
         return "–"
     return f"{per_s:,.0f}/s" if per_s >= 100 else f"{per_s:.1f}/s"
+
+
+def status(last_status: int | None, last_error: str) -> str:
+    """A webhook's `200`, `no answer`, or a dash before the first attempt."""
+    if last_status is not None:
+        return str(last_status)
+    return "no answer" if last_error else "–"
 
 
 def short_cost(nano: int, *, calls: int, unpriced: int) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram", "summary"]
-Server = Literal["worker", "dashboard"]
 JOB = ("job_id", "kind", "recipe")  # Prometheus itself has a label `job`
 
 
@@ -125,16 +124,15 @@ DASHBOARD = (
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*WORKER, *DASHBOARD)}
-SERVED: dict[Server, tuple[Metric, ...]] = {"worker": WORKER, "dashboard": DASHBOARD}
 
 
 def as_markdown() -> str:
     """The body of `docs/metrics.md`: a table for each exporter."""
-    titles: dict[Server, str] = {
-        "worker": "Worker processes (`MAESTRALE_METRICS`)",
-        "dashboard": "The dashboard (`/metrics` of Flower)",
+    exporters = {
+        "Worker processes (`MAESTRALE_METRICS`)": WORKER,
+        "The dashboard (`/metrics` of Flower)": DASHBOARD,
     }
-    return "\n".join(f"## {title}\n\n{_table(SERVED[who])}" for who, title in titles.items())
+    return "\n".join(f"## {title}\n\n{_table(served)}" for title, served in exporters.items())
 
 
 def _table(metrics: tuple[Metric, ...]) -> str:

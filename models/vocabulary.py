@@ -29,7 +29,6 @@ _EXAMPLE: Mapping[str, Any] = {
     "rows_failed": 1,
     "calls_made": 484,
     "calls_from_ledger": 0,
-    "calls_refused": 0,
     "cost_usd": 0.0731,
     "budget_usd": 0.08,
     "endpoint_id": "ep_x4n8t2wd",

@@ -10,6 +10,7 @@ from models.tables import Event
 
 LOOK_BACK = 1000
 """Ids to look back by: a long transaction makes its event visible after later ones."""
+_LOOK_S = 0.5
 
 
 class EventLog:
@@ -18,12 +19,12 @@ class EventLog:
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
 
-    def of(self, job_id: str, *, after: int = 0) -> list[Event]:
-        """The events of a job (by its whole id) with a number above `after`, in order."""
+    def of(self, job_id: str) -> list[Event]:
+        """The events of a job (by its whole id), in order."""
         with self._store().read() as connection:
-            return events.of_subject(connection, job_id, after=after)
+            return events.of_subject(connection, job_id)
 
-    def follow_job(self, job_id: str, *, every_s: float = 0.5) -> Iterator[Event]:
+    def follow_job(self, job_id: str) -> Iterator[Event]:
         """Every event of a job from the first on, as it comes; ends when the job is settled."""
         after = 0
         while True:
@@ -35,9 +36,9 @@ class EventLog:
                 yield event
             if job is None or job.state in SETTLED:
                 return
-            time.sleep(every_s)
+            time.sleep(_LOOK_S)
 
-    def follow(self, *, every_s: float = 0.5) -> Iterator[Event]:
+    def follow(self) -> Iterator[Event]:
         """Events of all jobs and endpoints from now on, for ever, each once."""
         with self._store().read() as connection:
             floor = events.last_id(connection) - LOOK_BACK
@@ -48,4 +49,4 @@ class EventLog:
             yield from (event for event in found if event.id not in seen)
             seen = {event.id or 0 for event in found}
             floor = max(seen, default=floor + LOOK_BACK) - LOOK_BACK
-            time.sleep(every_s)
+            time.sleep(_LOOK_S)

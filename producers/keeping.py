@@ -1,11 +1,9 @@
-"""Retention and backup: forgets finished jobs bit by bit, and says so; copies the database."""
+"""Retention: forgets finished jobs bit by bit, and says how much."""
 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
-
-from sqlalchemy import Connection
 
 from models.errors import BadInputError
 from models.store import pruning
@@ -86,12 +84,8 @@ class Pruner:
         """One short transaction; then workers have their turn for as long as it took."""
         began = time.monotonic()
         with self.store.write() as connection:
-            count = _counted(forget, connection, *arguments)
+            count = int(forget(connection, *arguments))
         took = time.monotonic() - began
         self.done.busy_s += took
         self._sleep(min(took, LONGEST_BREATH_S))
         return count
-
-
-def _counted(forget: Callable[..., Any], connection: Connection, *arguments: Any) -> int:
-    return int(forget(connection, *arguments))

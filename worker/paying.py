@@ -145,9 +145,7 @@ class Payer:
         """Money for the call, set aside if its job has a budget."""
         if not wish.job.has_budget:
             return NO_STAKE
-        if (
-            self._prices.price(wish.model) is None
-        ):  # this worker has another price table than the producer
+        if self._prices.price(wish.model) is None:  # the producer has another price table
             wish.job.pause("budget", f"{wish.model} is not in the workers' price table")
             await asyncio.sleep(0)  # the pause ends our wait here
             return NO_STAKE

@@ -73,7 +73,6 @@ class Signs:
         standing = {
             "slots": self._settings.shards_in_flight,
             "rows_in_flight": self._shards.places.taken,
-            "calls_in_flight": sum(use.in_flight for use in uses),
             "spool_bytes": self._ledger.spool_bytes,
             "backlog": self._ledger.writer.backlog,
             "limiter": [self._of_model(use, now - before) for use in uses],
@@ -94,9 +93,7 @@ class Signs:
             hold_s=use.hold_s,
             in_flight=use.in_flight,
             waiting=use.waiting,
-            granted=use.granted,
             refusals=use.refusals,
-            waited_s=use.waited_s,
             redis_away=use.redis_away,
         )
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Float, cast, func, or_, select
 
-from models.store.engine import now_s
 from models.store.fleet import limiters_seen
 from models.tables import Job, LimiterSeen, LimitSeen, Spending
 
@@ -94,11 +93,6 @@ class Standing:
 
 
 _LISTED = [jobs.c[name] for name in Listed.__slots__]
-
-
-def now(connection: Connection) -> float:
-    """Seconds since the epoch by the database's clock."""
-    return float(connection.scalar(select(now_s())) or 0.0)
 
 
 def count(connection: Connection, wanted: Wanted) -> int:

@@ -6,12 +6,10 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from models.payloads import CallRecord, DoubtRecord, Usage
+from models.store import inserts, money
 from models.store import jobs as job_moves
-from models.store import money
 from models.store.engine import now_s
 from models.tables import Call, Doubt
 
@@ -55,7 +53,8 @@ def store(connection: Connection, records: Sequence[CallRecord]) -> int:
         return 0
     # in the order of their keys: two processes that store the same calls must not deadlock
     values = sorted(map(_call_values, records), key=itemgetter("key"))
-    new = connection.execute(_insert_once(connection, calls, "key"), values)
+    statement = inserts.once(connection, calls, ["key"]).values(created_at=now_s())
+    new = connection.execute(statement, values)
     for job_id, group in groupby(sorted(records, key=_job), key=_job):
         job_moves.count(connection, job_id, _totals(list(group)))
     money.spend(connection, records)
@@ -79,8 +78,8 @@ def doubt(connection: Connection, records: Sequence[DoubtRecord]) -> None:
     """Notes perhaps-paid calls, each once by its nonce."""
     for record in records:
         values = {name: getattr(record, name) for name in DoubtRecord.__slots__}
-        statement = _insert_once(connection, doubts, "nonce").values(**values, created_at=now_s())
-        if connection.execute(statement).rowcount > 0:
+        statement = inserts.once(connection, doubts, ["nonce"])
+        if connection.execute(statement.values(**values, created_at=now_s())).rowcount > 0:
             job_moves.count(connection, record.job_id, {"calls_doubtful": 1})
 
 
@@ -112,11 +111,3 @@ def _call_values(record: CallRecord) -> dict[str, Any]:
         "latency_ms": record.latency_ms,
         "job_id": record.job_id,
     }
-
-
-def _insert_once(connection: Connection, table: Any, column: str) -> Any:
-    dialect_insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-    statement = dialect_insert(table).on_conflict_do_nothing(index_elements=[column])
-    # SQLAlchemy forgets the count of an INSERT on PostgreSQL unless told otherwise
-    statement = statement.execution_options(preserve_rowcount=True)
-    return statement.values(created_at=now_s()) if table is calls else statement

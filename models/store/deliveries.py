@@ -22,14 +22,13 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from models.addresses import origin_of
 from models.errors import BadInputError, NotFoundError
 from models.events import matches, message_body, message_id
 from models.states import DeliveryState, EndpointState
 from models.store import events as outbox
+from models.store import inserts
 from models.store.engine import now_s
 from models.tables import Attempt, Delivery, Endpoint, Event
 
@@ -265,10 +264,8 @@ def _delivery(event: Any, endpoint_id: str) -> dict[str, Any]:
 def _insert(connection: Connection, made: Sequence[Mapping[str, Any]]) -> None:
     if not made:
         return
-    dialect_insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-    statement = dialect_insert(deliveries).values(created_at=now_s(), next_at=now_s())
-    unique = ["endpoint_id", "message_id"]
-    connection.execute(statement.on_conflict_do_nothing(index_elements=unique), made)
+    statement = inserts.once(connection, deliveries, ["endpoint_id", "message_id"])
+    connection.execute(statement.values(created_at=now_s(), next_at=now_s()), made)
 
 
 def _active(connection: Connection, *, jobs: Collection[str]) -> list[Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, func
+from sqlalchemy import Connection, Engine, Float, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -38,6 +38,11 @@ def _now_postgresql(_element: now_s, _compiler: Any, **_kw: Any) -> str:
     return "extract(epoch from clock_timestamp())::double precision"
 
 
+def read_now(connection: Connection) -> float:
+    """Seconds since the epoch by the database's clock."""
+    return float(connection.scalar(select(now_s())) or 0.0)
+
+
 class Store:
     """A database that is open. `write()` and `read()` are its only doors; both are thread-safe."""
 
@@ -65,7 +70,7 @@ class Store:
     def now(self) -> float:
         """Seconds since the epoch by the database's clock."""
         with self.read() as connection:
-            return float(connection.scalar(func.coalesce(now_s(), 0.0)) or 0.0)
+            return read_now(connection)
 
     def close(self) -> None:
         """Closes pooled connections; the store may be used again after."""

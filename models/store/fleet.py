@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from models.limits import Limit
-from models.store.engine import now_s
+from models.store import inserts
+from models.store.engine import now_s, read_now
 from models.tables import ClockHand, LimiterSeen, LimitSeen, WorkerSeen
 
 workers = WorkerSeen.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -37,9 +36,7 @@ class LimiterSign:
     hold_s: float
     in_flight: int
     waiting: int
-    granted: int
     refusals: int
-    waited_s: float
     redis_away: bool
 
 
@@ -49,7 +46,6 @@ def sign_of_life(
     *,
     slots: int,
     rows_in_flight: int,
-    calls_in_flight: int = 0,
     spool_bytes: int = 0,
     backlog: int = 0,
     limiter: Sequence[LimiterSign] = (),
@@ -58,21 +54,20 @@ def sign_of_life(
 
     Workers silent for a day are forgotten, and their limiters after `LIMITER_FORGOTTEN_S`.
     """
-    now = float(connection.scalar(select(now_s())) or 0.0)
+    now = read_now(connection)
     values = {
         "slots": slots,
         "rows_in_flight": rows_in_flight,
-        "calls_in_flight": calls_in_flight,
         "spool_bytes": spool_bytes,
         "backlog": backlog,
         "seen_at": now,
     }
-    _upsert(connection, workers, {"id": worker}, values)
+    inserts.replace(connection, workers, {"id": worker}, values)
     connection.execute(delete(workers).where(workers.c.seen_at < now - FORGOTTEN_S))
     connection.execute(delete(limiters).where(limiters.c.seen_at < now - LIMITER_FORGOTTEN_S))
     for sign in sorted(limiter, key=lambda sign: sign.model):
         key = {"worker": worker, "model": sign.model}
-        _upsert(connection, limiters, key, _limiter_values(sign, now))
+        inserts.replace(connection, limiters, key, _limiter_values(sign, now))
     return now
 
 
@@ -88,9 +83,7 @@ def _limiter_values(sign: LimiterSign, now: float) -> dict[str, Any]:
         "hold_until": now + sign.hold_s if sign.hold_s > 0 else None,
         "in_flight": sign.in_flight,
         "waiting": sign.waiting,
-        "granted": sign.granted,
         "refusals": sign.refusals,
-        "waited_s": sign.waited_s,
         "redis_away": sign.redis_away,
         "seen_at": now,
     }
@@ -129,7 +122,7 @@ def limit_learnt(connection: Connection, account: str, model: str, limit: Limit)
         "source": limit.source,
         "seen_at": now_s(),
     }
-    _upsert(connection, limits, {"account": account, "model": model}, values)
+    inserts.replace(connection, limits, {"account": account, "model": model}, values)
 
 
 def limits_learnt(connection: Connection, account: str) -> dict[str, Limit]:
@@ -156,20 +149,6 @@ def claim_hand(connection: Connection, name: str, *, every_s: float) -> bool:
     )
     if moved.rowcount:
         return True
-    statement = _dialect_insert(connection)(hands).values(name=name, next_at=now_s() + every_s)
-    first = connection.execute(
-        statement.on_conflict_do_nothing(index_elements=["name"]),
-        execution_options={"preserve_rowcount": True},  # PostgreSQL: else -1
-    )
-    return first.rowcount > 0
-
-
-def _dialect_insert(connection: Connection) -> Any:
-    return insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-
-
-def _upsert(
-    connection: Connection, table: Any, key: dict[str, Any], values: dict[str, Any]
-) -> None:
-    statement = _dialect_insert(connection)(table).values(**key, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+    first = inserts.once(connection, hands, ["name"])
+    made = connection.execute(first.values(name=name, next_at=now_s() + every_s))
+    return bool(made.rowcount > 0)

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, func, select
 
 from models.addresses import origin_of
 from models.states import EndpointState
-from models.store import board
 from models.store import deliveries as log
 from models.store import endpoints as doors
+from models.store.engine import read_now
 from models.tables import Delivery, Endpoint
 
 deliveries = Delivery.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -67,7 +67,7 @@ def read(
 ) -> HookPage:
     """The endpoints (of all jobs first), and the newest deliveries that are asked for."""
     return HookPage(
-        now=board.now(connection),
+        now=read_now(connection),
         endpoints=[_shown(one) for one in doors.all_(connection, limit=ENDPOINTS)],
         endpoints_total=connection.scalar(select(func.count()).select_from(endpoints)) or 0,
         counts=log.counts(connection),
@@ -83,7 +83,7 @@ def read_delivery(connection: Connection, delivery_id: int) -> DeliveryPage | No
         return None
     delivery = Delivery(**found)
     return DeliveryPage(
-        now=board.now(connection),
+        now=read_now(connection),
         delivery=delivery,
         endpoint=_endpoint(connection, delivery.endpoint_id),
         attempts=log.attempts_of(connection, delivery_id),

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from models.states import FailureCode, JobState, RowState, ShardState
 from models.store import board, deliveries, fleet, money, pulses
 from models.store import jobs as job_moves
+from models.store.engine import read_now
 from models.tables import Doubt, Event, Job, Row, Shard
 
 doubts = Doubt.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -118,7 +119,7 @@ def read(connection: Connection, job_id: str) -> JobPage | None:
         return None
     return JobPage(
         job=job,
-        now=board.now(connection),
+        now=read_now(connection),
         calls_per_s=pulses.rates_now(connection, [job_id])[job_id],
         hands=hands_on(connection, job_id),
         workers_alive=len(fleet.alive(connection)),

@@ -99,12 +99,6 @@ def by_idempotency_key(connection: Connection, key: str) -> Job | None:
     return Job(**found) if found else None
 
 
-def states(connection: Connection, ids: Sequence[str]) -> dict[str, JobState]:
-    """The states of several jobs; what does not exist is left out."""
-    query = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(ids))
-    return {job_id: JobState(state) for job_id, state in connection.execute(query)}
-
-
 def control(connection: Connection, ids: Sequence[str]) -> dict[str, Control]:
     """What those who work on the jobs must follow; what does not exist is left out."""
     columns = (jobs.c.id, jobs.c.state, jobs.c.priority, jobs.c.budget_nano)
@@ -156,15 +150,7 @@ def resume(connection: Connection, job_id: str, *, budget_nano: int | None = Non
 
 def reach_budget(connection: Connection, job_id: str, reason: str) -> bool:
     """Pauses a job whose next call might pass its budget, with both events; once."""
-    moved = connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(sources_of(JobState.PAUSED)))
-        .values(state=JobState.PAUSED, state_reason=reason)
-    )
-    if moved.rowcount:
-        events.write(connection, job_id, "budget.reached")
-        events.write(connection, job_id, "job.paused")
-    return bool(moved.rowcount)
+    return _move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
 
 
 def set_priority(connection: Connection, job_id: str, priority: int) -> bool:
@@ -316,9 +302,13 @@ def _move(
     *,
     only_from: Sequence[JobState] = (),
     reason: str = "",
+    why: str = "",
     **values: Any,
 ) -> bool:
-    """The guarded write behind every move: changes nothing unless the lifecycle allows it."""
+    """The guarded write behind every move: changes nothing unless the lifecycle allows it.
+
+    `why`: an event that goes before that of the move.
+    """
     allowed = [state for state in sources_of(target) if not only_from or state in only_from]
     moved = connection.execute(
         update(jobs)
@@ -326,5 +316,6 @@ def _move(
         .values(state=target, state_reason=reason, **values)
     )
     if moved.rowcount:
-        events.write(connection, job_id, f"job.{target}")
+        for kind in filter(None, (why, f"job.{target}")):
+            events.write(connection, job_id, kind)
     return bool(moved.rowcount)

@@ -12,12 +12,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Integer, delete, func, select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from models.payloads import CallRecord
+from models.store import inserts
 from models.store import jobs as job_moves
 from models.store.engine import now_s
 from models.tables import BudgetHold, Doubt, Job, Spending
@@ -72,16 +71,12 @@ def spend(connection: Connection, records: Iterable[CallRecord]) -> None:
             total[place] += amount
     if not sums:
         return
-    statement = _insert(connection, spending).values(day=today())
-    added = {name: spending.c[name] + statement.excluded[name] for name in _SUMS}
-    statement = statement.on_conflict_do_update(
-        index_elements=["job_id", "model", "day"], set_=added
-    )
+    statement = inserts.adding(connection, spending, ["job_id", "model", "day"], _SUMS)
     values = [
         {"job_id": job_id, "model": model, **dict(zip(_SUMS, total, strict=True))}
         for (job_id, model), total in sorted(sums.items())
     ]
-    connection.execute(statement, values)
+    connection.execute(statement.values(day=today()), values)
 
 
 def _amounts(record: CallRecord) -> tuple[int, ...]:
@@ -248,11 +243,4 @@ def _keep(connection: Connection, job_id: str, owner: str, nano: int, ttl_s: flo
         )
         return
     values = {"nano": nano, "until": now_s() + ttl_s}
-    statement = _insert(connection, holds).values(job_id=job_id, owner=owner, **values)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["job_id", "owner"], set_=values)
-    )
-
-
-def _insert(connection: Connection, table: Any) -> Any:
-    return (insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql)(table)
+    inserts.replace(connection, holds, {"job_id": job_id, "owner": owner}, values)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from models.states import WORKABLE, JobState, ShardState
+from models.states import WORKABLE, DeliveryState, JobState, ShardState
 from models.store import board, deliveries, fleet
-from models.store.engine import now_s
+from models.store.engine import read_now
 from models.tables import Delivery, Endpoint, Event, Job, Shard, Spending
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -71,7 +71,7 @@ class Overview:
 
 def overview(connection: Connection) -> Overview:
     """How everything stands."""
-    now = float(connection.scalar(select(now_s())) or 0.0)
+    now = read_now(connection)
     alive = fleet.alive(connection)
     unrelayed, oldest = _unrelayed(connection)
     return Overview(
@@ -139,7 +139,7 @@ def _unrelayed(connection: Connection) -> tuple[int, float | None]:
 
 
 def _first_due(connection: Connection) -> float | None:
-    query = select(func.min(sent.c.next_at)).where(sent.c.state == "pending")
+    query = select(func.min(sent.c.next_at)).where(sent.c.state == DeliveryState.PENDING)
     return connection.scalar(query)
 
 

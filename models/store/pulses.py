@@ -11,11 +11,10 @@ from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, case, func, select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
+from models.store import inserts
 from models.store import jobs as job_moves
-from models.store.engine import now_s
+from models.store.engine import now_s, read_now
 from models.tables import Pulse
 
 pulses = Pulse.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -70,7 +69,8 @@ def add(connection: Connection, beats: Iterable[Beat]) -> None:
         refusals = sum(beat.refusals for beat in of_job)
         job_moves.count(connection, job_id, {"calls_refused": refusals})
     if in_order:
-        connection.execute(_adding(connection), [_values(beat) for beat in in_order])
+        statement = inserts.adding(connection, pulses, ["job_id", "at"], SUMS)
+        connection.execute(statement, [_values(beat) for beat in in_order])
 
 
 def series(connection: Connection, job_id: str, points: int = 120) -> list[Point]:
@@ -101,7 +101,7 @@ def rates_now(connection: Connection, job_ids: Sequence[str]) -> dict[str, float
 
     Of a job younger than that: since its start.
     """
-    now = float(connection.scalar(select(now_s())) or 0.0)
+    now = read_now(connection)
     end = int((now - LATE_S) // WIDTH_S) * WIDTH_S
     begin = end - 2 * WIDTH_S
     told = case((pulses.c.at < end, pulses.c.calls), else_=0)
@@ -147,10 +147,3 @@ def _point(at: int, seconds: float, sums: Sequence[int] | None) -> Point:
 def _values(beat: Beat) -> dict[str, Any]:
     counts = (beat.calls, beat.refusals, beat.faults, beat.tokens, *beat.bins)
     return {"job_id": beat.job_id, "at": beat.at, **dict(zip(SUMS, counts, strict=True))}
-
-
-def _adding(connection: Connection) -> Any:
-    is_sqlite = connection.dialect.name == "sqlite"
-    statement = (insert_sqlite if is_sqlite else insert_postgresql)(pulses)
-    added = {name: pulses.c[name] + statement.excluded[name] for name in SUMS}
-    return statement.on_conflict_do_update(index_elements=["job_id", "at"], set_=added)

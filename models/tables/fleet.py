@@ -25,7 +25,6 @@ class WorkerSeen(SQLModel, table=True):
     id: str = Field(primary_key=True)
     slots: int
     rows_in_flight: int = 0
-    calls_in_flight: int = 0
     spool_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     backlog: int = 0
     """What waits for the next group commit."""
@@ -51,9 +50,7 @@ class LimiterSeen(SQLModel, table=True):
     hold_until: float | None = Field(default=None, sa_column=Column(Float(53)))
     in_flight: int = 0
     waiting: int = 0
-    granted: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     refusals: int = 0
-    waited_s: float = 0.0
     redis_away: bool = False
     seen_at: float = Field(sa_column=Column(Float(53), nullable=False))
 

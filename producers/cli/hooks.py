@@ -23,6 +23,7 @@ OfEndpoint = Annotated[
     str | None,
     typer.Option("--endpoint", metavar="ENDPOINT", help="Only to this one.", show_default=False),
 ]
+Failed = Annotated[bool, typer.Option("--failed", help="Only those that failed.")]
 
 
 @app.command()
@@ -137,7 +138,7 @@ def enable(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
 
 @app.command()
 def deliveries(
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    failed: Failed = False,
     endpoint: OfEndpoint = None,
     job: OfJob = None,
     limit: Newest = 50,
@@ -180,7 +181,7 @@ def replay(
         ),
     ] = None,
     endpoint: OfEndpoint = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    failed: Failed = False,
     as_json: AsJson = False,
 ) -> None:
     """Send deliveries again. A receiver knows them by their id: it is the same."""

@@ -1,7 +1,6 @@
 """I5 with real processes: what the simulator counted is never above the budget."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -96,14 +95,12 @@ def test_killed_workers_do_not_pass_the_budget(on_stage: OnStage, texts: Texts) 
     assert on.client.wait(job.id).rows_done == ROWS
 
 
-def test_priorities_reach_the_workers(on_stage: OnStage, texts: Texts) -> None:
-    """Changed while the job runs: the job's record has it, the work goes on to its end."""
+def test_a_running_job_takes_another_priority(on_stage: OnStage, texts: Texts) -> None:
+    """Its record has it and the work goes on to its end; then its turn is over."""
     on = on_stage("--latency-median", "0.1", workers=1)
     job = on.client.generate(texts(200), recipe="translate")
     assert on.client.prioritise(job.id, 0).priority == 0
-    began = time.monotonic()
     assert on.client.wait(job.id).state == JobState.SUCCEEDED
-    assert time.monotonic() - began < 60
     with pytest.raises(BadInputError, match="turn is over"):
         on.client.prioritise(job.id, 3)
 

@@ -53,6 +53,7 @@ def test_pruning_beside_a_running_job_loses_and_pays_nothing(
     user = terminal(on)
     old = on.client.wait(on.client.generate(texts(120), recipe="translate").id)
     told_of_all(on)
+    eventually(lambda: on.client.store.now() - (old.finished_at or 0) > 1, "it is old enough")
     planned = user.facts("prune", "--older-than", "1s", "--dry-run")
     assert (planned["planned"]["jobs"], planned["forgotten"]["jobs"]) == (1, 0)
     assert "alive" in user.run("prune", "--older-than", "1s", "--compact", code=1)
@@ -70,6 +71,7 @@ def test_pruning_beside_a_running_job_loses_and_pays_nothing(
     assert (again.calls_made, again.calls_from_ledger, again.rows_done) == (0, 120, 120)
 
     told_of_all(on)
+    eventually(lambda: on.client.store.now() - (again.finished_at or 0) > 1, "it is old enough")
     forgotten = user.facts("prune", "--older-than", "1s", "--answers")["forgotten"]
     assert (forgotten["jobs"], forgotten["answers"]) == (2, 620)
     anew = on.client.wait(on.client.generate(texts(120), recipe="translate").id)

@@ -17,6 +17,7 @@ from builders import eventually
 from jsonschema import Draft202012Validator
 from standardwebhooks.webhooks import Webhook
 
+from benchmarks.sinks import LOOPBACK
 from benchmarks.stage import Stage, stage, write_rows
 from models import vocabulary
 from models.events import EVENT_TYPES
@@ -25,11 +26,6 @@ from producers.services import environment
 
 MAESTRALE = str(Path(sys.executable).with_name("maestrale"))
 pytestmark = pytest.mark.slow
-LOOPBACK = {
-    "MAESTRALE_WEBHOOK_NETWORKS": "127.0.0.0/8",
-    "MAESTRALE_WEBHOOK_HTTP": "true",
-    "MAESTRALE_WEBHOOK_PORTS": "*",
-}
 VALID = Draft202012Validator(vocabulary.schema())
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import event, insert
 from models.limits import Limit
 from models.store import board, fleet, jobs
 from models.store.board import Wanted
-from models.store.engine import Store
+from models.store.engine import Store, read_now
 from models.tables import Job, LimiterSeen, Spending
 
 
@@ -119,7 +119,7 @@ def test_models_a_job_asked_come_with_their_calls(store: Store):
 def test_processes_add_up_to_how_a_model_stands(store: Store):
     """Calls, waiting and refusals are sums; the pace is shared and told by the newest."""
     with store.write() as connection:
-        now = board.now(connection)
+        now = read_now(connection)
         told = [
             a_limiter(now - 1, worker="w1", calls_per_s=6.0, waiting=3, rate_per_s=19.0),
             a_limiter(now, worker="w2", calls_per_s=5.0, refusals=2, redis_away=True),
@@ -141,7 +141,7 @@ def test_a_limit_once_learnt_is_listed_when_nobody_uses_it(store: Store):
         fleet.limit_learnt(connection, "acc", "m", Limit(60.0, None, "found"))
         (idle,) = board.standings(connection)
         assert (idle.requests_per_minute, idle.source, idle.processes) == (60.0, "found", 0)
-        seen = a_limiter(board.now(connection), account="acc", model="m")
+        seen = a_limiter(read_now(connection), account="acc", model="m")
         connection.execute(insert(LimiterSeen.__table__), [seen.model_dump()])
         (used,) = board.standings(connection)
         assert (used.requests_per_minute, used.processes) == (1200.0, 1)

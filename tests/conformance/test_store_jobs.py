@@ -186,7 +186,8 @@ def test_jobs_are_found(store: Store) -> None:
         newest = jobs.by_fingerprint(connection, "f")
         assert newest is not None and newest.id == "job_ab"
         assert jobs.by_fingerprint(connection, "g") is None, "it was given up"
-        assert jobs.states(connection, ["job_ab", "job_none"]) == {"job_ab": JobState.PAUSED}
+        told = jobs.control(connection, ["job_ab", "job_none"])
+        assert {one: control.state for one, control in told.items()} == {"job_ab": "paused"}
 
 
 def test_a_move_tells_its_reason_and_times(store: Store) -> None:

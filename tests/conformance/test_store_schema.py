@@ -157,7 +157,7 @@ def test_writers_wait_for_each_other(store: Store, open_another: Callable[[], St
     def increment(chosen: Store) -> None:
         for _ in range(5):
             with chosen.write() as connection:
-                jobs.states(connection, [job_id])
+                jobs.control(connection, [job_id])
                 jobs.count(connection, job_id, {"calls_made": 1})
 
     at_once(*(lambda chosen=chosen: increment(chosen) for chosen in [store, other] * 4))

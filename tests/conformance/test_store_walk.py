@@ -129,7 +129,7 @@ class Walk:
             for held in self.held:
                 shards.hand_back(connection, held)
             shards.reopen_expired(connection)
-            may_work = jobs.states(connection, [job_id])[job_id] in WORKABLE
+            may_work = jobs.control(connection, [job_id])[job_id].state in WORKABLE
             waiting = select(shards.shards.c.no).where(
                 shards.shards.c.job_id == job_id, shards.shards.c.state != ShardState.DONE
             )

@@ -6,8 +6,7 @@ import pytest
 
 from dashboard.database import Database
 from models.errors import SetupError, StoreBusyError
-from models.store import board
-from models.store.engine import open_store
+from models.store.engine import open_store, read_now
 
 
 async def test_a_database_that_hangs_is_given_up(make_settings):
@@ -20,7 +19,7 @@ async def test_a_database_that_hangs_is_given_up(make_settings):
 
     database = Database(opening, patience_s=0.01)
     with pytest.raises(StoreBusyError, match="did not answer"):
-        await database.read(board.now)
+        await database.read(read_now)
     hangs.set()
 
 
@@ -36,8 +35,8 @@ async def test_it_is_opened_once_and_tried_again_after_a_failure(make_settings):
 
     database = Database(opening)
     with pytest.raises(SetupError, match="not there yet"):
-        await database.read(board.now)
-    assert await database.read(board.now) > 1.7e9
-    assert await database.read(board.now) > 1.7e9
+        await database.read(read_now)
+    assert await database.read(read_now) > 1.7e9
+    assert await database.read(read_now) > 1.7e9
     assert len(attempts) == 2
     database.store().close()

@@ -8,7 +8,8 @@ from builders import a_job
 
 from dashboard.facts import RecipeFacts, facts_of, recipe_facts
 from dashboard.reasons import MEANINGS
-from dashboard.webhooks import indented, status
+from dashboard.webhooks import indented
+from dashboard.words import status
 from models.payloads import JobSpec, Options
 from models.recipes import load_recipe
 from models.recipes.compiled import cache_key
@@ -64,10 +65,10 @@ def test_what_does_not_run_has_no_pace(state: JobState):
 
 
 def test_a_budget_counts_what_is_in_doubt():
-    """Perhaps paid is taken for paid; no budget, no share; an unknown price is counted apart."""
+    """Perhaps paid is taken for paid; no budget, no share."""
     doubts = [DoubtGroup("crash", 3, 1, NANO)]
     facts = facts_of(a_page({"budget_nano": 4 * NANO, "cost_nano": NANO}, doubts=doubts))
-    assert (facts.budget_share, facts.doubts_nano, facts.doubts_unpriced) == (0.5, NANO, 1)
+    assert facts.budget_share == 0.5
     assert facts_of(a_page()).budget_share is None
 
 

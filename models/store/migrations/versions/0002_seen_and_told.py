@@ -26,7 +26,7 @@ def upgrade() -> None:
         "jobs", sa.Column("progress_told", sa.Integer(), nullable=False, server_default="0")
     )
     op.add_column("jobs", sa.Column("progress_told_at", sa.Float(precision=53), nullable=True))
-    for name in ("calls_in_flight", "spool_bytes", "backlog"):
+    for name in ("spool_bytes", "backlog"):
         number = sa.BigInteger() if name == "spool_bytes" else sa.Integer()
         column = sa.Column(name, number, nullable=False, server_default="0")
         op.add_column("workers_seen", column)
@@ -176,9 +176,7 @@ def _create() -> None:
         sa.Column("hold_until", sa.Float(precision=53), nullable=True),
         sa.Column("in_flight", sa.Integer(), nullable=False),
         sa.Column("waiting", sa.Integer(), nullable=False),
-        sa.Column("granted", sa.BigInteger(), nullable=False),
         sa.Column("refusals", sa.Integer(), nullable=False),
-        sa.Column("waited_s", sa.Float(), nullable=False),
         sa.Column("redis_away", sa.Boolean(), nullable=False),
         sa.Column("seen_at", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint("worker", "model"),
