@@ -66,7 +66,10 @@ class Stage:
 
     def kill(self, name: str) -> Service:
         """kill -9 of one service."""
-        (service,) = [s for s in self.services.running() if s.name == name]
+        running = {service.name: service for service in self.services.running()}
+        if not (service := running.get(name)):
+            last = (self.home / "logs" / f"{name}.log").read_text()[-20000:]
+            raise RuntimeError(f"{name} ended by itself; its last words:\n{last}")
         os.kill(service.pid, signal.SIGKILL)
         psutil.wait_procs([psutil.Process(service.pid)] if service.is_alive else [], timeout=5)
         return service
