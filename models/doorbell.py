@@ -9,6 +9,7 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
+from kombu.transport import TRANSPORT_ALIASES
 
 from models.payloads import ShardMessage
 from models.settings import Settings
@@ -19,12 +20,16 @@ RUN_SHARD = "maestrale.run_shard"
 TICK = "maestrale.tick"
 SHARDS = "shards"
 """The queue of shard messages (API work: generate, embed, evaluate)."""
+TRAIN = "train"
+"""The queue of trainings on our own machines: processes of one slot each take from it alone."""
 CLOCK = "clock"
 """The queue of the clock's ticks."""
 KEY_PREFIX = "maestrale:"
 PRIORITY_STEPS = [0, 3, 6, 9]
 """Redis has no priorities: kombu keeps one list per step and empties the lower number first."""
 
+TRANSPORTS = dict.fromkeys(("redis", "rediss"), "models.broker:Transport")
+"""By URL scheme, in place of kombu's own: by name, so that each producer need not import it."""
 TRANSPORT_OPTIONS: dict[str, Any] = {
     "global_keyprefix": KEY_PREFIX,
     "visibility_timeout": 600,
@@ -46,6 +51,7 @@ def make_celery(settings: Settings, *, patience_s: float = 15.0) -> Celery:
 
     `patience_s` bounds how long a dead broker may hold the caller (producers: seconds).
     """
+    TRANSPORT_ALIASES.update(TRANSPORTS)
     app = Celery("maestrale", set_as_current=False)
     transport = {**TRANSPORT_OPTIONS, "socket_timeout": patience_s}
     transport["socket_connect_timeout"] = min(5.0, patience_s)
@@ -60,7 +66,9 @@ def make_celery(settings: Settings, *, patience_s: float = 15.0) -> Celery:
         event_serializer="json",
         task_ignore_result=True,
         task_acks_late=True,  # a thread holds its message until the shard is settled
-        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (SHARDS, CLOCK)],
+        task_queues=[
+            Queue(name, Exchange(name), routing_key=name) for name in (SHARDS, TRAIN, CLOCK)
+        ],
         task_default_queue=SHARDS,
         task_create_missing_queues=False,  # else Flower's broker page lists the wrong queues
         task_send_sent_event=True,
@@ -78,7 +86,7 @@ def ring(app: Celery, messages: Iterable[ShardMessage]) -> bool:
                 app.send_task(
                     RUN_SHARD,
                     args=(message.job_id, message.no),
-                    queue=SHARDS,
+                    queue=TRAIN if message.on_device else SHARDS,
                     priority=message.priority,
                     producer=producer,
                     argsrepr=message.label,
@@ -106,6 +114,7 @@ def queued(app: Celery) -> int | None:
     try:
         with app.connection_for_read() as connection:
             channel: Any = connection.default_channel
-            return int(channel._size(SHARDS))  # kombu's own count over all priority lists
+            # kombu's own count over all priority lists
+            return sum(int(channel._size(queue)) for queue in (SHARDS, TRAIN))
     except (OperationalError, OSError):
         return None
