@@ -5,6 +5,7 @@ password), so that `maestrale down` in another terminal stops exactly what `up` 
 """
 
 import fcntl
+import importlib.util
 import json
 import os
 import secrets
@@ -98,6 +99,8 @@ class Services:
             if not self.settings.redis_url_given.get_secret_value() and "server" not in names:
                 self.start_server()
             self.start_workers(workers)
+            if "trainer" not in names and can_train():
+                self.start_trainer()
             if "clock" not in names:
                 self.spawn("clock", _celery("beat"))
             if flower_port is not None and "flower" not in names:
@@ -131,6 +134,12 @@ class Services:
             for name in wanted
             if name not in names
         ]
+
+    def start_trainer(self) -> Service:
+        """The worker that trains here, one run at a time."""
+        command = _celery("worker", "-Q", "train", "-n", "trainer@%h", "-c", "1", *_QUIET)
+        # what it tells of itself is one slot, and it is nice to the rest by its child
+        return self.spawn("trainer", command, MAESTRALE_SHARDS_IN_FLIGHT="1")
 
     def start_flower(self, port: int) -> Service:
         """Flower on loopback; it takes some seconds until it answers."""
@@ -220,6 +229,13 @@ class Services:
         write_secret(self._file, json.dumps({**self._read_notes(), **changes}, indent=1))
 
 
+def can_train() -> bool:
+    """Whether the extra `train` is installed (or another Python that has it is named)."""
+    return bool(os.environ.get("MAESTRALE_TRAIN_PYTHON")) or all(
+        importlib.util.find_spec(name) for name in ("torch", "trl", "peft")
+    )
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """The children's environment: ours, with every setting told, whatever `.env` lies about.
 
@@ -279,7 +295,8 @@ def _in_stopping_order(services: Sequence[Service]) -> list[list[Service]]:
     """Flower and clock, then the workers together, then what they speak to, the server last."""
 
     def rank(service: Service) -> int:
-        return _STOPPING_LAST.get(service.name, 2 if service.name.startswith("worker") else 1)
+        is_worker = service.name.startswith(("worker", "trainer"))
+        return _STOPPING_LAST.get(service.name, 2 if is_worker else 1)
 
     groups = ([s for s in services if rank(s) == number] for number in (1, 2, 3, 4))
     return [group for group in groups if group]

@@ -10,15 +10,16 @@ from typing import Any
 
 import orjson
 
-from models.payloads import CallRecord, Failed, Snoozed
+from models.payloads import CallRecord, Failed, Snoozed, Submitted
 from models.requests import call_key
-from models.states import FailureCode
-from worker.jobs import ShardInHand
+from models.states import FailureCode, RequestState
+from worker.jobs import Collecting, ShardInHand
 from worker.ledger.ledger import Ledger
 from worker.paying import Answered, Endpoint, Payer, Wish
 
 CUT = "the worker stopped before the answer came"
-Asked = Answered | Failed | Snoozed
+Paid = Answered | Failed | Snoozed
+Asked = Paid | Submitted
 
 
 class Asker:
@@ -28,7 +29,7 @@ class Asker:
         self._server = server
         self._ledger = ledger
         self._payer = payer
-        self._asking: dict[str, asyncio.Task[Asked]] = {}
+        self._asking: dict[str, asyncio.Task[Paid]] = {}
 
     async def ask(
         self,
@@ -45,6 +46,10 @@ class Asker:
         """
         key = call_key(self._server, endpoint, body, sample)
         wish = Wish(shard, endpoint, key, body, turn=int(not continuing))
+        if shard.collecting is not None:
+            collected = await self._collect(wish, shard.collecting)
+            if collected is not None:
+                return collected
         shared = False
         while not shard.is_stopped:
             shared = shared or key in self._asking
@@ -70,22 +75,41 @@ class Asker:
             await asyncio.wait(self._asking.values(), timeout=timeout_s)
         return not self._asking
 
-    def _start(self, wish: Wish) -> "asyncio.Task[Asked]":
+    async def _collect(self, wish: Wish, collecting: Collecting) -> Asked | None:
+        """The answer if it is there, else the call joins a batch; None: it goes the usual way."""
+        try:
+            found, _ = await self._find(wish)
+        finally:
+            self._ledger.give_up(wish.key, is_unsent=True)
+        if found is not None:
+            return replace(_answered(found), from_ledger=found.job_id != wish.job.id)
+        if wish.shard.is_stopped:
+            return Snoozed(wish.shard.stop_reason)
+        known = collecting.known.get(wish.key)
+        if known is None:
+            collecting.wanted[wish.key] = self._payer.by_batch(wish)
+        elif known.state == RequestState.REALTIME:
+            return None
+        elif known.state == RequestState.FAILED:
+            return Failed(FailureCode(known.code), known.detail)
+        return Submitted("waits for its batch")
+
+    def _start(self, wish: Wish) -> "asyncio.Task[Paid]":
         task = asyncio.create_task(self._find_or_pay(wish))
         self._asking[wish.key] = task
         # the first callback of the task: gone before anybody who waits for it looks again
         task.add_done_callback(lambda _: self._asking.pop(wish.key, None))
         return task
 
-    async def _find_or_pay(self, wish: Wish) -> Asked:
-        asked: Asked | None = None
+    async def _find_or_pay(self, wish: Wish) -> Paid:
+        asked: Paid | None = None
         try:
             asked = await self._found_or_paid(wish)
             return asked
         finally:  # a stop ends waits only: what was sent has an answer or a fault
             self._ledger.give_up(wish.key, is_unsent=isinstance(asked, Snoozed))
 
-    async def _found_or_paid(self, wish: Wish) -> Asked:
+    async def _found_or_paid(self, wish: Wish) -> Paid:
         found, is_doubtful = await self._find(wish)
         if found is not None:
             return _answered(found)

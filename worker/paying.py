@@ -11,6 +11,7 @@ import orjson
 
 from models.payloads import CallRecord, Failed, Snoozed, Usage
 from models.prices import PriceTable
+from models.store.batches import Wanted
 from worker.figures import Figures
 from worker.gateway.faults import Fault
 from worker.gateway.gateway import Gateway
@@ -140,6 +141,13 @@ class Payer:
                 continue
             return _Sent(permit, stake, intent, time.monotonic())
         return None
+
+    def by_batch(self, wish: Wish) -> Wanted:
+        """The call as it waits for a batch, with what it may cost there at most."""
+        usage = self._purses.caution.usage(wish.body)
+        cost = self._prices.cost_nano(wish.model, usage, batch=True)
+        body = orjson.dumps(wish.body).decode()
+        return Wanted(wish.key, wish.endpoint, wish.model, body, cost)
 
     async def _stake(self, wish: Wish) -> Stake:
         """Money for the call, set aside if its job has a budget."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from models.states import FailureCode, JobState, RowState, ShardState
-from models.store import board, deliveries, fleet, money, pulses
+from models.store import board, deliveries, fleet, money, operations_seen, pulses
 from models.store import jobs as job_moves
 from models.store.engine import read_now
 from models.tables import Doubt, Event, Job, Row, Shard
@@ -37,6 +37,7 @@ COUNT_UP_TO = 10_000
 EVENTS = 30
 RELATIVES = 20
 DELIVERIES = 20
+OPERATIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class JobPage:
     asked: Mapping[str, int]
     """Calls paid for, by model."""
     points: Sequence[pulses.Point]
+    operations: Sequence[operations_seen.OperationSeen]
+    """Its batches and training runs: those still out first."""
     failures: Sequence[FailureGroup]
     costs: Sequence[money.Cost]
     """By model."""
@@ -126,6 +129,7 @@ def read(connection: Connection, job_id: str) -> JobPage | None:
         standings=board.standings(connection),
         asked=board.models_asked(connection, [job_id]).get(job_id, {}),
         points=pulses.series(connection, job_id),
+        operations=operations_seen.of_job(connection, job_id, OPERATIONS),
         failures=failures(connection, job),
         costs=money.costs(connection, "model", job_id),
         doubts=doubts_by_reason(connection, job_id),

@@ -162,6 +162,23 @@ def results(
         after = page[-1].seq
 
 
+def inputs(connection: Connection, job_id: str) -> Iterator[dict[str, Any]]:
+    """What the done rows were given, in the order of `results`, a page at a time."""
+    after = -1
+    while True:
+        query = (
+            select(rows.c.seq, rows.c.data)
+            .where(rows.c.job_id == job_id, rows.c.state == RowState.DONE, rows.c.seq > after)
+            .order_by(rows.c.seq)
+            .limit(PAGE)
+        )
+        page = connection.execute(query).all()
+        yield from (orjson.loads(found.data) for found in page)
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
+
+
 def failures(connection: Connection, job_id: str, *, limit: int = 100) -> list[dict[str, Any]]:
     """Failed rows in input order: seq, row_id, code, detail."""
     query = (

@@ -2,25 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.text import Text
 
+from models.errors import BadInputError
 from models.payloads import JobSpec, Options
 from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.states import JobState
 from models.tables import Job
 from producers import exports, spending
-from producers.cli import facts, hook_words, money_words, outputs, showing
+from producers.cli import facts, hook_words, money_words, outputs, plan_words, showing
 from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
 from producers.cli.opening import client
 from producers.cli.options import Format
 from producers.cli.showing import Limited
 from producers.cli.voice import Voice
 from producers.cli.words import safe
-from producers.client import Maestrale, Plan
+from producers.client import Maestrale
+from producers.planning import Plan
+from producers.routing import ViaWish
 from producers.services import Services
 from producers.webhooks import Hook
 
@@ -42,6 +46,9 @@ class Wish:
     overwrite: bool = False
     watch: bool = True
     dry_run: bool = False
+    via: ViaWish = "realtime"
+    by: timedelta | None = None
+    on_timeout: Literal["resubmit", "realtime"] = "resubmit"
     priority: int = 5
     webhooks: tuple[str, ...] = ()
     budget: str | None = None
@@ -53,6 +60,11 @@ class Wish:
     on_duplicate: Literal["stop", "first", "last"] = "stop"
     max_rejected_share: float = 0.05
     max_failed_share: float = 0.05
+
+    @property
+    def options(self) -> Options:
+        """How calls are made, but for the way they go: that is the plan's."""
+        return Options(on_uncertain=self.on_uncertain, fresh=self.fresh, on_timeout=self.on_timeout)
 
 
 class Generation:
@@ -103,6 +115,8 @@ class Generation:
                 limit=wish.limit,
                 on_duplicate=wish.on_duplicate,
                 max_rejected_share=wish.max_rejected_share,
+                via=wish.via,
+                by=wish.by,
             )
 
     def _announce(self, plan: Plan) -> None:
@@ -113,15 +127,16 @@ class Generation:
             (plan.recipe.name, "bold"),
             f" ({safe(models)})",
         )
-        self._voice.say("", Text("  ") + title, showing.estimate(plan.found, plan.estimate))
+        self._voice.say("", Text("  ") + title, plan_words.planned(plan))
         self._facts["estimate"] = facts.estimate_facts(plan.estimate)
+        self._facts["route"] = plan_words.route_facts(plan)
         self._facts["input"] = facts.input_facts(plan.found)
 
     def _check_budget(self, maestrale: Maestrale, plan: Plan) -> None:
         """Before a dry run ends, too."""
         wish, prices = self._wish, load_prices(maestrale.settings.prices_file)
         nano = spending.checked_budget(
-            wish.budget, plan.recipe, plan.estimate, prices, partial=wish.partial
+            wish.budget, plan, plan.route.via, prices, partial=wish.partial
         )
         if nano is not None:
             words = money_words.planned_budget(nano, plan.estimate.cost_usd)
@@ -135,7 +150,7 @@ class Generation:
             idempotency_key=wish.idempotency_key,
             again=wish.again,
             max_failed_share=wish.max_failed_share,
-            options=Options(on_uncertain=wish.on_uncertain, fresh=wish.fresh),
+            options=wish.options,
             webhooks=hooks,
             budget=wish.budget,
             partial=wish.partial,
@@ -198,6 +213,8 @@ class Target:
 def target_of(job: Job, out: Path | None, form: Format | None, *, overwrite: bool) -> Target:
     """Where the records of a job that is there already go, by its own recipe."""
     recipe = JobSpec.model_validate_json(job.spec).recipe
+    if not recipe:
+        raise BadInputError(f"{job.id} is a {job.kind} job, which has no records to write")
     chosen = outputs.choose_format(form, out, recipe["output"]["record"])
     path = out or outputs.default_name(job.input_name, job.name, chosen)
     outputs.check_free(path, overwrite=overwrite)

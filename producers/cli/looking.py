@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from models.states import JobState
+from models.states import JobKind, JobState
 from producers.cli.options import MOST, AsJson, Form, JobId, Newest, Out, Overwrite
 
 
@@ -24,16 +24,19 @@ def jobs(
 
     with client() as maestrale:
         found = maestrale.jobs(limit=limit, state=state)
+        out = maestrale.operations_out([job.id for job in found])
         now = maestrale.store.now()
     empty = showing.hint("There are no jobs yet:", "maestrale generate FILE --recipe NAME")
-    words = showing.jobs(found, now) if found else empty
-    Voice(as_json=as_json).facts([facts.job_facts(job) for job in found], words)
+    words = showing.jobs(found, now, out) if found else empty
+    told = [{**facts.job_facts(job), "operations_out": out.get(job.id, 0)} for job in found]
+    Voice(as_json=as_json).facts(told, words)
 
 
 def show(job_id: JobId, as_json: AsJson = False) -> None:
-    """Show one job: state, rows, calls, tokens, cost, failures by reason."""
+    """Show one job: state, rows, calls, tokens, cost, remote work, failures by reason."""
     from producers.cli import facts, showing
     from producers.cli.opening import client
+    from producers.cli.operation_words import operation_facts
     from producers.cli.voice import Voice
 
     voice = Voice(as_json=as_json)
@@ -41,8 +44,10 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         job = maestrale.get(job_id)
         codes = maestrale.failures_by_code(job.id)
         limit = showing.limited(facts.models_of(job), maestrale.limits())
-        words = showing.job_page(job, limit, codes, maestrale.store.now())
-    voice.facts({**facts.job_facts(job), "failures": codes}, words)
+        operations = maestrale.operations(job.id)
+        words = showing.job_page(job, limit, codes, maestrale.store.now(), operations)
+    remote = [operation_facts(operation) for operation in operations]
+    voice.facts({**facts.job_facts(job), "failures": codes, "operations": remote}, words)
 
 
 def watch(job_id: JobId, as_json: AsJson = False) -> None:
@@ -56,6 +61,13 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
     voice = Voice(as_json=as_json)
     with client() as maestrale:
         job = maestrale.get(job_id)
+        if job.kind == JobKind.TRAIN:
+            from producers.cli import learning
+
+            job, code = learning.watch(maestrale, job, voice)
+            if as_json:
+                voice.facts(facts.job_facts(job))
+            raise typer.Exit(code)
         with explaining_interrupts(job, voice):
             job, limit = follow(maestrale, job, voice)
         report(maestrale, job, limit, voice)

@@ -25,7 +25,7 @@ from models.store import events, jobs, rows, shards
 from models.store.engine import Store
 
 MOVES: dict[str, tuple[Callable[[Connection, str], Any], set[JobState], JobState]] = {
-    "start": (jobs.start, {JobState.QUEUED}, JobState.RUNNING),
+    "start": (jobs.start, {JobState.QUEUED, JobState.WAITING}, JobState.RUNNING),
     "pause": (
         lambda connection, job_id: jobs.pause(connection, job_id, "why"),
         {JobState.QUEUED, JobState.RUNNING, JobState.WAITING},

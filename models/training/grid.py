@@ -1,0 +1,59 @@
+"""Sweeps: a grid of choices becomes the runs to compare. Pure."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from models.errors import BadInputError
+
+AXES: Mapping[str, type[int] | type[float]] = {
+    "lr": float,
+    "steps": int,
+    "epochs": float,
+    "tokens-seen": float,
+    "batch-size": int,
+    "seq-len": int,
+    "rank": int,
+    "seed": int,
+}
+"""What a sweep may vary, by the option it stands for."""
+LENGTHS = ("steps", "epochs", "tokens-seen")
+MOST_RUNS = 64
+
+
+def parse_axes(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """`lr=1e-5,6e-5 steps=50,150` as name -> values. Raises `BadInputError` on anything else."""
+    axes: dict[str, list[Any]] = {}
+    for text in " ".join(texts).split():
+        name, is_told, values = text.partition("=")
+        if not is_told or name not in AXES:
+            raise BadInputError(f"--sweep takes {', '.join(AXES)} as NAME=V1,V2, not {text!r}")
+        if name in axes:
+            raise BadInputError(f"--sweep names {name} twice: put its values in one list")
+        axes[name] = _values(name, values)
+    if len(told := [name for name in LENGTHS if name in axes]) > 1:
+        raise BadInputError(f"--sweep varies {' and '.join(told)}: they exclude each other")
+    return axes
+
+
+def combinations(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Every choice of one value from each axis, the last axis running fastest."""
+    found = [dict(zip(axes, choice, strict=True)) for choice in product(*axes.values())]
+    if len(found) > MOST_RUNS:
+        raise BadInputError(f"the sweep has {len(found)} runs, and {MOST_RUNS} are the most")
+    return found
+
+
+def child_name(name: str, number: int) -> str:
+    """`news-03`: what the model of the sweep's third run is called."""
+    return f"{name}-{number:02d}"
+
+
+def _values(name: str, text: str) -> list[Any]:
+    try:
+        values = [AXES[name](value) for value in text.split(",") if value]
+    except ValueError:
+        raise BadInputError(f"--sweep {name}={text}: {name} takes numbers") from None
+    if not values:
+        raise BadInputError(f"--sweep {name}= has no values: --sweep {name}=V1,V2")
+    return list(dict.fromkeys(values))

@@ -1,0 +1,246 @@
+"""Hosted trainings by the clock's own hand, against the simulator: from intent to model id."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from builders import a_stored_job
+from pydantic import SecretStr
+from sqlalchemy import update
+from training_builders import a_dataset, a_row, a_spec
+
+import simulator
+from models.payloads import JobSpec
+from models.states import JobKind, RemoteState
+from models.store import jobs, remote, trainings
+from models.store.engine import Store
+from models.tables import RemoteOperation
+from models.training.contents import content_hash
+from worker.gateway.remote import RemoteApi
+from worker.remote.operations import Operations
+from worker.remote.statuses import Standing, standing_of
+from worker.remote.training_files import prepare
+from worker.remote.trainings import HostedTrainings, checkpoints, request_body
+
+BASE = "ministral-3b-latest"
+
+
+class Clock:
+    """One process's hand for remote work; every turn finds all operations due."""
+
+    def __init__(self, store: Store, api: RemoteApi, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+        handler = HostedTrainings(api=api, write=self.write, folder=folder / "remote")
+        self.operations = Operations(
+            write=self.write,
+            read=self.read,
+            ring_for=self.ring_for,
+            handlers={"training": handler},
+            random=Random(1),
+        )
+
+    async def ring_for(self, _job_id: str) -> bool:
+        return True
+
+    async def write(self, function: Any, *args: Any, **named: Any) -> Any:
+        with self.store.write() as connection:
+            return function(connection, *args, **named)
+
+    async def read(self, function: Any, *args: Any) -> Any:
+        with self.store.read() as connection:
+            return function(connection, *args)
+
+    def train(self, **changes: Any) -> str:
+        """A job whose row asked for a hosted run and waits."""
+        spec = a_spec(a_dataset(self.folder), trainer="mistral", base=BASE, **changes)
+        stored = JobSpec(training=spec).model_dump_json()
+        job_id = a_stored_job(
+            self.store, rows_count=1, shard_size=1, kind=JobKind.TRAIN, spec=stored, state="waiting"
+        )
+        with self.store.write() as connection:
+            remote.create(connection, job_id=job_id, shard_no=0, kind="training", model=BASE)
+        return job_id
+
+    async def turn(self, job_id: str) -> RemoteOperation:
+        """One step of what is open; answers the operation after it."""
+        table = remote.operations
+        with self.store.write() as connection:
+            connection.execute(update(table).values(next_check_at=0.0))
+        await self.operations.turn()
+        await asyncio.gather(*self.operations._in_hand.values())
+        with self.store.read() as connection:
+            found = remote.of_shard(connection, job_id, 0)
+        assert found is not None
+        return found
+
+    async def until(self, job_id: str, *states: RemoteState) -> RemoteOperation:
+        """Turns until the operation stands so."""
+        for _ in range(400):
+            operation = await self.turn(job_id)
+            if operation.state in states:
+                return operation
+            await asyncio.sleep(0.02)  # the simulator's own clock
+        raise AssertionError(f"it stands at {operation.state}: {operation.reason}")
+
+
+@pytest.fixture
+def spawned() -> Iterator[simulator.Spawned]:
+    with simulator.spawn() as running:
+        running.steer("batch", tuning_s=0.3)
+        yield running
+
+
+@pytest.fixture
+async def clock(store: Store, spawned: simulator.Spawned, tmp_path: Path) -> AsyncIterator[Clock]:
+    async with RemoteApi(spawned.url, SecretStr("a-key")) as api:
+        yield Clock(store, api, tmp_path)
+
+
+FINAL = (RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED)
+
+
+async def test_from_intent_to_model(clock: Clock, spawned: simulator.Spawned) -> None:
+    """Uploaded, made, started when valid, followed; checkpoints are points, files are removed."""
+    job_id = clock.train(steps=40)
+    operation = await clock.until(job_id, *FINAL)
+    assert operation.state == RemoteState.SUCCEEDED, operation.reason
+    assert json.loads(operation.files)["model"]
+    with clock.store.read() as connection:
+        told = trainings.of_job(connection, job_id)
+    assert told[-1].step == 40
+    assert told[-1].valid_loss is not None
+    stats = spawned.stats()
+    assert stats["tuning_jobs_created"] == 1
+    assert stats["files_uploaded"] == stats["files_deleted"]
+    assert not list((clock.folder / "remote").iterdir())
+
+
+async def test_a_creation_whose_answer_was_lost_is_found_again(
+    clock: Clock, spawned: simulator.Spawned
+) -> None:
+    """One remote job, whatever became of the answer."""
+    spawned.steer("batch", drop_creates=1)
+    job_id = clock.train()
+    assert (await clock.turn(job_id)).state == RemoteState.SENDING
+    operation = await clock.until(job_id, *FINAL)
+    assert operation.state == RemoteState.SUCCEEDED, operation.reason
+    assert spawned.stats()["tuning_jobs_created"] == 1
+
+
+async def test_a_creation_that_no_list_shows_yet_is_waited_for(
+    clock: Clock, spawned: simulator.Spawned
+) -> None:
+    """A list may lag: better late than twice."""
+    spawned.steer("batch", drop_creates=1, listing_lag_s=3600.0)
+    job_id = clock.train()
+    for _ in range(3):
+        operation = await clock.turn(job_id)
+    assert operation.state == RemoteState.SENDING
+    assert "list" in operation.reason
+    assert spawned.stats()["tuning_jobs_created"] == 1
+
+
+async def test_an_account_that_cannot_train_is_told_what_can(
+    clock: Clock, spawned: simulator.Spawned
+) -> None:
+    """The 422 with an empty list of models: final, and it names the trainer here."""
+    spawned.steer("batch", tuning_closed=True)
+    operation = await clock.turn(clock.train())
+    assert operation.state == RemoteState.FAILED
+    assert "--trainer local" in operation.reason
+    assert "Available model(s)" in operation.reason
+
+
+async def test_a_cancelled_job_is_cancelled_over_there(clock: Clock) -> None:
+    """And ends here as cancelled."""
+    job_id = clock.train()
+    await clock.until(job_id, RemoteState.RUNNING)
+    with clock.store.write() as connection:
+        jobs.cancel(connection, job_id)
+    operation = await clock.until(job_id, *FINAL)
+    assert operation.state == RemoteState.CANCELLED
+
+
+async def test_a_paused_job_is_not_started(clock: Clock) -> None:
+    """It stands valid over there, and costs nothing, until it is resumed."""
+    job_id = clock.train()
+    await clock.until(job_id, RemoteState.RUNNING)
+    with clock.store.write() as connection:
+        jobs.pause(connection, job_id, "paused by the user")
+    for _ in range(3):
+        operation = await clock.turn(job_id)
+    assert standing_of(operation.remote_status) in (Standing.READY, Standing.QUEUED)
+
+
+async def test_a_failed_training_says_why(clock: Clock, spawned: simulator.Spawned) -> None:
+    """In the provider's words."""
+    spawned.steer("batch", fail_tunings=1)
+    operation = await clock.until(clock.train(), *FINAL)
+    assert operation.state == RemoteState.FAILED
+    assert operation.reason
+
+
+@pytest.mark.parametrize("change", ["gone", "other"])
+async def test_a_dataset_that_changed_is_not_uploaded(
+    clock: Clock, spawned: simulator.Spawned, change: str
+) -> None:
+    """The hash is checked by whoever sends it."""
+    job_id = clock.train()
+    path = clock.folder / "news" / "train.jsonl"
+    path.unlink() if change == "gone" else path.write_text("{}\n")
+    operation = await clock.turn(job_id)
+    assert operation.state == RemoteState.FAILED
+    assert spawned.stats()["files_uploaded"] == 0
+
+
+def test_only_what_the_provider_knows_is_uploaded(tmp_path: Path) -> None:
+    """No ids, no origin; and of the validation rows as many as it takes: 5% of the training's."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    lines = [orjson.dumps(a_row(f"r{number:03d}")) for number in range(100)]
+    for part in ("train", "validation"):
+        (folder / f"{part}.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    made = prepare(folder, tmp_path / "up")
+    rows = [json.loads(line) for line in made.train.read_text().splitlines()]
+    assert [set(row) for row in rows] == [{"messages"}] * 100
+    assert made.validation is not None
+    assert len(made.validation.read_text().splitlines()) == 5
+    assert [role for role, _ in made.by_role()] == ["input", "validation"]
+    made.remove()
+    assert not made.folder.exists()
+    assert content_hash(folder)
+
+
+def test_the_key_of_weights_and_biases_is_in_the_request_alone(tmp_path: Path) -> None:
+    """It comes from the worker's environment, and the spec has only the project."""
+    spec = a_spec(a_dataset(tmp_path), trainer="mistral", wandb_project="news")
+    body = request_body(spec, {"input": "f1"}, "suffix", "k" * 40)
+    assert body["integrations"][0] == {
+        "type": "wandb",
+        "project": "news",
+        "run_name": "news-smollm2",
+        "api_key": "k" * 40,
+    }
+    assert body["auto_start"] is False
+    assert "validation_files" not in body
+
+
+def test_checkpoints_of_unknown_shape_are_passed_over() -> None:
+    """A provider may say anything."""
+    said: list[dict[str, Any]] = [
+        {"step_number": 4, "metrics": {"train_loss": 2, "valid_loss": None}},
+        {"step_number": "5", "metrics": {}},
+        {"step_number": 6},
+        {"step_number": 7, "metrics": {"train_loss": True}},
+    ]
+    nothing = {"valid_loss": None, "valid_accuracy": None}
+    assert list(checkpoints(said)) == [
+        (4, {"loss": 2.0, **nothing}),
+        (7, {"loss": None, **nothing}),
+    ]

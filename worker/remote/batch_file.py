@@ -1,0 +1,87 @@
+"""Lines of batch files: a request out, an answer or a named fault in (pure)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from models.payloads import CallRecord, Usage
+from models.prices import PriceTable
+from models.states import FailureCode
+from models.store.batch_lines import LineFault
+from models.tables import RemoteOperation
+from worker.gateway.mistral import chat_problem, read_usage
+
+MOST_DETAIL = 300
+PASSING = frozenset({408, 425, 429, 499})
+"""Statuses below 500 that say nothing about the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineAnswer:
+    """A line with an answer."""
+
+    key: str
+    answer: dict[str, Any]
+    usage: Usage
+
+    def record(self, op: RemoteOperation, prices: PriceTable) -> CallRecord:
+        """The call as it goes into the ledger, at the price of batches."""
+        return CallRecord(
+            key=self.key,
+            endpoint=op.endpoint,
+            model=op.model,
+            answer=orjson.dumps(self.answer).decode(),
+            usage=self.usage,
+            cost_nano=prices.cost_nano(op.model, self.usage, batch=True),
+            latency_ms=0,
+            job_id=op.job_id,
+        )
+
+
+def request_line(key: str, body: str) -> bytes:
+    """`{"custom_id", "body"}`; the model is the batch's."""
+    request = orjson.loads(body)
+    request.pop("model", None)
+    return orjson.dumps({"custom_id": key, "body": request}) + b"\n"
+
+
+def read_line(line: bytes) -> LineAnswer | LineFault | None:
+    """What a line of an output or error file says; None if it names no request."""
+    try:
+        said = orjson.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or not isinstance(said.get("custom_id"), str):
+        return None
+    key, response = said["custom_id"], said.get("response")
+    if not isinstance(response, dict):
+        return _fault(key, None, said.get("error"))
+    status, body = response.get("status_code"), response.get("body")
+    if isinstance(body, str):  # some servers send the body as they got it
+        body = _parsed(body)
+    if status != 200 or not isinstance(body, dict):
+        return _fault(key, status, said.get("error") or body)
+    problem = None if "data" in body else chat_problem(body)
+    if problem:
+        return LineFault(key, False, FailureCode.SERVER_ERROR, f"unusable answer: {problem}")
+    return LineAnswer(key, body, read_usage(body) or Usage())
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None
+
+
+def _fault(key: str, status: object, said: object) -> LineFault:
+    is_lasting = isinstance(status, int) and 400 <= status < 500 and status not in PASSING
+    code = FailureCode.REQUEST_REJECTED if is_lasting else FailureCode.SERVER_ERROR
+    words = said.get("message") or said.get("detail") if isinstance(said, dict) else said
+    detail = f"batch, status {status or 'none'}: {_words(words)}"
+    return LineFault(key, is_lasting, code, detail[:MOST_DETAIL])
+
+
+def _words(said: object) -> str:
+    return said if isinstance(said, str) else orjson.dumps(said, default=str).decode()
