@@ -14,11 +14,10 @@ from sqlalchemy import func, select
 from benchmarks.stage import Stage, stage
 from models.payloads import Options, Usage
 from models.prices import load_prices
-from models.states import JobState, RemoteState, ShardState
+from models.states import JobState, RemoteState
 from models.store import events
 from models.store.batches import requests
 from models.store.operations_seen import OperationSeen
-from models.store.shards import shards
 from models.tables import NANO, Job
 
 OnStage = Callable[..., Stage]
@@ -68,14 +67,6 @@ def begun(on: Stage, source: Path, recipe: str = "translate", **how: Any) -> Job
 def out(on: Stage, job: Job) -> list[OperationSeen]:
     """The job's batches that somebody will look at again."""
     return [operation for operation in on.client.operations(job.id) if operation.is_out]
-
-
-def is_parked(on: Stage, job: Job) -> bool:
-    """Whether some of the job's shards wait for a batch and none is open or in hand."""
-    with on.client.store.read() as connection:
-        query = select(shards.c.state).where(shards.c.job_id == job.id)
-        states = set(connection.scalars(query))
-    return ShardState.WAITING in states <= {ShardState.WAITING, ShardState.DONE}
 
 
 def asked(on: Stage, route: str) -> list[dict[str, Any]]:
@@ -285,7 +276,10 @@ def test_kills_at_every_step_repeat_nothing(on_stage: OnStage, texts: Texts) -> 
     rows = 2000
     on = on_stage("--batch", "queued_s=2", "--batch", "rate=600", workers=2, MAESTRALE_LEASE=4)
     job = begun(on, texts(rows))
-    told: Callable[[], list[OperationSeen]] = lambda: on.client.operations(job.id)  # noqa: E731
+
+    def told() -> list[OperationSeen]:
+        return on.client.operations(job.id)
+
     moments: list[tuple[str, Callable[[], object]]] = [
         ("calls are collected", lambda: on.client.get(job.id).state == JobState.RUNNING),
         ("its file is sent", lambda: on.stats()["files_uploaded"]),

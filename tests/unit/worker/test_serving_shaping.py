@@ -77,10 +77,10 @@ def test_one_of_several_calls_is_forced_by_its_name():
     body = a_request(tools=[LABEL, OTHER], tool_choice="any")
     choices = to_engine(body, MODELS)["response_format"]["json_schema"]["schema"]["anyOf"]
     assert [one["properties"]["name"]["const"] for one in choices] == ["label", "other"]
-    call = json.dumps({"name": "label", "arguments": {"label": "é"}})
+    call = json.dumps({"name": "other", "arguments": {"label": "é"}})
     answer = from_engine(an_answer(call), body)
     function = answer["choices"][0]["message"]["tool_calls"][0]["function"]
-    assert function == {"name": "label", "arguments": '{"label": "é"}'}
+    assert function == {"name": "other", "arguments": '{"label": "é"}'}
 
 
 def test_a_call_cut_short_says_so():
