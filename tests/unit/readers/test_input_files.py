@@ -31,7 +31,9 @@ def test_the_fingerprint_is_that_of_the_bytes(desk):
     assert desk.read(packed).fingerprint == hashlib.sha256(packed).hexdigest()
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n  \n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n  \n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)]
+)
 def test_an_empty_file_is_refused(desk, content):
     """Nothing, blanks, a lone BOM and an archive of nothing are no input."""
     assert "empty" in desk.refused(content, error=RejectedFileError)
