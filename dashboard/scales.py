@@ -59,34 +59,3 @@ def short(value: float) -> str:
         if abs(value) >= size and abs(value) >= 1e4:
             return f"{value / size:.3g}{unit}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def range_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
-    """Round steps from `low` or just below to `high` or just above; at least two of them."""
-    if low == high:
-        half = abs(low) / 2 or 0.5
-        low, high = low - half, high + half
-    step = value_ticks(high - low, wanted)[1]
-    first, last = math.floor(low / step + 0.001), math.ceil(high / step - 0.001)
-    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten around values above 0; powers only where those are many."""
-    first, last = math.floor(math.log10(low) - 0.001), math.ceil(math.log10(high) + 0.001)
-    for sizes in ((1, 2, 5), (1,)):
-        ticks = [size * 10.0**power for power in range(first, last + 1) for size in sizes]
-        below = [tick for tick in ticks if tick <= low * 0.999]
-        above = [tick for tick in ticks if tick >= high * 1.001]
-        kept = [tick for tick in ticks if below[-1] <= tick <= above[0]]
-        if len(kept) <= 7:
-            break
-    return kept
-
-
-def scientific(value: float) -> str:
-    """`1e-4`, `2.5e-5`, `0`: rates differ by their powers of ten."""
-    if not value:
-        return "0"
-    size, _, power = f"{value:.2e}".partition("e")
-    return f"{float(size):g}e{int(power)}"
