@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 
-from dashboard import charts
+from dashboard import charts, training
 from dashboard.facts import facts_of
 from dashboard.frame import Action, View
 from dashboard.reasons import MEANINGS
@@ -50,6 +50,7 @@ class JobView(View):
             job=page.job,
             facts=facts_of(page),
             charts=charts.of_job(page.points),
+            training=training.facts_of(page),
             meanings=MEANINGS,
             moves=[name for name, move in MOVES.items() if page.job.state in move.sources],
         )

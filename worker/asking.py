@@ -78,14 +78,17 @@ class Asker:
     async def _collect(self, wish: Wish, collecting: Collecting) -> Asked | None:
         """The answer if it is there, else the call joins a batch; None: it goes the usual way."""
         try:
-            found, _ = await self._find(wish)
+            found, is_doubtful = await self._find(wish)
         finally:
-            self._ledger.give_up(wish.key, is_unsent=True)
+            if wish.key not in self._asking:  # else the claim is that call's
+                self._ledger.give_up(wish.key, is_unsent=True)
         if found is not None:
             return replace(_answered(found), from_ledger=found.job_id != wish.job.id)
         if wish.shard.is_stopped:
             return Snoozed(wish.shard.stop_reason)
         known = collecting.known.get(wish.key)
+        if known is None and is_doubtful:
+            return Failed(FailureCode.UNCERTAIN, "an earlier attempt may have been paid")
         if known is None:
             collecting.wanted[wish.key] = self._payer.by_batch(wish)
         elif known.state == RequestState.REALTIME:

@@ -206,11 +206,13 @@ class Shards:
                 await self.write(job_moves.pause, claim.job_id, UNREADABLE)
                 return None
             self.jobs[claim.job_id] = job
+        collecting = None
+        if job.spec.options.via == "batch":
+            collecting = Collecting(await self.read(batches.known, claim.job_id, claim.no))
         shard = self.held[held] = job.take()
+        shard.collecting = collecting
         if self.draining:  # told to stop while the claim was under way
             job.stop(STOPPING)
-        if job.spec.options.via == "batch":
-            shard.collecting = Collecting(await self.read(batches.known, claim.job_id, claim.no))
         return shard
 
     def _let_go(self, shard: ShardInHand | None, held: Held) -> None:

@@ -65,7 +65,7 @@ def settle_lines(
         if fault.key in out and fault.key not in new:
             failed += 1
             line = (requests.c.op_id == op.id) & (requests.c.key == fault.key)
-            _unanswered(connection, line, fault, last)
+            _unanswered(connection, op, line, fault, last)
     connection.execute(
         update(operations)
         .where(operations.c.id == op.id)
@@ -90,22 +90,32 @@ def _still_out(connection: Connection, op_id: str, keys: Sequence[str]) -> dict[
     return found
 
 
-def _unanswered(connection: Connection, mine: Any, fault: LineFault, last: str) -> None:
-    """Requests without an answer: lasting, or out of tries, their rows fail; else once more."""
+def _unanswered(
+    connection: Connection, op: RemoteOperation, mine: Any, fault: LineFault, last: str
+) -> None:
+    """Requests without an answer: lasting, or out of tries, their rows fail; else once more.
+
+    Only a lasting fault says something about other jobs that want the same call: else one of
+    those leads from its next cut on.
+    """
     if not fault.is_lasting:
         in_realtime = last == RequestState.REALTIME
         again = mine if in_realtime else mine & (requests.c.tries < MOST_TRIES)
         if in_realtime:  # those who followed must not wait for a batch
-            _move_followers(connection, again, state=RequestState.REALTIME)
+            _move_followers(connection, again, op.job_id, state=RequestState.REALTIME)
         connection.execute(update(requests).where(again).values(state=last, op_id=None))
     failed = {"state": RequestState.FAILED, "code": fault.code, "detail": fault.detail}
-    _move_followers(connection, mine, **failed)
+    _move_followers(connection, mine, None if fault.is_lasting else op.job_id, **failed)
     connection.execute(update(requests).where(mine).values(**failed, op_id=None))
 
 
-def _move_followers(connection: Connection, leading: Any, **values: Any) -> None:
+def _move_followers(
+    connection: Connection, leading: Any, job_id: str | None, **values: Any
+) -> None:
     keys = select(requests.c.key).where(leading).correlate(None)
     followers = (requests.c.state == FOLLOWS) & requests.c.key.in_(keys)
+    if job_id is not None:
+        followers &= requests.c.job_id == job_id
     connection.execute(update(requests).where(followers).values(**values))
 
 
@@ -129,5 +139,6 @@ def release(
         connection.execute(delete(requests).where(mine))
         return True
     detail = reason or "the batch ended without an answer for it"
-    _unanswered(connection, mine, LineFault("", False, FailureCode.SERVER_ERROR, detail), last)
+    passing = LineFault("", False, FailureCode.SERVER_ERROR, detail)
+    _unanswered(connection, op, mine, passing, last)
     return True

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, tuple_, update
 
-from models.states import WORKABLE, RequestState, ShardState
+from models.states import WORKABLE, JobState, RequestState, ShardState
 from models.store import inserts, money, remote
 from models.store import jobs as job_moves
 from models.store import shards as shard_moves
+from models.store.engine import one_at_a_time
 from models.tables import BatchRequest, Call, Job, RemoteOperation, Shard
 
 requests = BatchRequest.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -117,11 +118,12 @@ def open_ready(connection: Connection) -> list[str]:
     operating = exists().where(
         operations.c.job_id == shards.c.job_id,
         operations.c.shard_no == shards.c.no,
-        operations.c.state.in_(remote.OPEN),
+        remote.IS_OPEN,
     )
+    given_up = exists().where(jobs.c.id == shards.c.job_id, jobs.c.state == JobState.CANCELLED)
     ready = (
         select(shards.c.job_id, shards.c.no)
-        .where(shards.c.state == ShardState.WAITING, ~outstanding, ~operating)
+        .where(shards.c.state == ShardState.WAITING, or_(~outstanding, given_up), ~operating)
         .with_for_update(skip_locked=True)
     )
     opened = connection.execute(
@@ -150,7 +152,10 @@ def cut(connection: Connection, job_id: str) -> list[str]:
     One operation per model and endpoint and call of this function; what does not fit into it
     (requests, bytes, money) goes into the next, or waits for a larger budget.
     """
+    one_at_a_time(connection, "batches")  # two jobs that want one call must not both send it
     job_moves.lock(connection, [job_id])
+    if connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id)) not in WORKABLE:
+        return []  # stopped since it was found
     job_moves.wait(connection, job_id)
     _forget_answered(connection, job_id)
     _promote(connection, job_id)
@@ -179,8 +184,13 @@ def cut(connection: Connection, job_id: str) -> list[str]:
 def _cut_one(
     connection: Connection, job_id: str, endpoint: str, model: str, found: Sequence[Any]
 ) -> str | None:
+    left_nano = money.left_nano(connection, job_id)
+    if left_nano is not None and any(row.cost_nano is None for row in found):
+        reason = f"budget: {model} is not in the workers' price table"
+        job_moves.pause(connection, job_id, reason)
+        return None
     factor = _sobriety(connection, job_id, model)
-    fitting = list(_fitting(found, money.left_nano(connection, job_id), factor))
+    fitting = list(_fitting(found, left_nano, factor))
     if not fitting:
         money.reach(connection, job_id, "", int((found[0].cost_nano or 0) * factor))
         return None
@@ -197,16 +207,16 @@ def _cut_one(
     )
     needed = known_cost or 0
     money.hold(connection, job_id, op_id, 0, needed, HOLD_S, needed_nano=needed)
-    for at in range(0, len(fitting), LOOKUP):
-        some = [(row.shard_no, row.key) for row in fitting[at : at + LOOKUP]]
-        connection.execute(
-            update(requests)
-            .where(
-                requests.c.job_id == job_id,
-                tuple_(requests.c.shard_no, requests.c.key).in_(some),
-            )
-            .values(state=RequestState.SENT, op_id=op_id, tries=requests.c.tries + 1)
+    connection.execute(
+        update(requests)
+        .where(
+            requests.c.job_id == job_id,
+            requests.c.shard_no == bindparam("of_shard"),
+            requests.c.key == bindparam("of_key"),
         )
+        .values(state=RequestState.SENT, op_id=op_id, tries=requests.c.tries + 1),
+        [{"of_shard": row.shard_no, "of_key": row.key} for row in fitting],
+    )
     return op_id
 
 
@@ -221,7 +231,7 @@ def _sobriety(connection: Connection, job_id: str, model: str) -> float:
         select(
             func.sum(operations.c.reckoned_nano),
             func.sum(operations.c.spent_nano),
-        ).where(of_model, operations.c.state.not_in(remote.OPEN), operations.c.requests_done > 0)
+        ).where(of_model, ~remote.IS_OPEN, operations.c.requests_done > 0)
     ).one()
     return min(1.0, MARGIN * float(spent) / float(reckoned)) if reckoned and spent else 1.0
 

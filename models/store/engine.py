@@ -127,7 +127,7 @@ def _prepare_sqlite(dbapi: Any, _record: Any) -> None:
     for pragma in (
         "synchronous=FULL",  # what was paid for must survive a power cut
         "foreign_keys=ON",
-        "cache_size=-32000",
+        "cache_size=-8000",
         "journal_size_limit=67108864",
     ):
         cursor.execute(f"PRAGMA {pragma}")

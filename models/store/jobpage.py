@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from models.states import FailureCode, JobState, RowState, ShardState
-from models.store import board, deliveries, fleet, money, operations_seen, pulses
+from models.store import board, deliveries, fleet, money, operations_seen, pulses, trainingpage
 from models.store import jobs as job_moves
 from models.store.engine import read_now
 from models.tables import Doubt, Event, Job, Row, Shard
@@ -113,6 +113,8 @@ class JobPage:
     deliveries: Sequence[Mapping[str, Any]]
     ancestors: Sequence[Relative]
     children: Sequence[Relative]
+    training: trainingpage.TrainingPage | None = None
+    """None: the job trains nothing."""
 
 
 def read(connection: Connection, job_id: str) -> JobPage | None:
@@ -137,6 +139,7 @@ def read(connection: Connection, job_id: str) -> JobPage | None:
         deliveries=deliveries.newest(connection, subject_id=job_id, limit=DELIVERIES),
         ancestors=ancestors(connection, job),
         children=children(connection, job_id),
+        training=trainingpage.read(connection, job),
     )
 
 

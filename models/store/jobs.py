@@ -142,6 +142,7 @@ def resume(connection: Connection, job_id: str, *, budget_nano: int | None = Non
     values: dict[str, Any] = {} if budget_nano is None else {"budget_nano": budget_nano}
     if not _move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
         return False
+    remote.hurry(connection, job_id)
     for child in unsettled_children(connection, job_id):
         resume(connection, child)
     # messages that came while it was paused were no-ops: nobody would ring again for a while
@@ -172,6 +173,7 @@ def cancel(connection: Connection, job_id: str) -> bool:
 
     Its remote work is cancelled by the clock.
     """
+    lock(connection, [job_id, *unsettled_children(connection, job_id)])
     remote.hurry(connection, job_id)
     reason = "cancelled by the user"
     moved = _move(connection, job_id, JobState.CANCELLED, reason=reason, finished_at=now_s())
@@ -289,6 +291,7 @@ def _tell_parent(connection: Connection, job_id: str) -> None:
     parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
     if parent is None:
         return
+    lock(connection, [parent])  # two that settle at once see each other
     query = select(jobs.c.state, func.count()).where(jobs.c.parent_id == parent)
     found = connection.execute(query.group_by(jobs.c.state))
     by_state: dict[str, int] = {one.state: one[1] for one in found}

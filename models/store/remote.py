@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from models.payloads import JobSpec, Options
 from models.states import REMOTE_TRANSITIONS, JobState, RemoteState, ShardState
@@ -18,8 +29,11 @@ jobs = Job.__table__  # type: ignore[attr-defined]
 shards = Shard.__table__  # type: ignore[attr-defined]
 
 OPEN = tuple(state for state, nexts in REMOTE_TRANSITIONS.items() if nexts)
+IS_OPEN = operations.c.state.in_([literal_column(f"'{state}'") for state in OPEN])
+"""With the values in the statement, so that databases see that `remote_operations_due` will do."""
 MOST_ANSWER = 20_000
 """Characters of a provider's answer that are kept."""
+LONG_VALUE = 512
 MOST_REASON = 500
 
 
@@ -62,7 +76,7 @@ def claim_due(
     due = (
         select(operations.c.id)
         .where(
-            operations.c.state.in_(OPEN),
+            IS_OPEN,
             operations.c.next_check_at <= now_s(),
             operations.c.id.not_in(busy),
         )
@@ -175,7 +189,7 @@ def since_starting_s(connection: Connection, op: RemoteOperation) -> float | Non
 
 def stirring(connection: Connection) -> tuple[bool, bool]:
     """Whether shards wait for remote work, and whether an operation is due."""
-    due = exists().where(operations.c.state.in_(OPEN), operations.c.next_check_at <= now_s())
+    due = exists().where(IS_OPEN, operations.c.next_check_at <= now_s())
     waiting = exists().where(shards.c.state == ShardState.WAITING)
     found = connection.execute(select(waiting.label("waiting"), due.label("due"))).one()
     return bool(found.waiting), bool(found.due)
@@ -211,14 +225,17 @@ def settle(connection: Connection, op: RemoteOperation, state: RemoteState, reas
 
 
 def hurry(connection: Connection, job_id: str) -> None:
-    """The job's operations are looked at now: it was cancelled or resumed.
+    """The job's operations are looked at now, and their failures forgotten: it was cancelled or
+    resumed.
 
-    Not those that are being sent: two at once could start two remote jobs.
+    What is being sent keeps its time: two at once could start two remote jobs.
     """
+    is_running = operations.c.state == RemoteState.RUNNING
+    soon = case((is_running, now_s()), else_=operations.c.next_check_at)
     connection.execute(
         update(operations)
-        .where(operations.c.job_id == job_id, operations.c.state == RemoteState.RUNNING)
-        .values(next_check_at=now_s(), check_failures=0)
+        .where(operations.c.job_id == job_id, IS_OPEN)
+        .values(next_check_at=soon, check_failures=0)
     )
 
 
@@ -237,7 +254,7 @@ def of_shard(connection: Connection, job_id: str, shard_no: int) -> RemoteOperat
 def open_count(connection: Connection, job_id: str) -> int:
     """How many operations of the job are not over."""
     query = select(func.count()).select_from(operations)
-    mine = query.where(operations.c.job_id == job_id, operations.c.state.in_(OPEN))
+    mine = query.where(operations.c.job_id == job_id, IS_OPEN)
     return connection.scalar(mine) or 0
 
 
@@ -262,4 +279,11 @@ def _ours(op: RemoteOperation) -> ColumnElement[bool]:
 
 def _kept(answer: Mapping[str, Any]) -> str:
     text = orjson.dumps(answer, default=str).decode()
-    return text if len(text) <= MOST_ANSWER else "{}"
+    if len(text) <= MOST_ANSWER:
+        return text
+    short = {  # ids and counts always stay: the results are found by them
+        name: value
+        for name, value in answer.items()
+        if len(orjson.dumps(value, default=str)) <= LONG_VALUE
+    }
+    return orjson.dumps(short, default=str).decode()

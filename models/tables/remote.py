@@ -72,6 +72,7 @@ class BatchRequest(SQLModel, table=True):
     __tablename__ = "batch_requests"
     __table_args__ = (
         Index("batch_requests_by_state", "job_id", "state"),
+        Index("batch_requests_by_shard", "job_id", "shard_no", "state"),
         Index("batch_requests_by_op", "op_id"),
         Index("batch_requests_by_key", "key"),
     )

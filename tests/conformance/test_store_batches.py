@@ -177,9 +177,13 @@ def test_faults_are_tried_again_in_other_batches_and_then_fail(store: Store) -> 
 
 
 def test_what_a_batch_did_not_answer_goes_where_the_user_said(store: Store) -> None:
-    """Into another batch, or the ordinary way; its followers with it."""
-    job_id, other = a_stored_job(store, rows_count=2), a_stored_job(store, rows_count=1)
+    """Into another batch, or the ordinary way with those of its job that follow.
+
+    Another job that wants the same goes its own way: it leads from now on.
+    """
+    job_id, other = a_stored_job(store), a_stored_job(store, rows_count=1)
     parked(store, job_id, 0, "a", "b")
+    parked(store, job_id, 1, "b")
     parked(store, other, 0, "b")
     cut(store, job_id)
     op = in_hand(store).op
@@ -188,8 +192,9 @@ def test_what_a_batch_did_not_answer_goes_where_the_user_said(store: Store) -> N
     with store.write() as connection:
         ended = (RemoteState.FAILED, "again", WAITING)
         assert not batch_lines.release(connection, op, *ended), "it ended before"
-    assert states(store, job_id) == {a_key("b"): RequestState.REALTIME} == states(store, other)
-    assert opened(store) == sorted([job_id, other])
+    assert states(store, job_id) == {a_key("b"): RequestState.REALTIME}
+    assert opened(store) == [job_id]
+    assert len(cut(store, other)) == 1
 
 
 def test_a_follower_leads_when_its_leader_was_cancelled(store: Store) -> None:
@@ -241,6 +246,42 @@ def _stored(name: str, job_id: str) -> dict[str, object]:
         "job_id": job_id,
         "created_at": 1.0,
     }
+
+
+def test_a_stopped_job_sends_nothing(store: Store) -> None:
+    """Paused between the look and the cut: its calls wait. Cancelled, its shards wait no more."""
+    job_id = a_stored_job(store, rows_count=2)
+    parked(store, job_id, 0, "a")
+    with store.write() as connection:
+        jobs.pause(connection, job_id, "by hand")
+    assert cut(store, job_id) == []
+    assert opened(store) == []
+    with store.write() as connection:
+        jobs.cancel(connection, job_id)
+    assert opened(store) == [job_id]
+    with store.read() as connection:
+        assert remote.stirring(connection) == (False, False)
+
+
+def test_a_budget_does_not_pay_for_what_has_no_price(store: Store) -> None:
+    """As in real time, the job pauses and says which model it is."""
+    job_id = a_stored_job(store, rows_count=2, budget_nano=25)
+    parked(store, job_id, 0, "a", cost_nano=None)
+    assert cut(store, job_id) == []
+    assert "small" in the_job(store, job_id).state_reason
+
+
+def test_a_long_answer_of_the_provider_keeps_what_its_results_are_found_by(store: Store) -> None:
+    """A hundred errors in it are left out, the output's file is not."""
+    job_id = a_stored_job(store, rows_count=2)
+    parked(store, job_id, 0, "a")
+    cut(store, job_id)
+    hand = in_hand(store)
+    answer = {"output_file": "f-1", "errors": ["x" * 300] * 100}
+    with store.write() as connection:
+        remote.seen(connection, hand.op, status="SUCCESS", answer=answer, next_s=0, is_over=True)
+        kept = connection.scalar(select(remote.operations.c.answer))
+    assert kept == '{"output_file":"f-1"}'
 
 
 def test_a_budget_bounds_what_is_sent(store: Store) -> None:

@@ -55,9 +55,11 @@ class Trainings:
         spec = run.shard.job.spec.training
         if spec is None:
             return Failed(FailureCode.INTERNAL, "the job does not say what it trains")
-        if spec.trainer == "mistral":
-            return await self._train_there(run, spec)
-        return await self._train_here(run, spec)
+        train = self._train_there if spec.trainer == "mistral" else self._train_here
+        try:
+            return await train(run, spec)
+        except MaestraleError as error:
+            return Snoozed(f"the database was away: {error}")
 
     # -- here ----------------------------------------------------------------------------------
 
@@ -125,8 +127,9 @@ class Trainings:
     async def _train_there(self, run: RowRun, spec: TrainingSpec) -> RowOutcome:
         job_id = run.shard.job.id
         known = await self._read(trainings.operations_of, job_id, ONLY_SHARD)
-        if len(known) <= run.row.attempt:  # the first, or asked for by `retry`
-            await self._write(_intend, job_id, spec.base)
+        is_over = not known or known[-1].state in (RemoteState.FAILED, RemoteState.CANCELLED)
+        if is_over and len(known) <= run.row.attempt:  # the first, or asked for by `retry`
+            await self._write(_intend, job_id, spec.base, len(known))
             return Submitted("the provider trains")
         operation: RemoteOperation = known[-1]
         match RemoteState(operation.state):
@@ -253,7 +256,11 @@ def _register(connection: Connection, model: TunedModel, metrics: Metrics) -> Tu
     return registry.register(connection, model, metrics)
 
 
-def _intend(connection: Connection, job_id: str, model: str) -> str:
+def _intend(connection: Connection, job_id: str, model: str, known: int) -> str | None:
+    """The intent of one more training, unless another process was first."""
+    jobs.lock(connection, [job_id])
+    if len(trainings.operations_of(connection, job_id, ONLY_SHARD)) != known:
+        return None
     return remote.create(
         connection, job_id=job_id, shard_no=ONLY_SHARD, kind="training", model=model
     )

@@ -1,5 +1,6 @@
 """Lines of batch files: a request out, an answer or a named fault in (pure)."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ from models.payloads import CallRecord, Usage
 from models.prices import PriceTable
 from models.states import FailureCode
 from models.store.batch_lines import LineFault
+from models.store.rows import storable
 from models.tables import RemoteOperation
-from worker.gateway.mistral import chat_problem, read_usage
+from worker.gateway.mistral import chat_problem, read_usage, vectors_problem
+from worker.ledger.sanitising import storable_call
 
 MOST_DETAIL = 300
 PASSING = frozenset({408, 425, 429, 499})
@@ -27,16 +30,17 @@ class LineAnswer:
 
     def record(self, op: RemoteOperation, prices: PriceTable) -> CallRecord:
         """The call as it goes into the ledger, at the price of batches."""
-        return CallRecord(
+        record = CallRecord(
             key=self.key,
             endpoint=op.endpoint,
             model=op.model,
-            answer=orjson.dumps(self.answer).decode(),
+            answer=_written(self.answer),
             usage=self.usage,
             cost_nano=prices.cost_nano(op.model, self.usage, batch=True),
             latency_ms=0,
             job_id=op.job_id,
         )
+        return storable_call(record)
 
 
 def request_line(key: str, body: str) -> bytes:
@@ -48,10 +52,7 @@ def request_line(key: str, body: str) -> bytes:
 
 def read_line(line: bytes) -> LineAnswer | LineFault | None:
     """What a line of an output or error file says; None if it names no request."""
-    try:
-        said = orjson.loads(line)
-    except ValueError:
-        return None
+    said = _parsed(line)
     if not isinstance(said, dict) or not isinstance(said.get("custom_id"), str):
         return None
     key, response = said["custom_id"], said.get("response")
@@ -62,17 +63,28 @@ def read_line(line: bytes) -> LineAnswer | LineFault | None:
         body = _parsed(body)
     if status != 200 or not isinstance(body, dict):
         return _fault(key, status, said.get("error") or body)
-    problem = None if "data" in body else chat_problem(body)
+    problem = vectors_problem(body, len(body["data"])) if _is_list(body) else chat_problem(body)
     if problem:
         return LineFault(key, False, FailureCode.SERVER_ERROR, f"unusable answer: {problem}")
     return LineAnswer(key, body, read_usage(body) or Usage())
 
 
-def _parsed(text: str) -> Any:
+def _is_list(body: dict[str, Any]) -> bool:
+    return isinstance(body.get("data"), list) and bool(body["data"])
+
+
+def _parsed(text: str | bytes) -> Any:
     try:
-        return orjson.loads(text)
-    except ValueError:
+        return json.loads(text)  # not orjson: it refuses lone surrogates, and what was paid is kept
+    except (ValueError, RecursionError):
         return None
+
+
+def _written(answer: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(answer).decode()
+    except TypeError:  # a lone surrogate, or an integer beyond 64 bits
+        return json.dumps(answer, ensure_ascii=False)
 
 
 def _fault(key: str, status: object, said: object) -> LineFault:
@@ -80,8 +92,8 @@ def _fault(key: str, status: object, said: object) -> LineFault:
     code = FailureCode.REQUEST_REJECTED if is_lasting else FailureCode.SERVER_ERROR
     words = said.get("message") or said.get("detail") if isinstance(said, dict) else said
     detail = f"batch, status {status or 'none'}: {_words(words)}"
-    return LineFault(key, is_lasting, code, detail[:MOST_DETAIL])
+    return LineFault(key, is_lasting, code, storable(detail[:MOST_DETAIL]))
 
 
 def _words(said: object) -> str:
-    return said if isinstance(said, str) else orjson.dumps(said, default=str).decode()
+    return said if isinstance(said, str) else json.dumps(said, default=str)

@@ -18,7 +18,7 @@ from models.store import batch_lines, remote
 from models.store.engine import Store
 from models.store.remote import InHand
 from models.tables import RemoteOperation
-from worker.gateway.faults import Fault
+from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.remote import RemoteApi, RemoteJob
 from worker.remote.batch_file import LineAnswer, read_line, request_line
 from worker.remote.outcomes import Fetched, Later, Refused, Seen, Sent
@@ -53,11 +53,11 @@ class Batches:
         found = await self._find(op)
         if found is not None:
             return Sent(found) if isinstance(found, RemoteJob) else found
-        if hand.job_state == JobState.CANCELLED:
-            return Refused("cancelled before it was sent")
         since_s = await self._write(remote.since_starting_s, op)
         if since_s is not None and since_s < LAG_S:
             return Later(ASK_AGAIN_S, "it may have been started: the provider's list will tell")
+        if hand.job_state == JobState.CANCELLED:
+            return Refused("cancelled before it was sent")
         uploaded = orjson.loads(op.files).get("input") or await self._upload(op)
         return uploaded if isinstance(uploaded, Fault) else await self._start(hand, uploaded)
 
@@ -82,6 +82,8 @@ class Batches:
             if isinstance(got, Fault):
                 return _GONE if got.status in GONE else got
             await self._settle_file(hand, path)
+        if job.succeeded and job.output_file is None:
+            return Fault(FaultKind.TRANSIENT, "the batch's results are not named yet")
         return _ended(hand, job)
 
     async def end(self, hand: InHand, fetched: Fetched) -> None:
@@ -151,12 +153,12 @@ class Batches:
 
     async def _clean(self, op: RemoteOperation) -> None:
         """What was uploaded and downloaded is removed, there and here."""
+        for path in self._folder.glob(f"{op.id}.*"):
+            path.unlink(missing_ok=True)
         answer = orjson.loads(op.answer)
         remote_files = {*orjson.loads(op.files).values(), *map(answer.get, _OUTPUTS)} - {None, ""}
         for file_id in sorted(str(found) for found in remote_files if isinstance(found, str)):
             await self._api.delete_file(file_id)  # at best: a file too many costs nothing
-        for path in self._folder.glob(f"{op.id}.*"):
-            path.unlink(missing_ok=True)
 
     def _path(self, op: RemoteOperation, name: str) -> Path:
         return self._folder / f"{op.id}.{name}.jsonl"

@@ -55,6 +55,7 @@ class Operations:
         self._handlers = handlers
         self._random = random
         self._in_hand: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[str] = set()
         self._closed = False
 
     async def turn(self) -> None:
@@ -103,6 +104,7 @@ class Operations:
             finally:
                 keeper.cancel()
                 self._in_hand.pop(hand.op.id, None)
+                self._ending.discard(hand.op.id)
 
     async def _keep(self, hand: InHand, step: "asyncio.Task[None]") -> None:
         while True:
@@ -111,6 +113,8 @@ class Operations:
                 is_ours = await self._write(remote.renew, hand.op, hold_s=HOLD_S)
             except MaestraleError:  # the database is away: so it is for all others
                 continue
+            if hand.op.id in self._ending:  # it is over: nobody else takes it
+                return
             if not is_ours:
                 step.cancel()  # another process has it: what we still write is fenced off
                 return
@@ -183,6 +187,7 @@ class Operations:
 
     async def _end(self, handler: Handler, hand: InHand, answer: Fetched) -> None:
         log.info("remote %s %s %s", hand.op.kind, answer.state, answer.reason or "(all stored)")
+        self._ending.add(hand.op.id)
         await handler.end(hand, answer)
 
     async def _failed(self, hand: InHand, fault: Fault) -> None:

@@ -52,11 +52,11 @@ class HostedTrainings:
         found = await self._find(op)
         if isinstance(found, Fault | RemoteJob):
             return found if isinstance(found, Fault) else Sent(found)
-        if hand.job_state == JobState.CANCELLED:
-            return Refused("cancelled before it was sent")
         since_s = await self._write(remote.since_starting_s, op)
         if since_s is not None and since_s < LAG_S:
             return Later(ASK_AGAIN_S, "it may have been made: its provider's list will tell")
+        if hand.job_state == JobState.CANCELLED:
+            return Refused("cancelled before it was sent")
         if spec.wandb_project and not self._wandb_key:
             return Refused("WANDB_API_KEY is not set for the workers, and --wandb needs it there")
         files = await self._files(op, spec)

@@ -87,6 +87,22 @@ def test_a_line_without_an_answer_says_whether_to_ask_again(
     assert read.code == wanted
 
 
+def test_what_was_paid_is_kept_though_it_is_odd() -> None:
+    """A lone surrogate goes, the rest of the answer stays; no NUL reaches the database."""
+    odd = line().replace(b"Oui.", b"Oui\\ud800.")
+    read = read_line(odd)
+    assert isinstance(read, LineAnswer)
+    op = RemoteOperation(
+        id="op", job_id="j", kind="batch", model="m", next_check_at=0, created_at=0
+    )
+    assert "Oui" in read.record(op, load_prices()).answer
+    fault = read_line(line(500, {"message": "a\0b"}))
+    assert isinstance(fault, LineFault)
+    assert "\0" not in fault.detail
+    empty = read_line(line(200, {"data": []}))
+    assert isinstance(empty, LineFault), "no vector came"
+
+
 @pytest.mark.parametrize("raw", [b"{", b"[]\n", b'{"custom_id": 3}', b"\n"])
 def test_what_names_no_call_is_passed_over(raw: bytes) -> None:
     """Its call gets no answer, and goes into another batch."""

@@ -34,6 +34,9 @@ def upgrade() -> None:
     )
     op.create_index("batch_requests_by_key", "batch_requests", ["key"], unique=False)
     op.create_index("batch_requests_by_op", "batch_requests", ["op_id"], unique=False)
+    op.create_index(
+        "batch_requests_by_shard", "batch_requests", ["job_id", "shard_no", "state"], unique=False
+    )
     op.create_index("batch_requests_by_state", "batch_requests", ["job_id", "state"], unique=False)
     op.create_table(
         "remote_operations",
@@ -119,6 +122,7 @@ def downgrade() -> None:
     )
     op.drop_index("remote_operations_by_job", table_name="remote_operations")
     op.drop_table("remote_operations")
+    op.drop_index("batch_requests_by_shard", table_name="batch_requests")
     op.drop_index("batch_requests_by_state", table_name="batch_requests")
     op.drop_index("batch_requests_by_op", table_name="batch_requests")
     op.drop_index("batch_requests_by_key", table_name="batch_requests")
