@@ -107,11 +107,7 @@ async def well(writer: asyncio.StreamWriter, _number: int) -> None:
 
 async def drips(writer: asyncio.StreamWriter, _number: int) -> None:
     """A head without end."""
-    writer.write(b"HTTP/1.1 200 OK\r\n")
-    while not writer.is_closing():
-        writer.write(b"X-Drip: drop\r\n")
-        await writer.drain()
-        await asyncio.sleep(0.5)
+    await _drip(writer, b"HTTP/1.1 200 OK\r\n", b"X-Drip: drop\r\n")
 
 
 async def silent(_writer: asyncio.StreamWriter, _number: int) -> None:
@@ -121,9 +117,13 @@ async def silent(_writer: asyncio.StreamWriter, _number: int) -> None:
 
 async def body_drips(writer: asyncio.StreamWriter, _number: int) -> None:
     """200, and a body without end."""
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n")
+    await _drip(writer, b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", b".")
+
+
+async def _drip(writer: asyncio.StreamWriter, begin: bytes, drop: bytes) -> None:
+    writer.write(begin)
     while not writer.is_closing():
-        writer.write(b".")
+        writer.write(drop)
         await writer.drain()
         await asyncio.sleep(0.5)
 

@@ -116,6 +116,17 @@ def is_free(port: int) -> bool:
         return True
 
 
+def becomes_free(port: int, *, within_s: float) -> bool:
+    """Whether it is free, or is so within that time: a process that was killed is seen as dead
+    before its last thread has gone, and its sockets with it."""
+    deadline = time.monotonic() + within_s
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def listens(port: int) -> bool:
     """Whether anything answers on the port on loopback."""
     with socket.socket() as probe:

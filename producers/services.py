@@ -27,6 +27,7 @@ from models.limits import Limit
 from models.settings import SERVICES_FILE, Settings
 from producers.processes import (
     Service,
+    becomes_free,
     born,
     end,
     free_port,
@@ -203,9 +204,18 @@ class Services:
     # -- notes ---------------------------------------------------------------------------------
 
     def _address_before(self) -> tuple[int, str] | None:
-        """Port and password of a server that died while others go on using it."""
-        url = urlsplit(str(self._read_notes().get("redis_url", "")))
-        return (url.port, url.password) if url.port and url.password and is_free(url.port) else None
+        """Port and password of a server that died. Raises `SetupError` where it cannot be back."""
+        url, missed = urlsplit(str(self._read_notes().get("redis_url", ""))), self.running()
+        if not url.port or not url.password:
+            return None
+        if becomes_free(url.port, within_s=START_S if missed else 0):
+            return url.port, url.password
+        if missed:
+            raise SetupError(
+                f"the server cannot come back: another program took its port {url.port}, and "
+                f"{', '.join(one.name for one in missed)} wait for it there: end them or it"
+            )
+        return None
 
     def _log_of(self, service: Service) -> str:
         log = self.log(service.name)
