@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from models.payloads import CallRecord
+from models.payloads import CallRecord, DoubtRecord
 from models.states import FailureCode, RemoteState, RequestState
 from models.store import calls, money, remote
 from models.store import jobs as job_moves
@@ -21,12 +21,13 @@ MOST_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """A line without an answer; `is_lasting`: asking again will not help."""
+    """A line without an answer; `is_lasting`: asking again will not help; `doubt`: it was paid."""
 
     key: str
     is_lasting: bool
     code: FailureCode
     detail: str
+    doubt: DoubtRecord | None = None
 
 
 def lines(connection: Connection, op_id: str) -> Iterator[tuple[str, str]]:
@@ -60,18 +61,17 @@ def settle_lines(
     for at in range(0, len(new), LOOKUP):
         some = list(new)[at : at + LOOKUP]
         connection.execute(delete(requests).where(requests.c.key.in_(some)))
-    failed = 0
-    for fault in faults:
-        if fault.key in out and fault.key not in new:
-            failed += 1
-            line = (requests.c.op_id == op.id) & (requests.c.key == fault.key)
-            _unanswered(connection, op, line, fault, last)
+    failed = [fault for fault in faults if fault.key in out and fault.key not in new]
+    calls.doubt(connection, [fault.doubt for fault in failed if fault.doubt])
+    for fault in failed:
+        line = (requests.c.op_id == op.id) & (requests.c.key == fault.key)
+        _unanswered(connection, op, line, fault, last)
     connection.execute(
         update(operations)
         .where(operations.c.id == op.id)
         .values(
             requests_done=operations.c.requests_done + len(new),
-            requests_failed=operations.c.requests_failed + failed,
+            requests_failed=operations.c.requests_failed + len(failed),
             reckoned_nano=operations.c.reckoned_nano + sum(out[key] for key in new),
             spent_nano=operations.c.spent_nano + sum(one.cost_nano or 0 for one in new.values()),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, insert, literal, or_, select, update
 
-from models.states import SETTLED, WORKABLE, JobState, RowState, ShardState, sources_of
+from models.states import SETTLED, WORKABLE, JobKind, JobState, RowState, ShardState, sources_of
 from models.store import events, remote
 from models.store.engine import now_s
 from models.store.progress import TENTHS, tenths_to_tell
@@ -260,6 +260,8 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
     """
     allowed = jobs.c.max_failed_share * jobs.c.rows_total + ROUNDING
     too_many = jobs.c.rows_failed > allowed
+    many = "more rows failed than max_failed_share allows"
+    why = case((jobs.c.kind == JobKind.TRAIN, literal("the training failed")), else_=literal(many))
     moved = connection.execute(
         update(jobs)
         .where(
@@ -271,10 +273,7 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
             state=case(
                 (too_many, literal(JobState.FAILED.value)), else_=literal(JobState.SUCCEEDED.value)
             ),
-            state_reason=case(
-                (too_many, literal("more rows failed than max_failed_share allows")),
-                else_=literal(""),
-            ),
+            state_reason=case((too_many, why), else_=literal("")),
             finished_at=now_s(),
         )
         .returning(jobs.c.state)

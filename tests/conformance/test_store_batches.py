@@ -3,9 +3,9 @@
 from builders import a_call, a_key, a_stored_job, claimed, the_job
 from sqlalchemy import func, insert, select, update
 
-from models.payloads import CallRecord
+from models.payloads import CallRecord, DoubtRecord
 from models.states import FailureCode, JobState, RemoteState, RequestState, ShardState
-from models.store import batch_lines, batches, jobs, remote, shards
+from models.store import batch_lines, batches, jobs, money, remote, shards
 from models.store.batch_lines import LineFault
 from models.store.batches import Wanted
 from models.store.calls import calls
@@ -155,6 +155,23 @@ def test_a_line_counts_once(store: Store) -> None:
     assert (job.calls_made, job.cost_nano) == (2, 2000)
     with store.read() as connection:
         assert connection.scalar(select(func.count()).select_from(calls)) == 2
+
+
+def test_an_answer_without_use_counts_once_as_paid(store: Store) -> None:
+    """Read twice, its price is once against the budget, beside what answers cost."""
+    job_id = a_stored_job(store)
+    parked(store, job_id, 0, "a")
+    parked(store, job_id, 1, "b")
+    cut(store, job_id)
+    op = in_hand(store).op
+    nonce = f"{op.id}:{a_key('a')}"
+    doubt = DoubtRecord(a_key("a"), job_id, "small", "unusable", 7, nonce)
+    fault = LineFault(a_key("a"), False, FailureCode.SERVER_ERROR, "unusable answer", doubt)
+    for _ in range(2):
+        settle(store, op, faults=(fault,))
+    with store.read() as connection:
+        assert money.spent_nano(connection, job_id) == 7
+    assert the_job(store, job_id).calls_doubtful == 1
 
 
 def test_faults_are_tried_again_in_other_batches_and_then_fail(store: Store) -> None:

@@ -1,46 +1,22 @@
 """Lines of batch files: a request out, an answer or a named fault in (pure)."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from models.payloads import CallRecord, Usage
+from models.payloads import CallRecord, DoubtRecord, Usage
 from models.prices import PriceTable
 from models.states import FailureCode
 from models.store.batch_lines import LineFault
 from models.store.rows import storable
 from models.tables import RemoteOperation
 from worker.gateway.mistral import chat_problem, read_usage, vectors_problem
-from worker.ledger.sanitising import storable_call
+from worker.ledger.sanitising import storable_call, storable_doubt
 
 MOST_DETAIL = 300
 PASSING = frozenset({408, 425, 429, 499})
 """Statuses below 500 that say nothing about the request."""
-
-
-@dataclass(frozen=True, slots=True)
-class LineAnswer:
-    """A line with an answer."""
-
-    key: str
-    answer: dict[str, Any]
-    usage: Usage
-
-    def record(self, op: RemoteOperation, prices: PriceTable) -> CallRecord:
-        """The call as it goes into the ledger, at the price of batches."""
-        record = CallRecord(
-            key=self.key,
-            endpoint=op.endpoint,
-            model=op.model,
-            answer=_written(self.answer),
-            usage=self.usage,
-            cost_nano=prices.cost_nano(op.model, self.usage, batch=True),
-            latency_ms=0,
-            job_id=op.job_id,
-        )
-        return storable_call(record)
 
 
 def request_line(key: str, body: str) -> bytes:
@@ -50,8 +26,13 @@ def request_line(key: str, body: str) -> bytes:
     return orjson.dumps({"custom_id": key, "body": request}) + b"\n"
 
 
-def read_line(line: bytes) -> LineAnswer | LineFault | None:
-    """What a line of an output or error file says; None if it names no request."""
+def read_line(
+    line: bytes, op: RemoteOperation, prices: PriceTable
+) -> CallRecord | LineFault | None:
+    """What a line of an output or error file says, priced as batches are; None: it names no call.
+
+    An answer without use is a fault that was paid for, and says so by its `doubt`.
+    """
     said = _parsed(line)
     if not isinstance(said, dict) or not isinstance(said.get("custom_id"), str):
         return None
@@ -63,10 +44,25 @@ def read_line(line: bytes) -> LineAnswer | LineFault | None:
         body = _parsed(body)
     if status != 200 or not isinstance(body, dict):
         return _fault(key, status, said.get("error") or body)
+    usage = read_usage(body)
+    cost_nano = prices.cost_nano(op.model, usage or Usage(), batch=True)
     problem = vectors_problem(body, len(body["data"])) if _is_list(body) else chat_problem(body)
     if problem:
-        return LineFault(key, False, FailureCode.SERVER_ERROR, f"unusable answer: {problem}")
-    return LineAnswer(key, body, read_usage(body) or Usage())
+        detail, nonce = f"unusable answer: {problem}", f"{op.id}:{key}"
+        doubt = DoubtRecord(key, op.job_id, op.model, "unusable", cost_nano, nonce)
+        paid = storable_doubt(doubt) if usage else None
+        return LineFault(key, False, FailureCode.SERVER_ERROR, detail, paid)
+    record = CallRecord(
+        key=key,
+        endpoint=op.endpoint,
+        model=op.model,
+        answer=_written(body),
+        usage=usage or Usage(),
+        cost_nano=cost_nano,
+        latency_ms=0,
+        job_id=op.job_id,
+    )
+    return storable_call(record)
 
 
 def _is_list(body: dict[str, Any]) -> bool:

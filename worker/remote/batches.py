@@ -7,11 +7,13 @@ before it) and the list does not show it yet, the next one waits until it would.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from models.payloads import CallRecord
 from models.prices import PriceTable
 from models.states import JobState, RemoteState, RequestState
 from models.store import batch_lines, remote
@@ -20,7 +22,7 @@ from models.store.remote import InHand
 from models.tables import RemoteOperation
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.remote import RemoteApi, RemoteJob
-from worker.remote.batch_file import LineAnswer, read_line, request_line
+from worker.remote.batch_file import read_line, request_line
 from worker.remote.outcomes import Fetched, Later, Refused, Seen, Sent
 from worker.remote.statuses import Standing, standing_of
 
@@ -143,12 +145,11 @@ class Batches:
 
     async def _settle_file(self, hand: InHand, path: Path) -> None:
         loop = asyncio.get_running_loop()
-        lines = _groups(path)
+        lines = _groups(path, partial(read_line, op=hand.op, prices=self._prices))
         again = _again(hand)
         while group := await loop.run_in_executor(None, next, lines, None):
-            answers = [answer for answer in group if isinstance(answer, LineAnswer)]
-            faults = [fault for fault in group if not isinstance(fault, LineAnswer)]
-            records = [answer.record(hand.op, self._prices) for answer in answers]
+            records = [said for said in group if isinstance(said, CallRecord)]
+            faults = [said for said in group if not isinstance(said, CallRecord)]
             await self._write(batch_lines.settle_lines, hand.op, records, faults, again)
 
     async def _clean(self, op: RemoteOperation) -> None:
@@ -168,13 +169,13 @@ _GONE = Fetched(RemoteState.FAILED, "the provider has the batch's results no mor
 _OUTPUTS = ("output_file", "error_file")
 
 
-def _groups(path: Path) -> Iterator[list[Any]]:
+def _groups(path: Path, read: Callable[[bytes], Any]) -> Iterator[list[Any]]:
     """The file's lines, `GROUP` at a time; what is no line of a batch is passed over."""
     group: list[Any] = []
     with path.open("rb") as file:
         for line in file:
-            if (answer := read_line(line)) is not None:
-                group.append(answer)
+            if (said := read(line)) is not None:
+                group.append(said)
             if len(group) >= GROUP:
                 yield group
                 group = []

@@ -3,12 +3,12 @@
 import orjson
 import pytest
 
-from models.payloads import Usage
+from models.payloads import CallRecord, Usage
 from models.prices import load_prices
 from models.states import FailureCode
 from models.store.batch_lines import LineFault
 from models.tables import RemoteOperation
-from worker.remote.batch_file import LineAnswer, read_line, request_line
+from worker.remote.batch_file import read_line, request_line
 
 ANSWER = {
     "id": "c",
@@ -20,6 +20,23 @@ ANSWER = {
     ],
     "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500},
 }
+
+
+PRICES = load_prices()
+OP = RemoteOperation(
+    id="op",
+    job_id="job",
+    kind="batch",
+    endpoint="chat",
+    model="mistral-small-latest",
+    next_check_at=0,
+    created_at=0,
+)
+
+
+def read(raw: bytes) -> CallRecord | LineFault | None:
+    """The line, as of a batch of chat calls."""
+    return read_line(raw, OP, PRICES)
 
 
 def line(status: object = 200, body: object = ANSWER, error: object = None) -> bytes:
@@ -41,24 +58,26 @@ def test_a_request_names_its_call_and_leaves_the_model_to_the_batch() -> None:
 @pytest.mark.parametrize("body", [ANSWER, orjson.dumps(ANSWER).decode()])
 def test_an_answer_is_priced_as_a_batch(body: object) -> None:
     """Half of the real-time price; the answer is kept as it came."""
-    read = read_line(line(body=body))
-    assert isinstance(read, LineAnswer)
-    assert read.usage == Usage(1000, 500)
-    op = RemoteOperation(
-        id="op",
-        job_id="job",
-        kind="batch",
-        endpoint="chat",
-        model="mistral-small-latest",
-        next_check_at=0,
-        created_at=0,
-    )
-    prices = load_prices()
-    record = read.record(op, prices)
-    whole = prices.cost_nano("mistral-small-latest", read.usage)
+    record = read(line(body=body))
+    assert isinstance(record, CallRecord)
+    assert record.usage == Usage(1000, 500)
+    whole = PRICES.cost_nano("mistral-small-latest", record.usage)
     assert whole is not None
     assert record.cost_nano == whole // 2
     assert orjson.loads(record.answer) == ANSWER
+
+
+def test_an_answer_without_use_was_paid_for() -> None:
+    """Its price is on record as a doubt, once however often the file is read."""
+    fault = read(line(body=ANSWER | {"choices": []}))
+    assert isinstance(fault, LineFault)
+    assert fault.doubt is not None
+    whole = PRICES.cost_nano("mistral-small-latest", Usage(1000, 500))
+    assert whole is not None
+    assert (fault.doubt.cost_nano, fault.doubt.nonce) == (whole // 2, "op:k")
+    unpaid = read(line(500, ANSWER))
+    assert isinstance(unpaid, LineFault)
+    assert unpaid.doubt is None
 
 
 @pytest.mark.parametrize(
@@ -79,31 +98,28 @@ def test_a_line_without_an_answer_says_whether_to_ask_again(
     raw: bytes, is_lasting: bool, words: str
 ) -> None:
     """4xx about the request itself last; all else passes."""
-    read = read_line(raw)
-    assert isinstance(read, LineFault)
-    assert (read.is_lasting, read.key) == (is_lasting, "k")
-    assert words in read.detail
+    said = read(raw)
+    assert isinstance(said, LineFault)
+    assert (said.is_lasting, said.key) == (is_lasting, "k")
+    assert words in said.detail
     wanted = FailureCode.REQUEST_REJECTED if is_lasting else FailureCode.SERVER_ERROR
-    assert read.code == wanted
+    assert said.code == wanted
 
 
 def test_what_was_paid_is_kept_though_it_is_odd() -> None:
     """A lone surrogate goes, the rest of the answer stays; no NUL reaches the database."""
     odd = line().replace(b"Oui.", b"Oui\\ud800.")
-    read = read_line(odd)
-    assert isinstance(read, LineAnswer)
-    op = RemoteOperation(
-        id="op", job_id="j", kind="batch", model="m", next_check_at=0, created_at=0
-    )
-    assert "Oui" in read.record(op, load_prices()).answer
-    fault = read_line(line(500, {"message": "a\0b"}))
+    said = read(odd)
+    assert isinstance(said, CallRecord)
+    assert "Oui" in said.answer
+    fault = read(line(500, {"message": "a\0b"}))
     assert isinstance(fault, LineFault)
     assert "\0" not in fault.detail
-    empty = read_line(line(200, {"data": []}))
+    empty = read(line(200, {"data": []}))
     assert isinstance(empty, LineFault), "no vector came"
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[]\n", b'{"custom_id": 3}', b"\n"])
 def test_what_names_no_call_is_passed_over(raw: bytes) -> None:
     """Its call gets no answer, and goes into another batch."""
-    assert read_line(raw) is None
+    assert read(raw) is None

@@ -37,12 +37,12 @@ async def test_a_run_tells_until_its_last_word(tmp_path: Path):
 
 
 async def test_a_run_without_a_last_word_died(tmp_path: Path):
-    """The signal is named, and where its log is."""
-    run = await started(tmp_path, f"echo '{POINT}'", "kill -KILL $$")
+    """The signal is named, what it said last, and where its log is."""
+    run = await started(tmp_path, f"echo '{POINT}'", "echo 'no memory' >&2", "kill -KILL $$")
     *_, last = await told(run)
     assert isinstance(last, Died)
     assert last.exit_code == -signal.SIGKILL
-    assert "SIGKILL" in last.detail
+    assert "SIGKILL, saying: no memory;" in last.detail
     assert "log.txt" in last.detail
 
 
