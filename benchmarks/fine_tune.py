@@ -10,12 +10,12 @@ import json
 import math
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ prompt = {prompt}
 
 [steps.parameters]
 temperature = 0
-max_tokens = 8
+max_tokens = 64
 
 [output.record]
 id = "{{{{ row.id }}}}"
@@ -41,6 +41,9 @@ label = "{{{{ row.{label} }}}}"
 answer = "{{{{ answer }}}}"
 """
 Z = 1.96
+LEAST_FALL = 0.4
+Asked = tuple[int, int, Counter[str]]
+"""Right, asked, and first words of the answers."""
 
 
 def main() -> None:
@@ -147,13 +150,14 @@ class Show:
             server.terminate()
             server.wait(30)
 
-    def asked(self, model: str) -> tuple[int, int, Counter[str]]:
+    def asked(self, model: str) -> Asked:
         """(right, asked, answers) of the held-out rows."""
         out = self.home / f"{model}.jsonl"
-        self._run("generate", str(self.home / "held_out.jsonl"), "--recipe", str(self._recipe()),
-                  "--model", model, "--out", str(out), "--format", "jsonl")  # fmt: skip
+        rows, recipe = str(self.home / "held_out.jsonl"), str(self._recipe())
+        how = ("--format", "jsonl", "--max-failed-share", "1")
+        self._run("generate", rows, "--recipe", recipe, "--model", model, "--out", str(out), *how)
         records = [json.loads(line) for line in out.open()]
-        words = [record["answer"].strip().strip(".").lower() for record in records]
+        words = [first_word(record["answer"]) for record in records]
         right = sum(word == record["label"] for word, record in zip(words, records, strict=True))
         total = sum(1 for _ in (self.home / "held_out.jsonl").open())
         return right, total, Counter(words)
@@ -188,6 +192,11 @@ _MAESTRALE = [
 ]
 
 
+def first_word(answer: str) -> str:
+    """Of an answer that was asked for in one word; kinder to the base than the whole answer."""
+    return next(iter(re.findall(r"[^\W_]+", answer.lower())), "")
+
+
 def interval(right: int, total: int) -> tuple[float, float]:
     """Wilson's score interval at 95% of a share."""
     share, z2 = right / total, Z * Z / total
@@ -195,12 +204,26 @@ def interval(right: int, total: int) -> tuple[float, float]:
     return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
 
 
-def _verdict(shown: Show, before: Sequence[Any], after: Sequence[Any]) -> None:
-    print(json.dumps(shown.trained, indent=1))
+def _verdict(shown: Show, before: Asked, after: Asked) -> None:
+    metrics = shown.trained["metrics"]
+    loss = (metrics["valid_loss_before"], metrics["valid_loss_after"])
+    fall = 1 - loss[1] / loss[0]
+    steps, seconds = metrics["steps"], metrics["seconds"]
+    print(f"\nvalidation loss {loss[0]:.3f} -> {loss[1]:.3f}: {fall:.0%} less")
+    print(f"{steps:.0f} steps in {seconds:.0f} s, the lineage: maestrale models show tuned")
+    intervals = []
     for name, (right, total, answers) in (("base", before), ("tuned", after)):
         low, high = interval(right, total)
-        print(f"{name:6} {right} of {total} right: {right / total:.0%} [{low:.0%}, {high:.0%}]")
-        print(f"       said {dict(answers.most_common(4))}")
+        intervals.append((low, high))
+        print(
+            f"{name:6} {right} of {total} right: {right / total:.0%} [{low:.0%}, {high:.0%}]",
+            end="",
+        )
+        print(f"; first words: {dict(answers.most_common(4))}")
+    is_better = intervals[0][1] < intervals[1][0]
+    print(f"loss falls by 40%: {'HOLDS' if fall >= LEAST_FALL else 'BROKEN'}")
+    print(f"accuracy rises, intervals apart: {'HOLDS' if is_better else 'BROKEN'}")
+    raise SystemExit(0 if fall >= LEAST_FALL and is_better else 1)
 
 
 if __name__ == "__main__":

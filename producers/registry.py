@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from models.errors import BadInputError, NotFoundError
+from models.settings import Settings
 from models.tables import TunedModel
 
 LINEAGE = "lineage.json"
@@ -54,13 +55,13 @@ def has_vllm() -> bool:
 
 
 def llama_command(
-    model: TunedModel, home: Path, *, port: int, parallel: int, context: int, threads: int
+    model: TunedModel, settings: Settings, *, port: int, parallel: int, context: int, threads: int
 ) -> list[str]:
     """What serves base and tuned model on a CPU, by llama.cpp's server.
 
     Raises `NotFoundError` where the model's files are not.
     """
-    folder = run_folder(model, home)
+    folder = run_folder(model, settings.home)
     result = _result_of(folder)
     if not result.get("gguf"):
         raise BadInputError(
@@ -69,7 +70,7 @@ def llama_command(
         )
     base = result.get("base_gguf") or result.get("base") or model.base
     adapter = folder / Path(result["gguf"]).name  # the home may have moved since
-    python = os.environ.get("MAESTRALE_TRAIN_PYTHON") or sys.executable
+    python = settings.train_python or sys.executable
     command = [python, "-m", "worker.serving", "--base", str(base), "--base-name", _short(model)]
     command += ["--adapter", str(adapter), "--name", model.name, "--port", str(port)]
     sizes = {"--threads": threads, "--parallel": parallel, "--context": context}

@@ -100,7 +100,7 @@ class Services:
             if not self.settings.redis_url_given.get_secret_value() and "server" not in names:
                 self.start_server()
             self.start_workers(workers)
-            if "trainer" not in names and can_train():
+            if "trainer" not in names and can_train(self.settings):
                 self.start_trainer()
             if "clock" not in names:
                 self.spawn("clock", _celery("beat"))
@@ -239,9 +239,9 @@ class Services:
         write_secret(self._file, json.dumps({**self._read_notes(), **changes}, indent=1))
 
 
-def can_train() -> bool:
+def can_train(settings: Settings) -> bool:
     """Whether the extra `train` is installed (or another Python that has it is named)."""
-    return bool(os.environ.get("MAESTRALE_TRAIN_PYTHON")) or all(
+    return bool(settings.train_python) or all(
         importlib.util.find_spec(name) for name in ("torch", "trl", "peft")
     )
 

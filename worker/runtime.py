@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -41,9 +42,11 @@ from worker.remote.batches import Batches
 from worker.remote.operations import Operations
 from worker.remote.trainings import HostedTrainings
 from worker.retrying import PauseReason
-from worker.shards import Run, Shards
+from worker.shards import Run as RunRow
+from worker.shards import Shards
 from worker.sharing import Sharing
 from worker.signs import Signs
+from worker.training import Run
 from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
@@ -174,9 +177,12 @@ class Runtime:
             self.operations,
         )
 
-    def _kinds(self) -> dict[JobKind, Run]:
+    def _kinds(self) -> dict[JobKind, RunRow]:
         """How a row of each kind is run."""
-        trainings = Trainings(write=self._write, read=self._read, home=self._settings.home)
+        settings = self._settings
+        wandb_key = settings.wandb_key.get_secret_value()
+        start = partial(Run.start, python=settings.train_python, wandb_key=wandb_key)
+        trainings = Trainings(write=self._write, read=self._read, home=settings.home, start=start)
         return {JobKind.GENERATE: generate.run_row, JobKind.TRAIN: trainings.run_row}
 
     def _open_operations(self, prices: PriceTable) -> Operations:
@@ -191,7 +197,7 @@ class Runtime:
             api=self.remote,
             write=self.shards.write,
             folder=self._settings.home / "remote",
-            wandb_key=os.environ.get("WANDB_API_KEY", ""),
+            wandb_key=self._settings.wandb_key.get_secret_value(),
         )
         return Operations(
             write=self.shards.write,

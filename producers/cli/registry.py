@@ -67,12 +67,12 @@ def serve(
 
     with client() as maestrale:
         model = Training(maestrale).model(name)
-        home = maestrale.settings.home
+        settings = maestrale.settings
     if engine == "vllm" or (engine == "auto" and registry.has_vllm()):
-        command = registry.vllm_command(model, home, port=port, context=context)
+        command = registry.vllm_command(model, settings.home, port=port, context=context)
     else:
         sizes = {"parallel": parallel, "context": context, "threads": threads}
-        command = registry.llama_command(model, home, port=port, **sizes)
+        command = registry.llama_command(model, settings, port=port, **sizes)
     voice = Voice(as_json=True)  # stdout is the server's
     address = f"MISTRAL_BASE_URL=http://127.0.0.1:{port or 'PORT'} MISTRAL_API_KEY=any"
     voice.say(showing.hint("Ask it (the workers, too, need these):"))

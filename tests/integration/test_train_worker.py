@@ -33,11 +33,10 @@ def maestrale(
     make_settings: Callable[..., Settings],
     redis_url: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Maestrale]:
     """A producer whose workers train by the fake."""
-    monkeypatch.setenv("MAESTRALE_TRAIN_PYTHON", str(as_python(tmp_path)))
-    settings = make_settings(REDIS_URL=redis_url, MAESTRALE_LEASE=2.0)
+    fake = str(as_python(tmp_path))
+    settings = make_settings(REDIS_URL=redis_url, MAESTRALE_LEASE=2.0, MAESTRALE_TRAIN_PYTHON=fake)
     with Maestrale(settings) as opened:
         opened.migrate()
         yield opened

@@ -44,9 +44,8 @@ def test_children_have_our_settings(
 def test_a_trainer_is_started_where_something_can_train(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the extra here, or with another Python named that has it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert not can_train()
-    monkeypatch.setenv("MAESTRALE_TRAIN_PYTHON", "/opt/train/bin/python")
-    assert can_train()
-    monkeypatch.delenv("MAESTRALE_TRAIN_PYTHON")
+    bare = Settings(_env_file=None)
+    assert not can_train(bare)
+    assert can_train(Settings(_env_file=None, train_python="/opt/train/bin/python"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    assert can_train()
+    assert can_train(bare)

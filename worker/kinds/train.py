@@ -45,6 +45,7 @@ class Trainings:
     """The training runs of one process. Belongs to its event loop."""
 
     def __init__(self, *, write: Do, read: Do, home: Path, start: Start = Run.start) -> None:
+        """`start`: `Run.start`, with what the operator has set."""
         self._write = write
         self._read = read
         self._home = home

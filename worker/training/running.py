@@ -15,8 +15,6 @@ from worker.training.places import RunFolder
 
 STOP_S: Final = 60.0
 """How long a run told to stop may take for its step and its checkpoint, seconds."""
-PYTHON_VARIABLE: Final = "MAESTRALE_TRAIN_PYTHON"
-"""The interpreter that has the extra `train`, where it is not this one."""
 _NOT_ITS_BUSINESS: Final = (
     "DATABASE_URL",
     "MAESTRALE_SECRET_KEY",
@@ -45,11 +43,13 @@ class Run:
         spec: TrainingSpec,
         *,
         home: Path,
-        python: str | None = None,
+        python: str = "",
+        wandb_key: str = "",
         threads: int = 0,
     ) -> "Run":
         """Starts the run, or goes on with it: a folder is one run, however often it is started.
 
+        `python` is the interpreter that has the extra `train`, empty: this one.
         `threads` are those of the CPU it may use, 0: all. Raises `BadInputError` if the folder
         belongs to a run with another spec.
         """
@@ -60,7 +60,7 @@ class Run:
                 stdin=asyncio.subprocess.PIPE,  # its end tells the child that we are gone
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=environment(os.environ),
+                env=environment(os.environ, wandb_key),
                 start_new_session=True,  # Ctrl-C reaches only us, and we stop it
             )
         return cls(place.path, process)
@@ -112,17 +112,17 @@ def _held(folder: Path, spec: TrainingSpec) -> RunFolder:
     return place
 
 
-def command(folder: Path, home: Path, *, python: str | None = None, threads: int = 0) -> list[str]:
+def command(folder: Path, home: Path, *, python: str = "", threads: int = 0) -> list[str]:
     """The child's command line; it is told its parent, with which it dies."""
-    program = python or os.environ.get(PYTHON_VARIABLE) or sys.executable
+    program = python or sys.executable
     places = [str(folder), "--home", str(home), "--parent", str(os.getpid())]
     return [program, "-m", "worker.training", *places, "--threads", str(threads)]
 
 
-def environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """What the child sees of our environment: no key and no address of ours."""
+def environment(ours: Mapping[str, str], wandb_key: str = "") -> dict[str, str]:
+    """What the child sees of our environment: no key and no address, but of W&B where told."""
     kept = {name: value for name, value in ours.items() if name not in _NOT_ITS_BUSINESS}
-    return _ITS_HABITS | kept
+    return _ITS_HABITS | kept | ({"WANDB_API_KEY": wandb_key} if wandb_key else {})
 
 
 def died(code: int, log: Path) -> Died:
