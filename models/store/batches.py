@@ -5,14 +5,14 @@ job's requests are put into operations when none of its shards has more to add.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, tuple_, update
+import orjson
+from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_, update
 
-from models.states import WORKABLE, JobState, RequestState, ShardState
+from models.states import WORKABLE, FailureCode, JobState, RequestState, ShardState
 from models.store import inserts, money, remote
 from models.store import jobs as job_moves
 from models.store import shards as shard_moves
@@ -33,6 +33,7 @@ HOLD_S = 30 * 86_400.0
 LOOKUP = 500
 MARGIN = 1.25
 """Over what calls of the job cost before."""
+IN_DOUBT = "an earlier attempt may have been paid"
 OUTSTANDING = (RequestState.WAITING, RequestState.SENT, RequestState.FOLLOWS)
 
 
@@ -159,63 +160,59 @@ def cut(connection: Connection, job_id: str) -> list[str]:
     job_moves.wait(connection, job_id)
     _forget_answered(connection, job_id)
     _promote(connection, job_id)
-    found = connection.execute(
-        select(
-            requests.c.endpoint,
-            requests.c.model,
-            requests.c.shard_no,
-            requests.c.key,
-            requests.c.bytes,
-            requests.c.cost_nano,
-        )
-        .where(requests.c.job_id == job_id, requests.c.state == RequestState.WAITING)
-        .order_by(requests.c.endpoint, requests.c.model, requests.c.shard_no, requests.c.key)
-        .limit(MOST_REQUESTS)
-    ).all()
+    _hold_doubtful(connection, job_id)
+    waiting = (requests.c.job_id == job_id) & (requests.c.state == RequestState.WAITING)
+    kinds = select(requests.c.endpoint, requests.c.model).where(waiting).distinct()
     made = []
-    for (endpoint, model), group in groupby(found, key=lambda row: (row.endpoint, row.model)):
-        op_id = _cut_one(connection, job_id, endpoint, model, list(group))
+    for endpoint, model in connection.execute(kinds.order_by("endpoint", "model")).all():
+        group = waiting & (requests.c.endpoint == endpoint) & (requests.c.model == model)
+        op_id = _cut_one(connection, job_id, endpoint, model, group)
         if op_id is None:
             break  # the budget is at its end, and the job paused
         made.append(op_id)
     return made
 
 
+@dataclass(slots=True)
+class _Cut:
+    """The requests of a group, in order, up to `last`. `needed_nano`: at their dearest."""
+
+    number: int = 0
+    size: int = 0
+    needed_nano: int | None = 0
+    last: tuple[int, str] = (0, "")
+
+
 def _cut_one(
-    connection: Connection, job_id: str, endpoint: str, model: str, found: Sequence[Any]
+    connection: Connection, job_id: str, endpoint: str, model: str, group: Any
 ) -> str | None:
     left_nano = money.left_nano(connection, job_id)
-    if left_nano is not None and any(row.cost_nano is None for row in found):
+    is_unknown = select(exists().where(group, requests.c.cost_nano.is_(None)))
+    if left_nano is not None and connection.scalar(is_unknown):
         reason = f"budget: {model} is not in the workers' price table"
         job_moves.pause(connection, job_id, reason)
         return None
     factor = _sobriety(connection, job_id, model)
-    fitting = list(_fitting(found, left_nano, factor))
-    if not fitting:
-        money.reach(connection, job_id, "", int((found[0].cost_nano or 0) * factor))
+    cut, dearest_nano = _fitting(connection, group, left_nano, factor)
+    if not cut.number:
+        money.reach(connection, job_id, "", int(dearest_nano * factor))
         return None
-    costs = [row.cost_nano for row in fitting]
-    known_cost = None if None in costs else math.ceil(sum(costs) * factor)
+    cost_nano = None if cut.needed_nano is None else math.ceil(cut.needed_nano * factor)
     op_id = remote.create(
         connection,
         job_id=job_id,
         kind="batch",
         endpoint=endpoint,
         model=model,
-        requests_total=len(fitting),
-        cost_nano=known_cost,
+        requests_total=cut.number,
+        cost_nano=cost_nano,
     )
-    needed = known_cost or 0
+    needed = cost_nano or 0
     money.hold(connection, job_id, op_id, 0, needed, HOLD_S, needed_nano=needed)
     connection.execute(
         update(requests)
-        .where(
-            requests.c.job_id == job_id,
-            requests.c.shard_no == bindparam("of_shard"),
-            requests.c.key == bindparam("of_key"),
-        )
-        .values(state=RequestState.SENT, op_id=op_id, tries=requests.c.tries + 1),
-        [{"of_shard": row.shard_no, "of_key": row.key} for row in fitting],
+        .where(group, tuple_(requests.c.shard_no, requests.c.key) <= cut.last)
+        .values(state=RequestState.SENT, op_id=op_id, tries=requests.c.tries + 1)
     )
     return op_id
 
@@ -236,15 +233,25 @@ def _sobriety(connection: Connection, job_id: str, model: str) -> float:
     return min(1.0, MARGIN * float(spent) / float(reckoned)) if reckoned and spent else 1.0
 
 
-def _fitting(found: Iterable[Any], left_nano: int | None, factor: float) -> Iterator[Any]:
-    """As many as one file and the money that is left take."""
-    size, cost = 0, 0.0
+def _fitting(
+    connection: Connection, group: Any, left_nano: int | None, factor: float
+) -> tuple[_Cut, int]:
+    """As many as one file and the money that is left take, and what the next would cost."""
+    columns = (requests.c.shard_no, requests.c.key, requests.c.bytes, requests.c.cost_nano)
+    query = select(*columns).where(group).order_by(requests.c.shard_no, requests.c.key)
+    cut = _Cut()
+    found = connection.execute(query.limit(MOST_REQUESTS).execution_options(yield_per=LOOKUP))
     for row in found:
-        size += row.bytes
-        cost += (row.cost_nano or 0) * factor
-        if size > MOST_BYTES or (left_nano is not None and cost > left_nano):
-            return
-        yield row
+        cut.size += row.bytes
+        needed_nano = (cut.needed_nano or 0) + (row.cost_nano or 0)
+        too_dear = left_nano is not None and needed_nano * factor > left_nano
+        if cut.size > MOST_BYTES or too_dear:
+            found.close()
+            return cut, row.cost_nano or 0
+        cut.number += 1
+        cut.needed_nano = None if None in (row.cost_nano, cut.needed_nano) else needed_nano
+        cut.last = (row.shard_no, row.key)
+    return cut, 0
 
 
 def _forget_answered(connection: Connection, job_id: str) -> None:
@@ -280,6 +287,19 @@ def _promote(connection: Connection, job_id: str) -> None:
         update(requests)
         .where(follows, ~is_sent, ~leads, ~earlier)
         .values(state=RequestState.WAITING)
+    )
+
+
+def _hold_doubtful(connection: Connection, job_id: str) -> None:
+    """With `on_uncertain: hold`, what may be paid by now is sent no more: its rows fail."""
+    spec = orjson.loads(connection.scalar(select(jobs.c.spec).where(jobs.c.id == job_id)) or "{}")
+    if spec.get("options", {}).get("on_uncertain") != "hold":
+        return
+    waits = (requests.c.job_id == job_id) & (requests.c.state == RequestState.WAITING)
+    connection.execute(
+        update(requests)
+        .where(waits, exists().where(money.doubts.c.key == requests.c.key))
+        .values(state=RequestState.FAILED, code=FailureCode.UNCERTAIN, detail=IN_DOUBT)
     )
 
 
