@@ -22,7 +22,7 @@ from models.errors import BadInputError
 from models.prices import load_prices
 from models.settings import Settings
 from models.states import JobState
-from models.store import jobpage, jobs
+from models.store import jobpage, jobs, retries
 
 BY_HAND = "paused on the dashboard"
 UNKNOWN = "there is no such job: the tab Jobs lists them"
@@ -90,7 +90,7 @@ MOVES: Mapping[str, Move] = {
         "it cannot be cancelled",
     ),
     "retry": Move(
-        jobs.retry,
+        retries.retry,
         frozenset({JobState.SUCCEEDED, JobState.FAILED}),
         "Its failed rows are open again.",
         "none of its failed rows can be tried again",

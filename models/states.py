@@ -82,7 +82,8 @@ class RequestState(StrEnum):
     REALTIME = "realtime"
     """Its batch brought no answer and it may go the ordinary way."""
     FAILED = "failed"
-    """Its batch brought a lasting refusal, or none brought an answer: its rows fail by name."""
+    """Its batch brought a lasting refusal, or none brought an answer, or it may be paid by now and
+    its job says hold: its rows fail by name."""
 
 
 class EndpointState(StrEnum):
@@ -163,7 +164,7 @@ REMOTE_TRANSITIONS: Mapping[RemoteState, frozenset[RemoteState]] = {
     RemoteState.CANCELLED: frozenset(),
 }
 REQUEST_TRANSITIONS: Mapping[RequestState, frozenset[RequestState]] = {
-    RequestState.WAITING: frozenset({RequestState.SENT, RequestState.FOLLOWS}),
+    RequestState.WAITING: frozenset({RequestState.SENT, RequestState.FOLLOWS, RequestState.FAILED}),
     RequestState.SENT: frozenset(
         {RequestState.WAITING, RequestState.REALTIME, RequestState.FAILED}
     ),

@@ -1,6 +1,7 @@
 """The one door for producers: plan, submit, get, watch, results, and control of jobs."""
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.settings import Settings
 from models.states import SETTLED, JobState
-from models.store import fleet, jobs, operations_seen, rows, schema, sqlite_file
+from models.store import fleet, jobs, operations_seen, retries, rows, schema, sqlite_file
 from models.store.engine import Store, open_store
 from models.store.money import By, Cost, costs
 from models.tables import Job, WorkerSeen
@@ -200,8 +201,7 @@ class Maestrale:
 
     def wait(self, job_id: str) -> Job:
         """Blocks until the job is settled or paused."""
-        *_, last = self.watch(job_id)
-        return last
+        return deque(self.watch(job_id), maxlen=1).pop()
 
     def results(self, job_id: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """(row id, records) of the done rows in input order, in constant memory."""
@@ -262,7 +262,7 @@ class Maestrale:
         if job.state not in (JobState.SUCCEEDED, JobState.FAILED):
             raise BadInputError(f"{job.id} is {job.state}: only a finished job can be retried")
         with self.store.write() as connection:
-            count = jobs.retry(connection, job.id)
+            count = retries.retry(connection, job.id)
         self.ring_for(job.id)
         return count
 

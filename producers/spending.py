@@ -63,7 +63,7 @@ def resume(connection: Connection, job: Job, budget: Amount, prices: PriceTable)
     """paused -> queued, under another budget if one is given, which must be above what is spent."""
     nano = None if budget is None else parse_budget(str(budget), prices)
     if nano is not None:
-        jobs.lock(connection, [job.id])
+        jobs.lock(connection, [job.id, *jobs.unsettled_children(connection, job.id)])
         spent = money.spent_nano(connection, job.id)
         if nano <= spent:
             raise BadInputError(

@@ -196,6 +196,7 @@ class Runtime:
         trainings = HostedTrainings(
             api=self.remote,
             write=self.shards.write,
+            prices=prices,
             folder=self._settings.home / "remote",
             wandb_key=self._settings.wandb_key.get_secret_value(),
         )

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, insert, literal, or_, select, update
 
-from models.states import SETTLED, WORKABLE, JobKind, JobState, RowState, ShardState, sources_of
+from models.states import SETTLED, WORKABLE, JobKind, JobState, ShardState, sources_of
 from models.store import events, remote
 from models.store.engine import now_s
-from models.store.progress import TENTHS, tenths_to_tell
+from models.store.progress import tenths_to_tell
 from models.tables import Job, Row, Shard
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -99,18 +99,18 @@ def control(connection: Connection, ids: Sequence[str]) -> dict[str, Control]:
 
 
 def lock(connection: Connection, ids: Iterable[str]) -> None:
-    """Locks the jobs, in one order, before any shard or row of them: so nobody deadlocks.
+    """Locks the jobs, in one order (those of a sweep before it), before any shard or row of them.
 
-    SQLite needs none: its transaction has the whole database.
+    So nobody deadlocks. SQLite needs none: its transaction has the whole database.
     """
     if connection.dialect.name == "postgresql":
-        query = select(jobs.c.id).where(jobs.c.id.in_(sorted(set(ids)))).order_by(jobs.c.id)
-        connection.execute(query.with_for_update()).all()
+        query = select(jobs.c.id).order_by(jobs.c.parent_id.is_(None), jobs.c.id).with_for_update()
+        connection.execute(query.where(jobs.c.id.in_(sorted(set(ids))))).all()
 
 
 def start(connection: Connection, job_id: str) -> bool:
     """queued or waiting -> running, by a claimed shard. Answers whether this call made the move."""
-    moved = _move(
+    moved = move(
         connection,
         job_id,
         JobState.RUNNING,
@@ -118,7 +118,7 @@ def start(connection: Connection, job_id: str) -> bool:
         started_at=func.coalesce(jobs.c.started_at, now_s()),
     )
     if moved:
-        _tell_parent(connection, job_id)
+        tell_parent(connection, job_id)
     return moved
 
 
@@ -127,20 +127,21 @@ def wait(connection: Connection, job_id: str) -> bool:
     start_first = connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
     if start_first == JobState.QUEUED:  # resumed with nothing left to claim
         start(connection, job_id)
-    return _move(connection, job_id, JobState.WAITING)
+    return move(connection, job_id, JobState.WAITING)
 
 
 def pause(connection: Connection, job_id: str, reason: str) -> bool:
     """Stops new rows (and new jobs of a sweep) from starting; rows in flight finish."""
     for child in unsettled_children(connection, job_id):
         pause(connection, child, reason)
-    return _move(connection, job_id, JobState.PAUSED, reason=reason)
+    return move(connection, job_id, JobState.PAUSED, reason=reason)
 
 
 def resume(connection: Connection, job_id: str, *, budget_nano: int | None = None) -> bool:
     """paused -> queued, under another budget if one is given; then the caller rings for it."""
+    lock(connection, [job_id, *unsettled_children(connection, job_id)])
     values: dict[str, Any] = {} if budget_nano is None else {"budget_nano": budget_nano}
-    if not _move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
+    if not move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
         return False
     remote.hurry(connection, job_id)
     for child in unsettled_children(connection, job_id):
@@ -155,7 +156,7 @@ def resume(connection: Connection, job_id: str, *, budget_nano: int | None = Non
 
 def reach_budget(connection: Connection, job_id: str, reason: str) -> bool:
     """Pauses a job whose next call might pass its budget, with both events; once."""
-    return _move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
+    return move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
 
 
 def set_priority(connection: Connection, job_id: str, priority: int) -> bool:
@@ -176,53 +177,12 @@ def cancel(connection: Connection, job_id: str) -> bool:
     lock(connection, [job_id, *unsettled_children(connection, job_id)])
     remote.hurry(connection, job_id)
     reason = "cancelled by the user"
-    moved = _move(connection, job_id, JobState.CANCELLED, reason=reason, finished_at=now_s())
+    moved = move(connection, job_id, JobState.CANCELLED, reason=reason, finished_at=now_s())
     if moved:
         for child in unsettled_children(connection, job_id):
             cancel(connection, child)
-        _tell_parent(connection, job_id)
+        tell_parent(connection, job_id)
     return moved
-
-
-def retry(connection: Connection, job_id: str) -> int:
-    """Re-opens the failed rows (only those) and their shards; answers how many."""
-    failed = (rows.c.job_id == job_id) & (rows.c.state == RowState.FAILED)
-    numbers = select(rows.c.shard_no).where(failed).distinct()
-    count = connection.scalar(select(func.count()).select_from(rows).where(failed)) or 0
-    if not count or not _move(
-        connection,
-        job_id,
-        JobState.QUEUED,
-        only_from=(JobState.SUCCEEDED, JobState.FAILED),
-        finished_at=None,
-        rows_failed=jobs.c.rows_failed - count,
-        progress_told=(jobs.c.rows_done + jobs.c.rows_failed - count) * TENTHS // jobs.c.rows_total,
-        progress_told_at=now_s(),
-    ):
-        return 0
-    reopened = connection.execute(
-        update(shards)
-        .where(
-            shards.c.job_id == job_id, shards.c.state == ShardState.DONE, shards.c.no.in_(numbers)
-        )
-        .values(state=ShardState.OPEN, published_at=None, deaths=0)
-    ).rowcount
-    connection.execute(
-        update(rows)
-        .where(failed)
-        .values(
-            state=RowState.OPEN,
-            failure_code=None,
-            failure_detail=None,
-            deaths=0,
-            in_hand=False,
-            attempt=rows.c.attempt + 1,
-        )
-    )
-    connection.execute(
-        update(jobs).where(jobs.c.id == job_id).values(shards_done=jobs.c.shards_done - reopened)
-    )
-    return count
 
 
 def count(connection: Connection, job_id: str, deltas: Mapping[str, int]) -> None:
@@ -281,11 +241,11 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
     if moved is None:
         return None
     events.write(connection, job_id, f"job.{moved}")
-    _tell_parent(connection, job_id)
+    tell_parent(connection, job_id)
     return JobState(moved)
 
 
-def _tell_parent(connection: Connection, job_id: str) -> None:
+def tell_parent(connection: Connection, job_id: str) -> None:
     """A job of a sweep began or settled: its parent counts them anew, and settles with the last."""
     parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
     if parent is None:
@@ -323,7 +283,7 @@ def workable_with_open_shards(connection: Connection) -> list[str]:
     return list(connection.scalars(query))
 
 
-def _move(
+def move(
     connection: Connection,
     job_id: str,
     target: JobState,

@@ -121,6 +121,11 @@ def note_files(connection: Connection, op: RemoteOperation, files: Mapping[str, 
     return _write(connection, op, files=orjson.dumps({**known, **files}).decode())
 
 
+def note_cost(connection: Connection, op: RemoteOperation, nano: int | None) -> bool:
+    """Notes what it will cost, in 1e-9 USD; None: nobody knows."""
+    return _write(connection, op, cost_nano=nano)
+
+
 def sent(
     connection: Connection,
     op: RemoteOperation,

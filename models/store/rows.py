@@ -63,6 +63,13 @@ def count_deaths(connection: Connection, job_id: str, no: int) -> None:
     )
 
 
+def forgive(connection: Connection, job_id: str) -> None:
+    """The job's work went on since its workers died: none of its rows is suspected any more."""
+    connection.execute(
+        update(rows).where(rows.c.job_id == job_id, rows.c.deaths > 0).values(deaths=0)
+    )
+
+
 def unmark(connection: Connection, job_id: str, no: int) -> None:
     """The shard was handed back in good order: nobody of it is suspected."""
     connection.execute(

@@ -18,7 +18,7 @@ from builders import (
 from sqlalchemy import func, insert, select, update
 
 from models.states import DeliveryState, RemoteState
-from models.store import calls, events, jobs, pruning, registry, shards
+from models.store import calls, events, jobs, pruning, registry, retries, shards
 from models.store.engine import Store
 from models.tables import (
     Attempt,
@@ -222,7 +222,7 @@ def test_a_job_reopened_in_the_last_moment_stays(store: Store):
     with store.read() as connection:
         assert pruning.candidates(connection, before) == [job_id]
     with store.write() as connection:
-        assert jobs.retry(connection, job_id) == 1
+        assert retries.retry(connection, job_id) == 1
         assert not pruning.forget(connection, job_id, before)
     assert_all_rows_accounted_for(store, job_id)
 

@@ -1,9 +1,9 @@
 """Calls that go by batch: parked with their shard, cut into operations, settled line by line."""
 
-from builders import a_call, a_key, a_stored_job, claimed, the_job
+from builders import a_call, a_doubt, a_key, a_stored_job, claimed, the_job
 from sqlalchemy import func, insert, select, update
 
-from models.payloads import CallRecord, DoubtRecord
+from models.payloads import CallRecord, DoubtRecord, JobSpec, Options
 from models.states import FailureCode, JobState, RemoteState, RequestState, ShardState
 from models.store import batch_lines, batches, jobs, money, remote, shards
 from models.store.batch_lines import LineFault
@@ -371,3 +371,51 @@ def test_a_cancelled_job_is_looked_at_now(store: Store) -> None:
         assert remote.stirring(connection)[1] is True
         (again,) = remote.claim_due(connection, hold_s=60, limit=1)
     assert again.job_state == JobState.CANCELLED
+
+
+HOLD = JobSpec(options=Options(via="batch", on_uncertain="hold")).model_dump_json()
+
+
+def unusable(op: RemoteOperation, name: str) -> LineFault:
+    """A line that was paid and is of no use."""
+    doubt = a_doubt(a_key(name), job_id=op.job_id, nonce=f"{op.id}:{name}")
+    return LineFault(a_key(name), False, FailureCode.SERVER_ERROR, "unusable answer", doubt)
+
+
+def test_a_call_in_doubt_is_in_no_second_batch_of_a_job_that_holds(store: Store) -> None:
+    """Its line was paid and of no use: a job that says hold fails it by name, with those that
+    follow in time, and sends the rest again; another job does as it was told itself."""
+    job_id, other = a_stored_job(store, spec=HOLD), a_stored_job(store, rows_count=2)
+    parked(store, job_id, 0, "a", "b")
+    parked(store, job_id, 1, "a")
+    parked(store, other, 0, "a")
+    cut(store, job_id)
+    op = in_hand(store).op
+    settle(store, op, faults=(unusable(op, "a"),))
+    release(store, op)
+    assert len(cut(store, job_id)) == 1, "b"
+    again = in_hand(store).op
+    with store.read() as connection:
+        assert [key for key, _ in batch_lines.lines(connection, again.id)] == [a_key("b")]
+        known = batches.known(connection, job_id, 0)[a_key("a")]
+    assert (known.state, known.code) == (RequestState.FAILED, FailureCode.UNCERTAIN)
+    settle(store, again, ("b",))
+    release(store, again)
+    assert cut(store, job_id) == []
+    assert opened(store) == [job_id], "its other shard too: nothing waits any more"
+    assert shard_states(store, job_id) == ["open", "open"]
+    assert len(cut(store, other)) == 1
+
+
+def test_a_follower_that_holds_does_not_ask_again_what_another_job_may_have_paid(
+    store: Store,
+) -> None:
+    """It leads from now on, and would be the next to send it."""
+    job_id, other = a_stored_job(store, rows_count=2), a_stored_job(store, rows_count=2, spec=HOLD)
+    parked(store, job_id, 0, "a")
+    parked(store, other, 0, "a")
+    cut(store, job_id)
+    op = in_hand(store).op
+    settle(store, op, faults=(unusable(op, "a"),), last=RequestState.REALTIME)
+    assert cut(store, other) == []
+    assert states(store, other) == {a_key("a"): RequestState.FAILED}

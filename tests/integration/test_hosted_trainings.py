@@ -9,15 +9,16 @@ from typing import Any
 
 import orjson
 import pytest
-from builders import a_stored_job
+from builders import a_stored_job, the_job
 from pydantic import SecretStr
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from training_builders import a_dataset, a_row, a_spec
 
 import simulator
-from models.payloads import JobSpec
-from models.states import JobKind, RemoteState
-from models.store import jobs, remote, trainings
+from models.payloads import Estimate, JobSpec
+from models.prices import load_prices
+from models.states import JobKind, JobState, RemoteState
+from models.store import jobs, money, remote, trainings
 from models.store.engine import Store
 from models.tables import RemoteOperation
 from models.training.contents import content_hash
@@ -28,6 +29,9 @@ from worker.remote.training_files import prepare
 from worker.remote.trainings import HostedTrainings, checkpoints, request_body
 
 BASE = "ministral-3b-latest"
+UNKNOWN = Estimate(
+    rows=1, calls=1, prompt_tokens=1, completion_tokens=0, cost_usd=None, seconds=None
+)
 
 
 class Clock:
@@ -36,7 +40,9 @@ class Clock:
     def __init__(self, store: Store, api: RemoteApi, folder: Path) -> None:
         self.store = store
         self.folder = folder
-        handler = HostedTrainings(api=api, write=self.write, folder=folder / "remote")
+        handler = HostedTrainings(
+            api=api, write=self.write, prices=load_prices(), folder=folder / "remote"
+        )
         self.operations = Operations(
             write=self.write,
             read=self.read,
@@ -61,7 +67,13 @@ class Clock:
         spec = a_spec(a_dataset(self.folder), trainer="mistral", base=BASE, **changes)
         stored = JobSpec(training=spec).model_dump_json()
         job_id = a_stored_job(
-            self.store, rows_count=1, shard_size=1, kind=JobKind.TRAIN, spec=stored, state="waiting"
+            self.store,
+            rows_count=1,
+            shard_size=1,
+            kind=JobKind.TRAIN,
+            spec=stored,
+            state="waiting",
+            estimate=UNKNOWN.model_dump_json(),
         )
         with self.store.write() as connection:
             remote.create(connection, job_id=job_id, shard_no=0, kind="training", model=BASE)
@@ -119,6 +131,55 @@ async def test_from_intent_to_model(clock: Clock, spawned: simulator.Spawned) ->
     assert stats["tuning_jobs_created"] == 1
     assert stats["files_uploaded"] == stats["files_deleted"]
     assert not list((clock.folder / "remote").iterdir())
+
+
+async def test_a_training_costs_what_the_provider_said_once(clock: Clock) -> None:
+    """Of the job, its model and this day; nothing is held back after its end."""
+    job_id = clock.train(steps=40)
+    operation = await clock.until(job_id, *FINAL)
+    job = the_job(clock.store, job_id)
+    assert operation.cost_nano
+    assert (job.calls_made, job.cost_nano) == (1, operation.cost_nano)
+    with clock.store.read() as connection:
+        (cost,) = money.costs(connection, by="model", job_id=job_id)
+        held = connection.scalar(select(func.sum(money.holds.c.nano)))
+    assert (cost.key, cost.cost_nano) == (BASE, operation.cost_nano)
+    assert not held
+
+
+async def test_a_budget_is_held_against_what_the_provider_says(
+    clock: Clock, spawned: simulator.Spawned
+) -> None:
+    """Nothing is made that it does not pay for; with a larger one it goes on."""
+    job_id = clock.train(steps=40)
+    with clock.store.write() as connection:
+        connection.execute(update(jobs.jobs).values(budget_nano=1))
+    await clock.turn(job_id)
+    paused = the_job(clock.store, job_id)
+    assert (paused.state, paused.state_reason[:7]) == (JobState.PAUSED, "budget:")
+    assert spawned.stats()["tuning_jobs_created"] == 0
+    with clock.store.write() as connection:
+        assert jobs.resume(connection, job_id, budget_nano=10**13)
+    assert (await clock.until(job_id, *FINAL)).state == RemoteState.SUCCEEDED
+    assert spawned.stats()["tuning_jobs_created"] == 1
+
+
+async def test_a_training_that_was_cut_short_may_have_cost_something(
+    clock: Clock, spawned: simulator.Spawned
+) -> None:
+    """Once its start was asked for it is in doubt, and counts against the budget."""
+    spawned.steer("batch", tuning_s=60)
+    job_id = clock.train(steps=40)
+    while "begun" not in (await clock.turn(job_id)).files:
+        await asyncio.sleep(0.02)
+    with clock.store.write() as connection:
+        jobs.cancel(connection, job_id)
+    operation = await clock.until(job_id, *FINAL)
+    assert operation.state == RemoteState.CANCELLED
+    job = the_job(clock.store, job_id)
+    assert (job.calls_made, job.calls_doubtful) == (0, 1)
+    with clock.store.read() as connection:
+        assert money.spent_nano(connection, job_id) == operation.cost_nano
 
 
 async def test_a_creation_whose_answer_was_lost_is_found_again(

@@ -18,10 +18,10 @@ import orjson
 from sqlalchemy import Connection
 
 from models.errors import BadInputError, MaestraleError
-from models.payloads import Estimate, Failed, RowOutcome, Snoozed, Submitted, Succeeded
+from models.payloads import Failed, RowOutcome, Snoozed, Submitted, Succeeded
 from models.states import FailureCode, RemoteState
-from models.store import jobs, registry, remote, trainings
-from models.tables import NANO, RemoteOperation, TrainingPoint, TunedModel
+from models.store import jobs, registry, remote, rows, trainings
+from models.tables import RemoteOperation, TrainingPoint, TunedModel
 from models.training import DatasetRef, TrainingSpec
 from models.training.contents import content_hash
 from worker import training
@@ -161,7 +161,7 @@ class Trainings:
             code_version=version("maestrale"),
             created_at=0.0,
         )
-        stored: TunedModel = await self._write(_register, model, metrics)
+        stored: TunedModel = await self._write(registry.register, model, metrics)
         record = {"model": stored.name, "base": spec.base, "trainer": spec.trainer, **metrics}
         lineage = {"dataset_hash": spec.dataset.hash, "seed": spec.seed, "versions": by}
         return Succeeded([record], lineage)
@@ -247,16 +247,6 @@ def _below(path: Path, home: Path) -> str:
     return str(path.relative_to(home)) if inside else str(path)
 
 
-def _register(connection: Connection, model: TunedModel, metrics: Metrics) -> TunedModel:
-    """Into the registry; what the provider's training cost is counted with it, once."""
-    if model.trainer == "mistral" and registry.of_job(connection, model.job_id) is None:
-        job = jobs.get(connection, model.job_id)
-        usd = Estimate.model_validate_json(job.estimate).cost_usd if job else None
-        paid = {"calls_made": 1, "calls_unpriced": int(usd is None)}
-        jobs.count(connection, model.job_id, {**paid, "cost_nano": round((usd or 0.0) * NANO)})
-    return registry.register(connection, model, metrics)
-
-
 def _intend(connection: Connection, job_id: str, model: str, known: int) -> str | None:
     """The intent of one more training, unless another process was first."""
     jobs.lock(connection, [job_id])
@@ -273,3 +263,5 @@ def _tell_all(
     tell = partial(trainings.tell, connection, job_id)
     for step, told in untold:
         tell(step, told)
+    if any("checkpoint" in told for _step, told in untold):
+        rows.forgive(connection, job_id)  # it gets on: who died with it did not die of it

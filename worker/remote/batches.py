@@ -117,8 +117,9 @@ class Batches:
         )
         if isinstance(made, RemoteJob):
             return Sent(made)
-        if not made.maybe_paid:  # surely not started: the next try need not wait
-            await self._write(remote.not_started, op)
+        # surely not started: the next try need not wait; else a list may lag from now on, not from
+        # the moment before a request that hung
+        await self._write(remote.starting if made.maybe_paid else remote.not_started, op)
         return made
 
     async def _upload(self, op: RemoteOperation) -> str | Fault:

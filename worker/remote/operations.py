@@ -7,6 +7,7 @@ then stands in the database until it is due again. Any number of processes may d
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -145,7 +146,9 @@ class Operations:
             case Later(after_s, reason):
                 await self._write(remote.put_off, op, next_s=after_s, reason=reason)
             case Refused(reason):
-                await self._end(handler, hand, Fetched(RemoteState.FAILED, reason))
+                is_given_up = hand.job_state == JobState.CANCELLED
+                over = RemoteState.CANCELLED if is_given_up else RemoteState.FAILED
+                await self._end(handler, hand, Fetched(over, reason))
             case Fault():
                 await self._failed(hand, answer)
 
@@ -157,11 +160,13 @@ class Operations:
         answer = await handler.look(hand)
         if isinstance(answer, Seen):
             await self._note(hand, answer)
-        elif answer.status in GONE and await self._read(remote.age_s, hand.op) > YOUNG_S:
+        elif answer.status not in GONE:
+            await self._failed(hand, answer)
+        elif await self._read(remote.age_s, hand.op) > YOUNG_S:
             gone = Fetched(RemoteState.FAILED, "the provider does not know it any more")
             await self._end(handler, hand, gone)
-        else:
-            await self._failed(hand, answer)
+        else:  # or does not know it yet: nothing for a human to mend
+            await self._failed(hand, replace(answer, kind=FaultKind.TRANSIENT))
 
     async def _note(self, hand: InHand, answer: Seen) -> None:
         is_over = answer.standing in OVER

@@ -14,14 +14,16 @@ import orjson
 from sqlalchemy import Connection
 
 from models.payloads import JobSpec
+from models.prices import PriceTable
 from models.states import JobState, RemoteState
-from models.store import remote, trainings
+from models.store import jobs, remote, trainings
 from models.store.remote import InHand
 from models.tables import RemoteOperation
 from models.training import TrainingSpec
 from models.training.contents import content_hash
 from worker.gateway.faults import Fault
 from worker.gateway.remote import NOT_TRAINABLE, RemoteApi, RemoteJob, training_suffix
+from worker.remote import training_costs
 from worker.remote.outcomes import Fetched, Later, Refused, Seen, Sent
 from worker.remote.statuses import Standing, standing_of
 from worker.remote.training_files import Prepared, prepare
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 LAG_S = 60.0
 """A list may show a new training so late."""
 ASK_AGAIN_S = 10.0
+BEGUN = "begun"
+"""Among an operation's files: its start was asked for, so it may cost something from then on."""
 TRAIN_HERE = "train an open model on your own machine instead: `maestrale train --trainer local`"
 STILL = (JobState.CANCELLED, JobState.PAUSED)
 
@@ -40,9 +44,12 @@ Do = Callable[..., Awaitable[Any]]
 class HostedTrainings:
     """The handler of training operations."""
 
-    def __init__(self, *, api: RemoteApi, write: Do, folder: Path, wandb_key: str = "") -> None:
+    def __init__(
+        self, *, api: RemoteApi, write: Do, prices: PriceTable, folder: Path, wandb_key: str = ""
+    ) -> None:
         self._api = api
         self._write = write
+        self._prices = prices
         self._folder = folder
         self._wandb_key = wandb_key
 
@@ -71,6 +78,7 @@ class HostedTrainings:
         if isinstance(job, Fault):
             return job
         if standing_of(job.status) == Standing.READY and hand.job_state not in STILL:
+            await self._write(remote.note_files, hand.op, {BEGUN: job.id})
             started = await self._api.start_training(job.id)
             if isinstance(started, Fault):
                 return started
@@ -103,7 +111,7 @@ class HostedTrainings:
 
     async def end(self, hand: InHand, fetched: Fetched) -> None:
         """Ends it here, and removes what was uploaded for it."""
-        if not await self._write(remote.settle, hand.op, fetched.state, fetched.reason):
+        if not await self._write(_settle, hand.op, fetched):
             return
         files = orjson.loads(hand.op.files)
         for role in ("input", "validation"):
@@ -159,6 +167,9 @@ class HostedTrainings:
         if isinstance(trial, Fault):
             return _refusal(trial, op.model) or trial
         log.info("the provider expects: %s", _expected(trial))
+        said_nano = training_costs.expected_nano(trial, self._prices)
+        if not await self._write(training_costs.afford, op, said_nano):
+            return Later(ASK_AGAIN_S, "its job's budget does not pay for it")
         if not await self._write(remote.starting, op):
             return Later(ASK_AGAIN_S, "another process has it in hand")
         made = await self._api.create_training(body)
@@ -240,6 +251,15 @@ def _spec_of(hand: InHand) -> TrainingSpec:
     training = JobSpec.model_validate_json(hand.spec).training
     assert training is not None, "operations of kind training belong to jobs that train"
     return training
+
+
+def _settle(connection: Connection, op: RemoteOperation, fetched: Fetched) -> bool:
+    jobs.lock(connection, [op.job_id])
+    if not remote.settle(connection, op, fetched.state, fetched.reason):
+        return False
+    has_begun = BEGUN in orjson.loads(op.files)
+    training_costs.count(connection, op, fetched.state, may_have_run=has_begun)
+    return True
 
 
 def _tell_all(connection: Connection, job_id: str, told: list[tuple[int, dict[str, Any]]]) -> None:

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from models.payloads import CallRecord, Failed, JobSpec, Options, Snoozed, Usage
+from models.payloads import CallRecord, Failed, JobSpec, Options, Snoozed, Submitted, Usage
 from models.prices import PriceTable, load_prices
-from models.states import FailureCode, JobKind
+from models.states import FailureCode, JobKind, RequestState
 from models.store import money
+from models.store.batches import Known
 from worker.asking import Asker
 from worker.figures import Figures
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.replies import Reply
-from worker.jobs import JobInHand
+from worker.jobs import Collecting, JobInHand
 from worker.limiter import Flow
 from worker.money import Purses
 from worker.paying import Answered, Payer
@@ -349,6 +350,35 @@ async def test_the_end_of_the_drain_time_makes_calls_in_flight_doubts() -> None:
     world.asker.cut()
     assert isinstance(await task, Snoozed)
     assert (world.ends(), world.ledger.endings) == (["abandoned"], ["doubtful: crash"])
+
+
+# -- batches ---------------------------------------------------------------------------------------
+
+
+async def test_a_call_in_doubt_joins_no_batch_of_a_job_that_holds() -> None:
+    """It fails by name and nobody waits for it; a job that may ask again collects it."""
+    for wish, kind, wanted in (("hold", Failed, 0), ("retry", Submitted, 1)):
+        world = World(via="batch", on_uncertain=wish)
+        world.ledger.is_doubtful = _always  # type: ignore[method-assign] # as after a crash
+        collecting = world.shard.collecting = Collecting({})
+        asked = await world.asker.ask(world.shard, "chat", BODY)
+        assert isinstance(asked, kind)
+        assert (len(collecting.wanted), world.gateway.asked) == (wanted, 0)
+        assert not isinstance(asked, Failed) or asked.code == FailureCode.UNCERTAIN
+        assert world.ledger.freed == world.ledger.given_up, "others may look at once"
+
+
+async def test_a_call_in_doubt_is_not_asked_at_once_when_its_batch_ran_out_of_time() -> None:
+    """Sent the ordinary way it meets the same rule."""
+    world = World(via="batch", on_uncertain="hold", on_timeout="realtime")
+    collecting = world.shard.collecting = Collecting({})
+    await world.asker.ask(world.shard, "chat", BODY)
+    (key,) = collecting.wanted
+    world.shard.collecting = Collecting({key: Known(RequestState.REALTIME, "", "")})
+    world.ledger.doubtful_keys.add(key)
+    failed = await world.asker.ask(world.shard, "chat", BODY)
+    assert isinstance(failed, Failed)
+    assert (failed.code, world.gateway.asked) == (FailureCode.UNCERTAIN, 0)
 
 
 # -- budgets ---------------------------------------------------------------------------------------
