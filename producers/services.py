@@ -41,6 +41,8 @@ from producers.processes import (
 __all__ = ["Service", "Services", "environment"]
 
 START_S = 20.0
+TRAINER_DRAIN_S = 65.0
+"""A training that is told to stop has 60 s for the step under way and its checkpoint."""
 _SERVER_CONF = """\
 bind 127.0.0.1
 port {port}
@@ -140,7 +142,8 @@ class Services:
         """The worker that trains here, one run at a time."""
         command = _celery("worker", "-Q", "train", "-n", "trainer@%h", "-c", "1", *_QUIET)
         # what it tells of itself is one slot, and it is nice to the rest by its child
-        return self.spawn("trainer", command, MAESTRALE_SHARDS_IN_FLIGHT="1")
+        own = {"MAESTRALE_SHARDS_IN_FLIGHT": "1", "MAESTRALE_DRAIN": f"{TRAINER_DRAIN_S}"}
+        return self.spawn("trainer", command, **own)
 
     def start_flower(self, port: int) -> Service:
         """Flower on loopback; it takes some seconds until it answers."""
@@ -188,12 +191,16 @@ class Services:
 
     def stop(self, *, patience_s: float | None = None) -> list[Service]:
         """Stops all in reverse order: workers drain first, the server goes last."""
-        patience = self.settings.drain_s + 15 if patience_s is None else patience_s
         stopped = self.running()
         for group in _in_stopping_order(stopped):
-            self._end(group, patience)
+            self._end(group, self._patience_s(group) if patience_s is None else patience_s)
         self._file.unlink(missing_ok=True)
         return stopped
+
+    def _patience_s(self, group: Sequence[Service]) -> float:
+        """As long as the slowest of them may take to end in good order."""
+        drains_s = [TRAINER_DRAIN_S for one in group if one.name == "trainer"]
+        return max([self.settings.drain_s, *drains_s]) + 15
 
     def _end(self, group: Sequence[Service], patience_s: float) -> None:
         end(group, patience_s)

@@ -14,6 +14,7 @@ import yaml
 
 from models.doorbell import TRAIN
 from models.settings import Settings
+from producers.services import TRAINER_DRAIN_S
 from worker.training.running import STOP_S
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +107,9 @@ def test_a_trainer_takes_training_runs_only_one_at_a_time():
     )
     assert f"FROM run AS {trainer['build']['target']}" in (ROOT / "Dockerfile").read_text()
     assert trainer["environment"]["HF_HOME"].startswith("/var/lib/maestrale/")
-    assert float(trainer["stop_grace_period"].removesuffix("s")) > STOP_S + CLOSING_S
+    drain_s = float(trainer["environment"]["MAESTRALE_DRAIN"])
+    assert STOP_S < drain_s == TRAINER_DRAIN_S
+    assert float(trainer["stop_grace_period"].removesuffix("s")) > drain_s + CLOSING_S
 
 
 def test_prometheus_reads_the_password_and_the_ports_that_compose_gives():
