@@ -1,8 +1,8 @@
 """Tuned models as files: where they lie, how they are served, and a copy with its lineage."""
 
-import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from models.settings import Settings
 from models.tables import TunedModel
 
 LINEAGE = "lineage.json"
-NOT_COPIED = frozenset({"checkpoints", "log.txt", "progress.json", "spec.json"})
+FILES = "files"
+"""Key of the lineage: the files that the export wrote, which another may overwrite."""
+NOT_COPIED = frozenset({"checkpoints", "log.txt", "progress.json", "spec.json", "wandb"})
 """What a run's folder holds besides its model."""
 
 
@@ -80,22 +82,82 @@ def llama_command(
 def export(
     model: TunedModel, lineage: Mapping[str, Any], home: Path, to: Path, *, overwrite: bool
 ) -> list[str]:
-    """Copies the model's files into `to`, whole or not at all, with its lineage; answers names."""
-    if to.exists() and not overwrite:
-        raise BadInputError(f"{to} is there already: name another folder, or --overwrite it")
-    half = to.with_name(f".{to.name}.{os.getpid()}.half")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(parents=True)
+    """Copies the model's files into `to`, whole or not at all, with its lineage; answers names.
+
+    Only an empty folder or an export of ours is overwritten: `BadInputError` for any other.
+    """
+    target = _target(to, home, overwrite=overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(
+        tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".half", dir=target.parent)
+    )
     try:
+        half = work / "new"
+        half.mkdir()
         if model.trainer == "local":
             _copy(run_folder(model, home), half)
-        (half / LINEAGE).write_bytes(orjson.dumps(dict(lineage), option=orjson.OPT_INDENT_2))
-        if to.exists():
-            shutil.rmtree(to)
-        half.rename(to)
+        told = {**lineage, FILES: sorted(_files(half) | {LINEAGE})}
+        (half / LINEAGE).write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        _exchange(half, target, work / "old")
     finally:
-        shutil.rmtree(half, ignore_errors=True)
-    return sorted(path.name for path in to.iterdir())
+        if target.exists() or not (work / "old").exists():  # else it holds what was there
+            shutil.rmtree(work, ignore_errors=True)
+    return sorted(path.name for path in target.iterdir())
+
+
+def _target(to: Path, home: Path, *, overwrite: bool) -> Path:
+    """The whole path, links followed. Raises `BadInputError` where no copy may be put."""
+    try:
+        target = to.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # nobody's home, a loop of links, a NUL
+        raise BadInputError(f"{str(to)!r} is no folder to write to: {error}") from error
+    kept = [place.resolve() for place in (Path.cwd(), Path.home(), home)]
+    if any(place.is_relative_to(target) for place in kept):
+        raise BadInputError(f"{target} is or holds the folder you work in: name a new one")
+    if any(above.exists() and not above.is_dir() for above in target.parents):
+        raise BadInputError(f"{target} lies below a file: name another folder")
+    if target.exists():
+        _check_overwrite(target, overwrite=overwrite)
+    return target
+
+
+def _check_overwrite(target: Path, *, overwrite: bool) -> None:
+    if not overwrite:
+        raise BadInputError(f"{target} is there already: name another folder, or --overwrite it")
+    if not target.is_dir():
+        raise BadInputError(f"{target} is a file: name another folder")
+    if strange := sorted(_files(target) - _exported(target)):
+        raise BadInputError(
+            f"{target} holds {strange[0]}, which no export of Maestrale put there: name another "
+            "folder, or empty this one yourself"
+        )
+
+
+def _exported(folder: Path) -> set[str]:
+    """What an earlier export wrote there, by its own lineage; nothing if it has none."""
+    try:
+        told = orjson.loads((folder / LINEAGE).read_bytes())
+        return set(map(str, told[FILES]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()
+
+
+def _files(folder: Path) -> set[str]:
+    """All that is no folder, at any depth."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(folder).as_posix() for path in found}
+
+
+def _exchange(new: Path, target: Path, old: Path) -> None:
+    """Puts `new` into its place; what was there is `old` then, or back if that fails."""
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
 
 
 def _copy(folder: Path, to: Path) -> None:

@@ -1,20 +1,31 @@
 """Sweeps: a grid of choices becomes the runs to compare. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
+from models.bounds import MOST_BATCH, MOST_RANK, MOST_SEED, MOST_SEQ_LEN, MOST_STEPS
 from models.errors import BadInputError
 
-AXES: Mapping[str, type[int] | type[float]] = {
-    "lr": float,
-    "steps": int,
-    "epochs": float,
-    "tokens-seen": float,
-    "batch-size": int,
-    "seq-len": int,
-    "rank": int,
-    "seed": int,
+
+class Axis(NamedTuple):
+    """What numbers an axis takes: those that its option takes."""
+
+    kind: type[int] | type[float]
+    least: float
+    most: float
+
+
+AXES: Mapping[str, Axis] = {
+    "lr": Axis(float, 1e-8, 1),
+    "steps": Axis(int, 1, MOST_STEPS),
+    "epochs": Axis(float, 0, MOST_STEPS),
+    "tokens-seen": Axis(float, 0, MOST_STEPS),
+    "batch-size": Axis(int, 1, MOST_BATCH),
+    "seq-len": Axis(int, 16, MOST_SEQ_LEN),
+    "rank": Axis(int, 1, MOST_RANK),
+    "seed": Axis(int, 0, MOST_SEED),
 }
 """What a sweep may vary, by the option it stands for."""
 LENGTHS = ("steps", "epochs", "tokens-seen")
@@ -38,10 +49,10 @@ def parse_axes(texts: Sequence[str]) -> dict[str, list[Any]]:
 
 def combinations(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Every choice of one value from each axis, the last axis running fastest."""
-    found = [dict(zip(axes, choice, strict=True)) for choice in product(*axes.values())]
-    if len(found) > MOST_RUNS:
-        raise BadInputError(f"the sweep has {len(found)} runs, and {MOST_RUNS} are the most")
-    return found
+    count = math.prod(map(len, axes.values()))
+    if count > MOST_RUNS:
+        raise BadInputError(f"the sweep has {count} runs, and {MOST_RUNS} are the most")
+    return [dict(zip(axes, choice, strict=True)) for choice in product(*axes.values())]
 
 
 def child_name(name: str, number: int) -> str:
@@ -50,10 +61,16 @@ def child_name(name: str, number: int) -> str:
 
 
 def _values(name: str, text: str) -> list[Any]:
+    axis = AXES[name]
     try:
-        values = [AXES[name](value) for value in text.split(",") if value]
+        values = [axis.kind(value) for value in text.split(",") if value]
     except ValueError:
         raise BadInputError(f"--sweep {name}={text}: {name} takes numbers") from None
     if not values:
         raise BadInputError(f"--sweep {name}= has no values: --sweep {name}=V1,V2")
+    for value in values:
+        if not axis.least <= value <= axis.most:  # so is no NaN
+            raise BadInputError(
+                f"--sweep {name}={value}: {name} takes numbers from {axis.least} to {axis.most}"
+            )
     return list(dict.fromkeys(values))

@@ -1,6 +1,7 @@
 """Watches a job to its end: live in a terminal, a line now and then elsewhere."""
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -76,8 +77,8 @@ def follow(client: Maestrale, job: Job, voice: Voice) -> tuple[Job, Limited | No
     """Shows the job until it is settled or paused; answers its end and the limit it ran under."""
     follower = Follower(client, job)
     shown = _live if voice.is_live else _lines
-    *_, last = shown(follower, client.watch(job.id, every_s=LOOK_S), voice)
-    return last, follower.limit
+    looks = shown(follower, client.watch(job.id, every_s=LOOK_S), voice)
+    return deque(looks, maxlen=1).pop(), follower.limit
 
 
 def _live(follower: Follower, looks: Iterator[Job], voice: Voice) -> Iterator[Job]:

@@ -99,5 +99,5 @@ def export(
         lineage = learning_words.model_facts(model)
         home = maestrale.settings.home
     names = registry.export(model, lineage, home, to, overwrite=overwrite)
-    facts = {"model": model.name, "folder": str(to.resolve()), "files": names}
+    facts = {"model": model.name, "folder": str(to.expanduser().resolve()), "files": names}
     Voice(as_json=as_json).facts(facts, showing.line("written", f"{to}: {', '.join(names)}"))
