@@ -18,6 +18,7 @@ from models.prices import load_prices
 from models.store import registry, trainings
 from models.tables import NANO, Job, TrainingPoint, TunedModel
 from models.training import DatasetRef, TrainingSpec
+from models.training.counts import Counts
 from models.training.grid import child_name, combinations
 from models.training.plan import (
     Length,
@@ -32,7 +33,8 @@ from models.training.plan import (
 from models.words import money
 from producers import training_jobs
 from producers.client import Maestrale
-from producers.datasets import open_dataset
+from producers.datasets import Dataset, open_dataset
+from producers.datasets.by_base import Uncounted, as_trained, counts_of, parts_of, place_of
 from producers.training_files import with_validation
 from producers.training_jobs import Submission
 
@@ -81,6 +83,7 @@ class Training:
 
     def __init__(self, maestrale: Maestrale) -> None:
         self._maestrale = maestrale
+        self._counted: dict[tuple[str, str, int], Counts | Uncounted] = {}
 
     # -- before --------------------------------------------------------------------------------
 
@@ -99,16 +102,34 @@ class Training:
         ]
 
     def _dataset(self, wish: Wish) -> DatasetRef:
-        found = open_dataset(self._maestrale.settings, wish.dataset).ref()
+        opened = open_dataset(self._maestrale.settings, wish.dataset)
+        _check_kind(wish, opened)
+        found = opened.ref()
         if wish.validation is None:
             return found
         return with_validation(found, wish.validation, self._maestrale.settings.home)
 
     def _planned(self, wish: Wish, dataset: DatasetRef) -> Planned:
-        spec = spec_of(wish, dataset)
+        spec = spec_of(wish, dataset)  # what is refused is so before anything is counted
+        counts, uncounted = self._counts(wish, dataset)
+        if counts is not None:
+            spec = spec_of(wish, as_trained(dataset, counts))
         price = load_prices(self._maestrale.settings.prices_file).price(spec.base)
         usd = price.training if price is not None else None
-        return Planned(spec, plan(spec, usd_per_million=usd, pace=self._pace(spec)))
+        told = plan(spec, usd_per_million=usd, pace=self._pace(spec))
+        return Planned(spec, told, counts, uncounted)
+
+    def _counts(self, wish: Wish, dataset: DatasetRef) -> tuple[Counts | None, str]:
+        """By the base's own tokenizer, or why not; the provider's are the dataset's own."""
+        if wish.trainer != "local":
+            return None, ""
+        base, settings = place_of(wish.base), self._maestrale.settings
+        key = (dataset.hash, base, wish.seq_len)
+        if key not in self._counted:  # a sweep asks again for each of its runs
+            parts = parts_of(dataset)
+            self._counted[key] = counts_of(dataset, base, wish.seq_len, settings, parts)
+        found = self._counted[key]
+        return (None, found.why) if isinstance(found, Uncounted) else (found, "")
 
     def _pace(self, spec: TrainingSpec) -> Pace | None:
         """How fast the newest run of this base went here; a hosted one's is not ours to know."""
@@ -184,13 +205,22 @@ class Training:
             return registry.newest(connection, limit=limit)
 
 
+def _check_kind(wish: Wish, dataset: Dataset) -> None:
+    if wish.trainer == "local" and dataset.manifest.kind == "labels":
+        raise BadInputError(
+            f"the dataset {dataset.name} has rows with labels, and the local trainer learns from "
+            "conversations alone: make one with `maestrale dataset make NAME FROM --prompt "
+            "TEMPLATE --answer TEMPLATE`, or train with --trainer mistral"
+        )
+
+
 def spec_of(wish: Wish, dataset: DatasetRef) -> TrainingSpec:
     """The wish with every choice made. Raises `BadInputError` naming what cannot be."""
     sizes = {"batch_size": wish.batch_size, "seq_len": wish.seq_len}
     try:
         return TrainingSpec(
             trainer=wish.trainer,
-            base=str(Path(wish.base).resolve()) if Path(wish.base).is_dir() else wish.base,
+            base=place_of(wish.base),
             name=wish.name or default_name(dataset.name, wish.base),
             dataset=dataset,
             steps=steps_for(wish.length, wish.trainer, dataset, **sizes),
@@ -237,4 +267,10 @@ def _pace_like(
     step = tokens_per_step(
         other.trainer, other.dataset, batch_size=other.batch_size, seq_len=other.seq_len
     )
-    return Pace(job_id, seconds, step)
+    return Pace(job_id, seconds, _tokens_read(seen) or step)
+
+
+def _tokens_read(seen: list[TrainingPoint]) -> float | None:
+    """Per step, as the run counted them itself; None if it told none."""
+    told = [point.tokens / point.step for point in seen if point.tokens and point.step]
+    return told[-1] if told else None

@@ -1,6 +1,7 @@
 """A child that speaks the trainer's protocol and learns nothing: no torch is needed.
 
 Called as a Python would be: `-m worker.training FOLDER ...`. What it does is in the spec's name.
+Called as `-m worker.training.counting`, each letter is a token; the base says how it ends.
 """
 
 import json
@@ -82,5 +83,47 @@ def main(folder: Path) -> None:
     tell(event="done", result=result)
 
 
+PROBLEMS = {"gone": ("base_missing", True), "far/away": ("base_missing", False)}
+"""By base: a problem's code, and whether a training would surely have it."""
+
+
+def count(folder: Path, *options: str) -> None:
+    """Says in `FOLDER/counted` that it was asked, a line for each time."""
+    told = list(zip(options[::2], options[1::2], strict=True))
+    given = dict(told)
+    base, seq_len = given["--base"], int(given["--seq-len"])
+    with (folder / "counted").open("a") as asked:
+        asked.write(f"{base} {seq_len}\n")
+    if base == "broken":
+        sys.exit("the tokenizer fell over")
+    if base in PROBLEMS:
+        code, is_sure = PROBLEMS[base]
+        tell(problem={"code": code, "detail": f"no {base}", "is_sure": is_sure})
+        return
+    parts = {
+        part: count_part(folder / f"{part}.jsonl", seq_len) for at, part in told if at == "--part"
+    }
+    tell(counts={"base": base, "seq_len": seq_len, "parts": parts})
+
+
+def count_part(file: Path, seq_len: int) -> dict[str, int]:
+    """As the real one tells it."""
+    rows = [json.loads(line)["messages"] for line in file.read_text().splitlines()]
+    sizes = [sum(len(message["content"]) for message in row) for row in rows]
+    asked = [sum(len(m["content"]) for m in row if m["role"] == "user") for row in rows]
+    left = [size for size, before in zip(sizes, asked, strict=True) if before < seq_len]
+    return {
+        "rows": len(left),
+        "tokens": sum(min(size, seq_len) for size in left),
+        "answers": 3 * len(left),
+        "longest": max(sizes),
+        "longer": sum(size > seq_len for size in sizes),
+        "left_out": len(sizes) - len(left),
+    }
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[3]))
+    if sys.argv[2] == "worker.training.counting":
+        count(Path(sys.argv[3]), *sys.argv[4:])
+    else:
+        main(Path(sys.argv[3]))

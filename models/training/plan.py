@@ -7,7 +7,9 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
+from models.bounds import MOST_STEPS
 from models.errors import BadInputError
+from models.training.counts import Counts
 from models.training.spec import DatasetRef, TrainingSpec
 
 TOKENS_SEEN = 3.0
@@ -63,6 +65,10 @@ class Planned:
 
     spec: TrainingSpec
     plan: Plan
+    counts: Counts | None = None
+    """Of the base's own tokenizer; None: the tokens are by the dataset's count."""
+    uncounted: str = ""
+    """Why a local run's tokens are not by its base's tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,14 @@ def tokens_per_step(
         return float(HOSTED_TOKENS_PER_STEP)
     if not dataset.train_tokens or not dataset.train_rows:
         return None
-    return batch_size * min(dataset.train_tokens / dataset.train_rows, float(seq_len))
+    rows = min(batch_size, dataset.train_rows)
+    return rows * min(dataset.train_tokens / dataset.train_rows, float(seq_len))
+
+
+def rows_read(steps: int, rows: int, batch_size: int) -> int:
+    """By so many steps of the local trainer: the last step of a pass takes what is left of it."""
+    passes, more = divmod(steps, math.ceil(rows / batch_size))
+    return passes * rows + min(rows, more * batch_size)
 
 
 def steps_for(
@@ -90,19 +103,29 @@ def steps_for(
 ) -> int:
     """ceil(passes * tokens of the training rows / tokens of a step), unless steps are told.
 
-    Raises `BadInputError` where tokens are not known and cannot be done without.
+    Raises `BadInputError` for too many, and where tokens are not known that it takes.
     """
     if length.checked().steps is not None:
         return length.steps or 1
     step = tokens_per_step(trainer, dataset, batch_size=batch_size, seq_len=seq_len)
     if trainer == "local":  # tokens of all rows over tokens of a step: rows over rows
-        return max(1, math.ceil(length.passes * dataset.train_rows / batch_size))
+        rows = max(1, dataset.train_rows)
+        return _whole(length.passes * rows / min(batch_size, rows))
     if not dataset.train_tokens or step is None:
         raise BadInputError(
             f"how many tokens {dataset.name} has is not known, and steps are reckoned from them: "
             "count them with `maestrale dataset tokens`, or tell --steps"
         )
-    return max(1, math.ceil(length.passes * dataset.train_tokens / step))
+    return _whole(length.passes * dataset.train_tokens / step)
+
+
+def _whole(steps: float) -> int:
+    if steps > MOST_STEPS:
+        raise BadInputError(
+            f"that is {steps:.3g} steps, and {MOST_STEPS:,} are the most: take fewer --epochs or "
+            "--tokens-seen, or tell --steps"
+        )
+    return max(1, math.ceil(steps))
 
 
 def plan(
@@ -112,7 +135,7 @@ def plan(
     step = tokens_per_step(
         spec.trainer, spec.dataset, batch_size=spec.batch_size, seq_len=spec.seq_len
     )
-    tokens = None if step is None else round(spec.steps * step)
+    tokens = _tokens(spec, step)
     return Plan(
         steps=spec.steps,
         tokens_per_step=step,
@@ -124,9 +147,18 @@ def plan(
     )
 
 
+def _tokens(spec: TrainingSpec, step: float | None) -> int | None:
+    if step is None or spec.trainer == "mistral":
+        return None if step is None else round(spec.steps * step)
+    rows = spec.dataset.train_rows
+    read = rows_read(spec.steps, rows, spec.batch_size)
+    return round(step * read / min(spec.batch_size, rows))
+
+
 def _passes(spec: TrainingSpec, tokens: int | None) -> float | None:
-    if spec.trainer == "local" and spec.dataset.train_rows:
-        return spec.steps * spec.batch_size / spec.dataset.train_rows
+    rows = spec.dataset.train_rows
+    if spec.trainer == "local" and rows:
+        return rows_read(spec.steps, rows, spec.batch_size) / rows
     whole = spec.dataset.train_tokens
     return tokens / whole if tokens is not None and whole else None
 

@@ -1,20 +1,24 @@
 """A dataset that stands: its manifest, its rows, and what a training run needs of it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
 from pydantic import ValidationError
 
-from models.errors import BadInputError
+from models.errors import BadInputError, SetupError
 from models.settings import Settings
 from models.training.contents import PARTS, UNSPLIT, content_hash
+from models.training.counts import Counts
 from models.training.spec import DatasetRef
 from producers.datasets import folders
+from producers.datasets.by_base import Uncounted, counts_of
 from producers.datasets.counting import count_parts, tokenizer_for
 from producers.datasets.manifest import Manifest, Tokens
+from producers.datasets.rows import read_rows
 from producers.datasets.shaping import Row
+from producers.datasets.writing import write_manifest
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,7 @@ class Dataset:
 
         Raises `BadInputError` where the file is gone, or somebody broke a line of it.
         """
-        try:
-            with self.path(part).open("rb") as lines:
-                yield from map(orjson.loads, lines)
-        except (ValueError, OSError) as error:
-            raise BadInputError(
-                f"{part}.jsonl of the dataset {self.name} cannot be read: "
-                f"`maestrale dataset validate {self.name}` says where; make it anew"
-            ) from error
+        return read_rows(self.path(part), self.name)
 
     def ref(self) -> DatasetRef:
         """What a training run is told. Raises `BadInputError` if there is no part `train`."""
@@ -74,6 +71,32 @@ class Dataset:
     def count_tokens(self, model: str = "") -> Tokens:
         """Tokens of each part, counted anew: by a model folder's tokenizer, or Mistral's."""
         return count_parts({part: self.rows(part) for part in self.parts}, tokenizer_for(model))
+
+    def keep_tokens(self, found: Tokens) -> None:
+        """Notes Mistral's tokens in the manifest, from where plans take them.
+
+        Best done: not of rows that are not the manifest's, nor where nothing can be written.
+        """
+        if self.is_unchanged():
+            with suppress(OSError):
+                manifest = self.manifest.model_copy(update={"tokens": found})
+                write_manifest(self.folder, manifest)
+
+    def count_for(self, base: str, seq_len: int, settings: Settings) -> Counts:
+        """Tokens of each part as a local training of `base` would read them.
+
+        Raises `SetupError` where they cannot be counted, `BadInputError` where none could train.
+        """
+        found = counts_of(self._anywhere(), base, seq_len, settings, self.parts)
+        if isinstance(found, Uncounted):
+            raise SetupError(f"the tokens cannot be counted by the base's tokenizer: {found.why}")
+        return found
+
+    def _anywhere(self) -> DatasetRef:
+        """As `ref`, split or not."""
+        rows = self.manifest.rows
+        folder = str(self.folder.resolve())
+        return DatasetRef(name=self.name, hash=self.manifest.hash, folder=folder, train_rows=rows)
 
     def is_unchanged(self) -> bool:
         """Whether the rows still have the hash of the manifest; reads them all."""

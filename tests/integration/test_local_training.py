@@ -18,7 +18,12 @@ from typing import Any
 
 import pytest
 
+from models.errors import BadInputError
+from models.settings import Settings
 from models.training import DatasetRef, TrainingSpec
+from models.training.counts import Counts
+from models.training.plan import plan
+from producers.datasets.by_base import Uncounted, as_trained, counts_of
 from worker.serving.commands import serving_command
 from worker.training import (
     Checkpointed,
@@ -61,7 +66,7 @@ from transformers import AutoTokenizer
 from worker.training.rows import NOT_LEARNT, example_of
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
 messages = json.loads(sys.argv[2])
-ours = [label != NOT_LEARNT for label in example_of(messages, None, tokenizer, 9999).labels]
+ours = [label != NOT_LEARNT for label in example_of(messages, None, tokenizer).labels]
 plain = "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
 assert plain in tokenizer.chat_template, tokenizer.chat_template
 tokenizer.chat_template = tokenizer.chat_template.replace(plain, (
@@ -224,6 +229,60 @@ async def test_what_cannot_be_trained_is_told(tiny, home, tmp_path, monkeypatch)
     (failed,) = await told(tmp_path / "short", a_spec(tiny, dataset, seq_len=16), home)
     assert isinstance(failed, Failed)
     assert failed.code == "bad_dataset"
+
+
+def a_long_dataset(folder: Path, tiny: Path) -> tuple[DatasetRef, int]:
+    """With rows to cut and one to leave out; how many tokens a row may have for that."""
+    dataset = a_dataset(folder)
+    settings = Settings(_env_file=None, train_python=PYTHON, home=folder / "home")
+    short = counts_of(dataset, str(tiny), 1024, settings, ("train",))
+    assert isinstance(short, Counts)
+    seq_len = short.parts["train"].longest
+    rows = [chat("headlines", "news and " * 40), chat("headlines " * seq_len, "news")]
+    with (folder / "train.jsonl").open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    return dataset.model_copy(update={"hash": "abd", "train_rows": 20}), seq_len
+
+
+@pytest.mark.timeout(SLOW_S)
+async def test_the_tokens_of_a_plan_are_those_of_the_run(tiny, home, tmp_path):
+    """One pass reads what was counted, to the token: rows are cut and left out the same way."""
+    dataset, seq_len = a_long_dataset(tmp_path / "data", tiny)
+    settings = Settings(_env_file=None, train_python=PYTHON, home=home)
+    counts = counts_of(dataset, str(tiny), seq_len, settings)
+    assert isinstance(counts, Counts)
+    train = counts.parts["train"]
+    assert (train.rows, train.longer, train.left_out) == (19, 2, 1)
+    spec = a_spec(tiny, as_trained(dataset, counts), steps=5, eval_every=5, seq_len=seq_len)
+    events = await told(tmp_path / "run", spec, home)
+    (started,) = the(events, Started)
+    assert (started.rows, started.tokens) == (train.rows, train.tokens)
+    assert plan(spec).tokens == result(events).tokens == train.tokens
+    assert plan(spec).passes == 1.0
+
+
+@pytest.mark.timeout(SLOW_S)
+def test_a_packed_base_is_counted_without_being_unpacked(tiny, home, tmp_path):
+    """By the tokenizer in its GGUF, which is kept; so is what the tiny base has of it."""
+    dataset = a_dataset(tmp_path / "data")
+    settings = Settings(_env_file=None, train_python=PYTHON, home=tmp_path / "home")
+    packed, plain = (counts_of(dataset, base, 64, settings) for base in ("smollm2", str(tiny)))
+    assert isinstance(packed, Counts)
+    assert isinstance(plain, Counts)
+    assert packed.parts == plain.parts
+    (kept,) = (tmp_path / "home" / "bases").iterdir()
+    assert kept.suffix == ".tokenizer"
+
+
+@pytest.mark.timeout(SLOW_S)
+def test_what_cannot_be_counted_says_whether_it_could_be_trained(tmp_path, monkeypatch):
+    """A hub that is away is no error of the plan; a folder that is no model is one."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    dataset = a_dataset(tmp_path / "data")
+    settings = Settings(_env_file=None, train_python=PYTHON, home=tmp_path / "home")
+    assert isinstance(counts_of(dataset, "someone/else", 64, settings), Uncounted)
+    with pytest.raises(BadInputError, match="no model at"):
+        counts_of(dataset, str(tmp_path / "gone"), 64, settings)
 
 
 def test_the_learnt_tokens_are_those_of_generation_tags(tiny):

@@ -13,13 +13,13 @@ import torch
 import transformers
 
 from models.training import TrainingSpec
-from worker.training import pacing
+from worker.training import pacing, wandb_log
 from worker.training.bases import Base, find_base
 from worker.training.dying import Stop, hold_device
 from worker.training.events import Done, Event, Result, Started, Stopped, Waiting
 from worker.training.exporting import export_adapter
 from worker.training.learning import Teacher, Trainer, build_trainer
-from worker.training.loading import device, load_model, load_tokenizer, unpack
+from worker.training.loading import device, load_model, unpack
 from worker.training.places import (
     RunFolder,
     drop_half_written,
@@ -29,6 +29,7 @@ from worker.training.places import (
 )
 from worker.training.problems import TrainingProblem
 from worker.training.rows import Example, examples
+from worker.training.tokenizing import load_tokenizer
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "gguf")
 Tell = Callable[[Event], None]
@@ -57,12 +58,25 @@ def train(run: RunFolder, home: Path, stop: Stop, tell: Tell, *, threads: int = 
     if threads:
         torch.set_num_threads(threads)
     transformers.set_seed(spec.seed)
-    training = prepare(run, spec, home, stop, tell)
-    checkpoint = newest(run)
+    try:
+        last = _last_word(prepare(run, spec, home, stop, tell))
+    except BaseException:
+        wandb_log.end(exit_code=1)
+        raise
+    wandb_log.end()
+    tell(last)
+
+
+def _last_word(training: Training) -> Done | Stopped:
+    """Trains from where the run stands, as far as it may."""
+    checkpoint = newest(training.run)
+    is_over = _is_over(checkpoint, training.spec)
+    if not is_over:
+        wandb_log.begin(training.spec)
     _begin(training)
-    if not _is_over(checkpoint, spec):
+    if not is_over:
         training.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    _end(training)
+    return _end(training)
 
 
 def prepare(run: RunFolder, spec: TrainingSpec, home: Path, stop: Stop, tell: Tell) -> Training:
@@ -70,7 +84,7 @@ def prepare(run: RunFolder, spec: TrainingSpec, home: Path, stop: Stop, tell: Te
     base = find_base(spec.base, home)
     if base.is_packed:
         unpack(base)
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base.place)
     rows, valid = read_parts(spec, tokenizer)
     model = load_model(base)
     teacher = Teacher(run, spec, stop, tell)
@@ -130,14 +144,13 @@ def _begin(training: Training) -> None:
         training.run.remember(before=figures["eval_loss"])
 
 
-def _end(training: Training) -> None:
+def _end(training: Training) -> Done | Stopped:
     """The result, or where the run stopped if it was told to."""
     last = newest(training.run)
     assert last is not None, "a run saves at its last step"
     if training.stop.asked and not _is_over(last, training.spec):
-        training.tell(Stopped(step=step_of(last)))
-    else:
-        training.tell(Done(result=_settle(training, last)))
+        return Stopped(step=step_of(last))
+    return Done(result=_settle(training, last))
 
 
 def _settle(training: Training, last: Path) -> Result:

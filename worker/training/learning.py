@@ -1,6 +1,5 @@
 """The training itself: TRL's trainer with a LoRA adapter, our validation and our checkpoints."""
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -156,8 +155,6 @@ def _adapter(spec: TrainingSpec) -> LoraConfig:
 
 def _arguments(spec: TrainingSpec, checkpoints: Path, *, on_gpu: bool) -> SFTConfig:
     at_once = pacing.micro_batch(spec, _TOKENS_AT_ONCE["cuda" if on_gpu else "cpu"])
-    if spec.wandb_project:
-        os.environ["WANDB_PROJECT"] = spec.wandb_project
     return SFTConfig(
         output_dir=str(checkpoints),
         run_name=spec.name,

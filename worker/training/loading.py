@@ -10,7 +10,7 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from worker.training.bases import Base
-from worker.training.problems import TrainingProblem
+from worker.training.tokenizing import told
 
 
 def device() -> str:
@@ -18,22 +18,10 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_tokenizer(base: Base) -> Any:
-    """The base's tokenizer; raises `TrainingProblem` if it has no chat template."""
-    tokenizer = _told(AutoTokenizer.from_pretrained, base)
-    if not tokenizer.chat_template or not tokenizer.is_fast:
-        raise TrainingProblem(
-            "unsupported", f"{base.place} has no chat template: take a base made for instructions"
-        )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
 def load_model(base: Base) -> Any:
     """The base's weights: fp32 on a CPU; on a GPU bf16, in 4 bits where bitsandbytes is there."""
     if device() == "cpu":
-        return _told(AutoModelForCausalLM.from_pretrained, base, dtype=torch.float32)
+        return told(AutoModelForCausalLM.from_pretrained, base.place, dtype=torch.float32)
     options: dict[str, Any] = {"dtype": torch.bfloat16, "device_map": {"": 0}}
     if importlib.util.find_spec("bitsandbytes"):
         options["quantization_config"] = transformers.BitsAndBytesConfig(
@@ -42,19 +30,7 @@ def load_model(base: Base) -> Any:
             bnb_4bit_compute_dtype=torch.bfloat16,
             bnb_4bit_use_double_quant=True,
         )
-    return _told(AutoModelForCausalLM.from_pretrained, base, **options)
-
-
-def _told(load: Any, base: Base, **options: Any) -> Any:
-    """Loads, and says what to do when the name is known neither here nor on the hub."""
-    try:
-        return load(base.place, **options)
-    except (OSError, ValueError) as error:
-        raise TrainingProblem(
-            "base_missing",
-            f"{base.place} cannot be loaded ({type(error).__name__}): give a folder, the name of a"
-            " model on the hub (offline only if it was fetched before), or smollm2; see the log",
-        ) from error
+    return told(AutoModelForCausalLM.from_pretrained, base.place, **options)
 
 
 def unpack(base: Base) -> None:

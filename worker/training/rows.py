@@ -39,13 +39,17 @@ class Example:
         """Whether anything is left to learn, once cut."""
         return any(label != NOT_LEARNT for label in self.labels)
 
+    def cut(self, seq_len: int) -> "Example":
+        """Its first tokens, so many at most."""
+        return Example(self.input_ids[:seq_len], self.labels[:seq_len])
+
 
 def examples(file: Path, tokenizer: Tokenizer, seq_len: int) -> list[Example]:
     """The rows of a file, cut to `seq_len` tokens; rows cut before an answer are left out.
 
     Raises `TrainingProblem` for a line that is no chat row, or if no row is left.
     """
-    found = [example_of(messages, tools, tokenizer, seq_len) for messages, tools in _chats(file)]
+    found = (whole.cut(seq_len) for whole in whole_examples(file, tokenizer))
     left = [example for example in found if example.learns]
     if not left:
         raise TrainingProblem(
@@ -56,16 +60,25 @@ def examples(file: Path, tokenizer: Tokenizer, seq_len: int) -> list[Example]:
     return left
 
 
+def whole_examples(file: Path, tokenizer: Tokenizer) -> Iterator[Example]:
+    """The rows of a file as they are, however long, one after the other.
+
+    Raises `TrainingProblem` for a line that is no chat row.
+    """
+    for messages, tools in _chats(file):
+        yield example_of(messages, tools, tokenizer)
+
+
 def _chats(file: Path) -> Iterator[tuple[list[Message], list[Message] | None]]:
     try:
-        lines = file.read_text().splitlines()
+        with file.open("rb") as lines:  # bytes: U+2028 within a text ends no line
+            for number, line in enumerate(lines, start=1):
+                yield _chat(line, f"{file}, line {number}")
     except OSError as error:
         raise TrainingProblem("bad_dataset", f"{file} cannot be read: {error.strerror}") from None
-    for number, line in enumerate(lines, start=1):
-        yield _chat(line, f"{file}, line {number}")
 
 
-def _chat(line: str, where: str) -> tuple[list[Message], list[Message] | None]:
+def _chat(line: bytes, where: str) -> tuple[list[Message], list[Message] | None]:
     try:
         row = json.loads(line)
         messages = row["messages"]
@@ -78,13 +91,13 @@ def _chat(line: str, where: str) -> tuple[list[Message], list[Message] | None]:
 
 
 def example_of(
-    messages: list[Message], tools: list[Message] | None, tokenizer: Tokenizer, seq_len: int
+    messages: list[Message], tools: list[Message] | None, tokenizer: Tokenizer
 ) -> Example:
     """One conversation; learnt are the assistant's words and the token that ends its turn."""
     text = _rendered(tokenizer, messages, tools)
     spans = list(assistant_spans(messages, tools, tokenizer))
     done = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    pairs = list(zip(done["input_ids"], done["offset_mapping"], strict=True))[:seq_len]
+    pairs = list(zip(done["input_ids"], done["offset_mapping"], strict=True))
     labels = [token if _is_within(place, spans) else NOT_LEARNT for token, place in pairs]
     return Example([token for token, _ in pairs], labels)
 
@@ -101,7 +114,8 @@ def assistant_spans(
     for index, message in enumerate(messages):
         if message["role"] == "assistant":
             before = _rendered(tokenizer, messages[:index], tools, add_generation_prompt=True)
-            upto = _rendered(tokenizer, messages[: index + 1], tools)
+            is_last = index + 1 == len(messages)
+            upto = whole if is_last else _rendered(tokenizer, messages[: index + 1], tools)
             if not (whole.startswith(upto) and upto.startswith(before)):
                 raise TrainingProblem(
                     "unsupported",

@@ -8,25 +8,13 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from models.training import TrainingSpec
+from models.training import TrainingSpec, surroundings
 from models.words import printable
 from worker.training.events import Died, Done, Event, Failed, Last, Stopped, from_line
 from worker.training.places import RunFolder
 
 STOP_S: Final = 60.0
 """How long a run told to stop may take for its step and its checkpoint, seconds."""
-_NOT_ITS_BUSINESS: Final = (
-    "DATABASE_URL",
-    "MAESTRALE_SECRET_KEY",
-    "MISTRAL_API_KEY",
-    "REDIS_URL",
-)
-_ITS_HABITS: Final = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin starve each other on a busy machine
-    "PYTHONUNBUFFERED": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
 
 
 class Run:
@@ -60,7 +48,7 @@ class Run:
                 stdin=asyncio.subprocess.PIPE,  # its end tells the child that we are gone
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=environment(os.environ, wandb_key),
+                env=environment(os.environ, place.path, wandb_key),
                 start_new_session=True,  # Ctrl-C reaches only us, and we stop it
             )
         return cls(place.path, process)
@@ -119,10 +107,17 @@ def command(folder: Path, home: Path, *, python: str = "", threads: int = 0) -> 
     return [program, "-m", "worker.training", *places, "--threads", str(threads)]
 
 
-def environment(ours: Mapping[str, str], wandb_key: str = "") -> dict[str, str]:
-    """What the child sees of our environment: no key and no address, but of W&B where told."""
-    kept = {name: value for name, value in ours.items() if name not in _NOT_ITS_BUSINESS}
-    return _ITS_HABITS | kept | ({"WANDB_API_KEY": wandb_key} if wandb_key else {})
+def environment(ours: Mapping[str, str], folder: Path, wandb_key: str = "") -> dict[str, str]:
+    """What the child sees of our environment: no key and no address, but of W&B where told.
+
+    W&B writes below the run's folder, unless the operator names a place. A run that was stopped
+    goes on there as the same one; offline, where that cannot be, as another of its group.
+    """
+    told = {"WANDB_RUN_GROUP": folder.name}
+    if ours.get("WANDB_MODE", "online") == "online":
+        told |= {"WANDB_RUN_ID": folder.name, "WANDB_RESUME": "allow"}
+    key = {"WANDB_API_KEY": wandb_key} if wandb_key else {}
+    return {"WANDB_DIR": str(folder)} | surroundings.of_child(ours) | told | key
 
 
 def died(code: int, log: Path) -> Died:

@@ -78,6 +78,17 @@ def test_rows_longer_than_the_sequence_are_counted_as_they_are_cut() -> None:
     assert tokens_per_step("local", a_ref(train_tokens=0), batch_size=8, seq_len=150) is None
 
 
+def test_the_last_step_of_a_pass_takes_what_is_left() -> None:
+    """100 rows by 8 are 13 steps, and 13 steps are one pass: no more tokens than there are."""
+    told = plan(a_spec(steps=13))
+    assert (told.tokens, told.passes) == (20_000, 1.0)
+    assert plan(a_spec(steps=14)).tokens == 20_000 + 8 * 200
+    few = a_ref(train_rows=3, train_tokens=600)
+    assert steps_for(Length(), "local", few, **SIZES) == 3
+    told = plan(a_spec(steps=3, dataset=few))
+    assert (told.tokens_per_step, told.tokens, told.passes) == (600.0, 1800, 3.0)
+
+
 def test_what_is_not_known_is_unknown() -> None:
     """No price, no tokens, no run before: None, never zero."""
     told = plan(a_spec(trainer="mistral"))

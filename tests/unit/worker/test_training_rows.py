@@ -50,7 +50,7 @@ def write(folder: Path, *rows: object) -> Path:
 
 def test_every_turn_of_the_assistant_is_learnt_and_nothing_else():
     """Its words and its end: not the role before them, nor the line break behind."""
-    example = example_of([ASKED, ANSWERED, ASKED, ANSWERED], None, Letters(), 999)
+    example = example_of([ASKED, ANSWERED, ASKED, ANSWERED], None, Letters())
     assert learnt(example) == "yo!|yo!|"
     assert [label for label in example.labels if label != NOT_LEARNT] == [
         token
@@ -67,6 +67,15 @@ def test_a_longer_row_is_cut_and_one_without_answer_left_out(tmp_path: Path):
     with pytest.raises(TrainingProblem, match="within 16 tokens") as caught:
         examples(file, Letters(), 16)
     assert caught.value.code == "bad_dataset"
+
+
+def test_a_line_ends_where_json_lines_end(tmp_path: Path):
+    """U+2028 and the like stand within texts as they are, and end no row."""
+    file = tmp_path / "train.jsonl"
+    asked = {"role": "user", "content": "a\u2028b\x85c"}
+    file.write_bytes(json.dumps({"messages": [asked, ANSWERED]}, ensure_ascii=False).encode())
+    (example,) = examples(file, Letters(), 99)
+    assert learnt(example) == "yo!|"
 
 
 @pytest.mark.parametrize(
@@ -90,4 +99,4 @@ def test_a_template_that_rewrites_earlier_turns_is_refused():
     """Its spans would be wrong; a row with one answer is fine."""
     with pytest.raises(TrainingProblem, match="rewrites earlier turns"):
         list(assistant_spans([ASKED, ANSWERED, ASKED, ANSWERED], None, Forgetful()))
-    assert learnt(example_of([ASKED, ANSWERED], None, Forgetful(), 99)) == "yo!|"
+    assert learnt(example_of([ASKED, ANSWERED], None, Forgetful())) == "yo!|"

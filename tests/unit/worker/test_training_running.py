@@ -74,13 +74,30 @@ async def test_a_reader_that_leaves_takes_the_run_with_it(tmp_path: Path):
     assert isinstance((await told(run))[-1], Died)
 
 
-def test_the_child_sees_no_key_of_ours():
+def test_the_child_sees_no_key_of_ours(tmp_path: Path):
     """Nor where our database is; the habits that libraries need are set, but not forced."""
     ours = {"MISTRAL_API_KEY": "secret", "DATABASE_URL": "postgresql://", "HOME": "/root"}
-    seen = environment({**ours, "TOKENIZERS_PARALLELISM": "true"})
+    seen = environment({**ours, "TOKENIZERS_PARALLELISM": "true"}, tmp_path)
     assert "secret" not in seen.values()
     assert "DATABASE_URL" not in seen
     assert (seen["HOME"], seen["TOKENIZERS_PARALLELISM"]) == ("/root", "true")
+
+
+def test_weights_and_biases_writes_into_the_run_s_folder(tmp_path: Path):
+    """A run that goes on is the same one there; a place of the operator's own is kept."""
+    seen = environment({"WANDB_RUN_ID": "a shell's"}, tmp_path / "job_1", wandb_key="k")
+    assert seen["WANDB_DIR"] == str(tmp_path / "job_1")
+    assert (seen["WANDB_RUN_ID"], seen["WANDB_RESUME"]) == ("job_1", "allow")
+    assert seen["WANDB_API_KEY"] == "k"
+    elsewhere = environment({"WANDB_DIR": "/logs"}, tmp_path)
+    assert (elsewhere["WANDB_DIR"], "WANDB_API_KEY" in elsewhere) == ("/logs", False)
+
+
+def test_offline_a_run_that_goes_on_is_another_of_its_group(tmp_path: Path):
+    """Two files of one id could not be synced one after the other."""
+    seen = environment({"WANDB_MODE": "offline"}, tmp_path / "job_1")
+    assert (seen["WANDB_MODE"], seen["WANDB_RUN_GROUP"]) == ("offline", "job_1")
+    assert not {"WANDB_RUN_ID", "WANDB_RESUME"} & seen.keys()
 
 
 def test_another_interpreter_may_have_the_extra(tmp_path: Path):
