@@ -119,22 +119,36 @@ def _move_followers(
     connection.execute(update(requests).where(followers).values(**values))
 
 
+def _doubt(connection: Connection, op: RemoteOperation, mine: Any) -> None:
+    """The requests may have been paid: each a doubt, at its dearest."""
+    query = select(requests.c.key, requests.c.cost_nano).where(mine).order_by(requests.c.key)
+    for row in connection.execute(query).all():
+        nonce = f"{op.id}:{row.key}"
+        doubt = DoubtRecord(row.key, op.job_id, op.model, "lost", row.cost_nano, nonce)
+        calls.doubt(connection, [doubt])
+
+
 def release(
     connection: Connection,
     op: RemoteOperation,
     state: RemoteState,
     reason: str,
     last: str | None,
+    *,
+    is_lost: bool = False,
 ) -> bool:
     """Ends the operation, with what it brought no answer for; False: it is not ours any more.
 
     `last`: `waiting` (another batch), `realtime`, or None: forgotten with its cancelled job.
+    `is_lost`: those calls may have been paid, and are in doubt.
     """
     job_moves.lock(connection, [op.job_id])
     if not remote.settle(connection, op, state, reason):
         return False
     money.hold(connection, op.job_id, op.id, 0, 0, HOLD_S)
     mine = requests.c.op_id == op.id
+    if is_lost:
+        _doubt(connection, op, mine)
     if last is None:
         connection.execute(delete(requests).where(mine))
         return True

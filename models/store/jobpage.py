@@ -109,6 +109,7 @@ class JobPage:
     costs: Sequence[money.Cost]
     """By model."""
     doubts: Sequence[DoubtGroup]
+    """Those of a sweep's runs too."""
     events: Sequence[Event]
     deliveries: Sequence[Mapping[str, Any]]
     ancestors: Sequence[Relative]
@@ -122,6 +123,8 @@ def read(connection: Connection, job_id: str) -> JobPage | None:
     job = job_moves.get(connection, job_id)
     if job is None:
         return None
+    training = trainingpage.read(connection, job)
+    runs = [run.id for run in training.runs] if training else []
     return JobPage(
         job=job,
         now=read_now(connection),
@@ -134,12 +137,12 @@ def read(connection: Connection, job_id: str) -> JobPage | None:
         operations=operations_seen.of_job(connection, job_id, OPERATIONS),
         failures=failures(connection, job),
         costs=money.costs(connection, "model", job_id),
-        doubts=doubts_by_reason(connection, job_id),
+        doubts=doubts_by_reason(connection, job_id, *runs),
         events=newest_events(connection, job_id),
         deliveries=deliveries.newest(connection, subject_id=job_id, limit=DELIVERIES),
         ancestors=ancestors(connection, job),
         children=children(connection, job_id),
-        training=trainingpage.read(connection, job),
+        training=training,
     )
 
 
@@ -212,8 +215,8 @@ def newest_events(connection: Connection, job_id: str, *, limit: int = EVENTS) -
     return [Event(**found) for found in connection.execute(query).mappings()]
 
 
-def doubts_by_reason(connection: Connection, job_id: str) -> list[DoubtGroup]:
-    """The job's calls in doubt, by reason, the most frequent first."""
+def doubts_by_reason(connection: Connection, *ids: str) -> list[DoubtGroup]:
+    """Calls in doubt of a job and its runs, by reason, the most frequent first."""
     query = (
         select(
             doubts.c.reason,
@@ -221,7 +224,7 @@ def doubts_by_reason(connection: Connection, job_id: str) -> list[DoubtGroup]:
             func.count() - func.count(doubts.c.cost_nano),
             func.coalesce(func.sum(doubts.c.cost_nano), 0),
         )
-        .where(doubts.c.job_id == job_id)
+        .where(doubts.c.job_id.in_(ids))
         .group_by(doubts.c.reason)
         .order_by(func.count().desc(), doubts.c.reason)
     )

@@ -159,9 +159,15 @@ def seen(
     answer: Mapping[str, Any],
     next_s: float,
     is_over: bool = False,
+    was_cancelled: bool = False,
     reason: str = "",
 ) -> bool:
-    """Notes what the provider said; `is_over`: running -> fetching."""
+    """Notes what the provider said; `is_over`: running -> fetching.
+
+    If its job was cancelled while it was looked at (and not before: `was_cancelled`), the next
+    look is at once, and cancels it over there.
+    """
+    cancelled = exists().where(jobs.c.id == op.job_id, jobs.c.state == JobState.CANCELLED)
     state = RemoteState.FETCHING if is_over else RemoteState.RUNNING
     return _write(
         connection,
@@ -173,13 +179,14 @@ def seen(
         checks=operations.c.checks + 1,
         check_failures=0,
         reason=reason[:MOST_REASON],
-        next_check_at=now_s() + next_s,
+        next_check_at=now_s() + (next_s if was_cancelled else case((cancelled, 0.0), else_=next_s)),
     )
 
 
-def starting(connection: Connection, op: RemoteOperation) -> bool:
-    """Notes that a remote job is about to be started; False: it is not ours to start any more."""
-    return _write(connection, op, only_from=RemoteState.SENDING, starting_at=now_s())
+def starting(connection: Connection, op: RemoteOperation, *, ago_s: float = 0.0) -> bool:
+    """Notes that a remote job is about to be started, or was `ago_s` ago; False: it is not ours to
+    start any more."""
+    return _write(connection, op, only_from=RemoteState.SENDING, starting_at=now_s() - ago_s)
 
 
 def not_started(connection: Connection, op: RemoteOperation) -> bool:

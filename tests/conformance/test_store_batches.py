@@ -373,6 +373,38 @@ def test_a_cancelled_job_is_looked_at_now(store: Store) -> None:
     assert again.job_state == JobState.CANCELLED
 
 
+def test_a_job_cancelled_during_a_look_is_looked_at_at_once(store: Store) -> None:
+    """To be cancelled over there as well; one that was cancelled before keeps its pace."""
+    job_id = a_stored_job(store)
+    parked(store, job_id, 0, "a")
+    parked(store, job_id, 1, "b")
+    cut(store, job_id)
+    op = in_hand(store).op
+    looked = {"status": "RUNNING", "answer": {}, "next_s": 600.0}
+    with store.write() as connection:
+        jobs.cancel(connection, job_id)
+        assert remote.seen(connection, op, **looked)
+        assert remote.stirring(connection)[1] is True
+        assert remote.seen(connection, op, **looked, was_cancelled=True)
+        assert remote.stirring(connection)[1] is False
+
+
+def test_calls_of_a_batch_that_is_lost_are_in_doubt(store: Store) -> None:
+    """It ran, and nobody can say what was paid: each counts, and a job that holds fails them."""
+    job_id = a_stored_job(store, spec=HOLD)
+    parked(store, job_id, 0, "a")
+    parked(store, job_id, 1, "b")
+    cut(store, job_id)
+    op = in_hand(store).op
+    settle(store, op, answered=("a",))
+    with store.write() as connection:
+        gone = (RemoteState.FAILED, "gone", WAITING)
+        assert batch_lines.release(connection, op, *gone, is_lost=True)
+    assert the_job(store, job_id).calls_doubtful == 1
+    assert cut(store, job_id) == []
+    assert states(store, job_id)[a_key("b")] == RequestState.FAILED
+
+
 HOLD = JobSpec(options=Options(via="batch", on_uncertain="hold")).model_dump_json()
 
 

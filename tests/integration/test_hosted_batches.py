@@ -21,8 +21,9 @@ from models.store.engine import Store
 from models.tables import RemoteOperation
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.remote import RemoteApi
-from worker.remote.batches import LAG_S, Batches
+from worker.remote.batches import Batches
 from worker.remote.operations import Operations
+from worker.remote.schedule import ANSWER_S, LAG_S
 
 MODEL = "mistral-small-latest"
 BODY = '{"model":"mistral-small-latest","messages":[{"role":"user","content":"Is it news?"}]}'
@@ -175,7 +176,7 @@ async def test_a_cancelled_batch_that_was_surely_lost_starts_nothing(
         assert remote.starting(connection, hand.op)
     clock.cancel(job_id)
     assert (await clock.turn()).state == RemoteState.SENDING
-    clock.change(starting_at=clock.store.now() - LAG_S - 1)
+    clock.change(starting_at=clock.store.now() - ANSWER_S - LAG_S - 1)
     ended = await clock.turn()
     assert_ended_as_cancelled(clock, spawned, ended)
     assert "before it was sent" in ended.reason
@@ -190,7 +191,7 @@ async def test_a_start_that_hung_is_looked_for_as_long_as_one_that_was_cut(
     tries: list[Fault] = []
 
     async def hangs(**_: Any) -> Fault:
-        clock.change(starting_at=clock.store.now() - LAG_S - 1)  # so long ago by now
+        clock.change(starting_at=clock.store.now() - ANSWER_S - LAG_S - 1)  # so long ago by now
         tries.append(Fault(FaultKind.TIMEOUT, "no answer", maybe_paid=True))
         return tries[-1]
 

@@ -24,12 +24,11 @@ from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.remote import RemoteApi, RemoteJob
 from worker.remote.batch_file import read_line, request_line
 from worker.remote.outcomes import Fetched, Later, Refused, Seen, Sent
+from worker.remote.schedule import ANSWER_S, LAG_S
 from worker.remote.statuses import Standing, standing_of
 
 ENDPOINTS = {"chat": "/v1/chat/completions", "embeddings": "/v1/embeddings"}
 METADATA = "maestrale_operation"
-LAG_S = 60.0
-"""A list may show a new batch so late."""
 ASK_AGAIN_S = 10.0
 GONE = (404, 410)
 GROUP = 500
@@ -56,7 +55,7 @@ class Batches:
         if found is not None:
             return Sent(found) if isinstance(found, RemoteJob) else found
         since_s = await self._write(remote.since_starting_s, op)
-        if since_s is not None and since_s < LAG_S:
+        if since_s is not None and since_s < ANSWER_S + LAG_S:
             return Later(ASK_AGAIN_S, "it may have been started: the provider's list will tell")
         if hand.job_state == JobState.CANCELLED:
             return Refused("cancelled before it was sent")
@@ -93,7 +92,8 @@ class Batches:
         cancelled = hand.job_state == JobState.CANCELLED
         last = None if cancelled else _again(hand)
         op = hand.op
-        if await self._write(batch_lines.release, op, fetched.state, fetched.reason, last):
+        how = (fetched.state, fetched.reason, last)
+        if await self._write(batch_lines.release, op, *how, is_lost=fetched.is_lost):
             await self._clean(op)
 
     # -- steps ---------------------------------------------------------------------------------
@@ -117,9 +117,10 @@ class Batches:
         )
         if isinstance(made, RemoteJob):
             return Sent(made)
-        # surely not started: the next try need not wait; else a list may lag from now on, not from
-        # the moment before a request that hung
-        await self._write(remote.starting if made.maybe_paid else remote.not_started, op)
+        if made.maybe_paid:  # a list may lag from now on, whenever it was asked for
+            await self._write(remote.starting, op, ago_s=ANSWER_S)
+        else:  # surely not started: the next try need not wait
+            await self._write(remote.not_started, op)
         return made
 
     async def _upload(self, op: RemoteOperation) -> str | Fault:
@@ -166,7 +167,7 @@ class Batches:
         return self._folder / f"{op.id}.{name}.jsonl"
 
 
-_GONE = Fetched(RemoteState.FAILED, "the provider has the batch's results no more")
+_GONE = Fetched(RemoteState.FAILED, "the provider has the batch's results no more", is_lost=True)
 _OUTPUTS = ("output_file", "error_file")
 
 

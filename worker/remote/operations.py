@@ -163,7 +163,8 @@ class Operations:
         elif answer.status not in GONE:
             await self._failed(hand, answer)
         elif await self._read(remote.age_s, hand.op) > YOUNG_S:
-            gone = Fetched(RemoteState.FAILED, "the provider does not know it any more")
+            reason = "the provider does not know it any more"
+            gone = Fetched(RemoteState.FAILED, reason, is_lost=True)
             await self._end(handler, hand, gone)
         else:  # or does not know it yet: nothing for a human to mend
             await self._failed(hand, replace(answer, kind=FaultKind.TRANSIENT))
@@ -180,6 +181,7 @@ class Operations:
             answer=answer.job.answer,
             next_s=0.0 if is_over else next_look_s(age_s, self._random),
             is_over=is_over,
+            was_cancelled=hand.job_state == JobState.CANCELLED,
             reason=unknown if answer.standing == Standing.UNKNOWN else "",
         )
 

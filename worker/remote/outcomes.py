@@ -45,10 +45,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came of it is stored; the final state it ends in, and why if that needs a word."""
+    """What came of it is stored; the final state it ends in, and why if that needs a word.
+
+    `is_lost`: it ran, and what it answered cannot be had any more: its calls may have been paid.
+    """
 
     state: RemoteState
     reason: str = ""
+    is_lost: bool = False
 
 
 class Handler(Protocol):

@@ -22,6 +22,10 @@ from random import Random
 FIRST_S = 2.0
 """Before the first look, and the least between two."""
 LONGEST_S = 120.0
+ANSWER_S = 60.0
+"""The request that starts remote work may take so long to be answered."""
+LAG_S = 60.0
+"""A list may show so late what was started."""
 AGE_SHARE = 1 / 8
 """A wait, as a share of the age that the work has."""
 JITTER = 0.15

@@ -25,13 +25,12 @@ from worker.gateway.faults import Fault
 from worker.gateway.remote import NOT_TRAINABLE, RemoteApi, RemoteJob, training_suffix
 from worker.remote import training_costs
 from worker.remote.outcomes import Fetched, Later, Refused, Seen, Sent
+from worker.remote.schedule import ANSWER_S, LAG_S
 from worker.remote.statuses import Standing, standing_of
 from worker.remote.training_files import Prepared, prepare
 
 log = logging.getLogger(__name__)
 
-LAG_S = 60.0
-"""A list may show a new training so late."""
 ASK_AGAIN_S = 10.0
 BEGUN = "begun"
 """Among an operation's files: its start was asked for, so it may cost something from then on."""
@@ -60,7 +59,7 @@ class HostedTrainings:
         if isinstance(found, Fault | RemoteJob):
             return found if isinstance(found, Fault) else Sent(found)
         since_s = await self._write(remote.since_starting_s, op)
-        if since_s is not None and since_s < LAG_S:
+        if since_s is not None and since_s < ANSWER_S + LAG_S:
             return Later(ASK_AGAIN_S, "it may have been made: its provider's list will tell")
         if hand.job_state == JobState.CANCELLED:
             return Refused("cancelled before it was sent")
@@ -175,7 +174,9 @@ class HostedTrainings:
         made = await self._api.create_training(body)
         if isinstance(made, RemoteJob):
             return Sent(made)
-        if not made.maybe_paid:  # surely not made: the next try need not wait
+        if made.maybe_paid:  # a list may lag from now on, whenever it was asked for
+            await self._write(remote.starting, op, ago_s=ANSWER_S)
+        else:  # surely not made: the next try need not wait
             await self._write(remote.not_started, op)
         return _refusal(made, op.model) or made
 
