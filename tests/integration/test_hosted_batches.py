@@ -1,16 +1,15 @@
 """Batches by the clock's own hand, against the simulator: cancelled when nobody knows whether they
 were started."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 from builders import a_key, a_stored_job, claimed
+from hosted_clock import HostedClock
 from pydantic import SecretStr
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 import simulator
 from models.prices import load_prices
@@ -22,7 +21,6 @@ from models.tables import RemoteOperation
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.remote import RemoteApi
 from worker.remote.batches import Batches
-from worker.remote.operations import Operations
 from worker.remote.schedule import ANSWER_S, LAG_S
 
 MODEL = "mistral-small-latest"
@@ -31,33 +29,13 @@ FINAL = (RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED)
 NEVER_S = 3600.0
 
 
-class Clock:
-    """One process's hand for remote work; every turn finds the operation due."""
+class Clock(HostedClock):
+    """Of batches."""
 
     def __init__(self, store: Store, api: RemoteApi, folder: Path) -> None:
-        self.store = store
         self.api = api
-        handler = Batches(
-            api=api, store=store, write=self.write, prices=load_prices(), folder=folder
-        )
-        self.operations = Operations(
-            write=self.write,
-            read=self.read,
-            ring_for=self.ring_for,
-            handlers={"batch": handler},
-            random=Random(1),
-        )
-
-    async def ring_for(self, _job_id: str) -> bool:
-        return True
-
-    async def write(self, function: Any, *args: Any, **named: Any) -> Any:
-        with self.store.write() as connection:
-            return function(connection, *args, **named)
-
-    async def read(self, function: Any, *args: Any) -> Any:
-        with self.store.read() as connection:
-            return function(connection, *args)
+        how = {"store": store, "write": self.write, "prices": load_prices(), "folder": folder}
+        super().__init__(store, "batch", Batches(api=api, **how))
 
     def cut(self) -> str:
         """A job with a budget whose one call was put into a batch that is to be sent."""
@@ -76,32 +54,10 @@ class Clock:
         assert operation.starting_at is not None
         return job_id
 
-    def change(self, **values: Any) -> None:
-        """Tests alone may bypass the moves."""
-        with self.store.write() as connection:
-            connection.execute(update(remote.operations).values(**values))
-
     def cancel(self, job_id: str) -> None:
         """By the user."""
         with self.store.write() as connection:
             assert jobs.cancel(connection, job_id)
-
-    async def turn(self) -> RemoteOperation:
-        """One step of the operation; answers how it stands after."""
-        self.change(next_check_at=0.0)
-        await self.operations.turn()
-        await asyncio.gather(*self.operations._in_hand.values())
-        with self.store.read() as connection:
-            return RemoteOperation(**connection.execute(select(remote.operations)).mappings().one())
-
-    async def until(self, *states: RemoteState) -> RemoteOperation:
-        """Turns until the operation stands so."""
-        for _ in range(400):
-            operation = await self.turn()
-            if operation.state in states:
-                return operation
-            await asyncio.sleep(0.02)  # the simulator's own clock
-        raise AssertionError(f"it stands at {operation.state}: {operation.reason}")
 
     def left(self) -> tuple[int, int]:
         """Requests that wait for something, and money held back."""

@@ -4,12 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import orjson
 import pytest
 from builders import a_stored_job, the_job
+from hosted_clock import HostedClock
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 from training_builders import a_dataset, a_row, a_spec
@@ -20,10 +20,8 @@ from models.prices import load_prices
 from models.states import JobKind, JobState, RemoteState
 from models.store import jobs, money, remote, trainings
 from models.store.engine import Store
-from models.tables import RemoteOperation
 from models.training.contents import content_hash
 from worker.gateway.remote import RemoteApi
-from worker.remote.operations import Operations
 from worker.remote.statuses import Standing, standing_of
 from worker.remote.training_files import prepare
 from worker.remote.trainings import HostedTrainings, checkpoints, request_body
@@ -34,33 +32,13 @@ UNKNOWN = Estimate(
 )
 
 
-class Clock:
-    """One process's hand for remote work; every turn finds all operations due."""
+class Clock(HostedClock):
+    """Of trainings."""
 
     def __init__(self, store: Store, api: RemoteApi, folder: Path) -> None:
-        self.store = store
         self.folder = folder
-        handler = HostedTrainings(
-            api=api, write=self.write, prices=load_prices(), folder=folder / "remote"
-        )
-        self.operations = Operations(
-            write=self.write,
-            read=self.read,
-            ring_for=self.ring_for,
-            handlers={"training": handler},
-            random=Random(1),
-        )
-
-    async def ring_for(self, _job_id: str) -> bool:
-        return True
-
-    async def write(self, function: Any, *args: Any, **named: Any) -> Any:
-        with self.store.write() as connection:
-            return function(connection, *args, **named)
-
-    async def read(self, function: Any, *args: Any) -> Any:
-        with self.store.read() as connection:
-            return function(connection, *args)
+        how = {"write": self.write, "prices": load_prices(), "folder": folder / "remote"}
+        super().__init__(store, "training", HostedTrainings(api=api, **how))
 
     def train(self, **changes: Any) -> str:
         """A job whose row asked for a hosted run and waits."""
@@ -78,27 +56,6 @@ class Clock:
         with self.store.write() as connection:
             remote.create(connection, job_id=job_id, shard_no=0, kind="training", model=BASE)
         return job_id
-
-    async def turn(self, job_id: str) -> RemoteOperation:
-        """One step of what is open; answers the operation after it."""
-        table = remote.operations
-        with self.store.write() as connection:
-            connection.execute(update(table).values(next_check_at=0.0))
-        await self.operations.turn()
-        await asyncio.gather(*self.operations._in_hand.values())
-        with self.store.read() as connection:
-            found = remote.of_shard(connection, job_id, 0)
-        assert found is not None
-        return found
-
-    async def until(self, job_id: str, *states: RemoteState) -> RemoteOperation:
-        """Turns until the operation stands so."""
-        for _ in range(400):
-            operation = await self.turn(job_id)
-            if operation.state in states:
-                return operation
-            await asyncio.sleep(0.02)  # the simulator's own clock
-        raise AssertionError(f"it stands at {operation.state}: {operation.reason}")
 
 
 @pytest.fixture
@@ -120,7 +77,7 @@ FINAL = (RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED)
 async def test_from_intent_to_model(clock: Clock, spawned: simulator.Spawned) -> None:
     """Uploaded, made, started when valid, followed; checkpoints are points, files are removed."""
     job_id = clock.train(steps=40)
-    operation = await clock.until(job_id, *FINAL)
+    operation = await clock.until(*FINAL)
     assert operation.state == RemoteState.SUCCEEDED, operation.reason
     assert json.loads(operation.files)["model"]
     with clock.store.read() as connection:
@@ -136,7 +93,7 @@ async def test_from_intent_to_model(clock: Clock, spawned: simulator.Spawned) ->
 async def test_a_training_costs_what_the_provider_said_once(clock: Clock) -> None:
     """Of the job, its model and this day; nothing is held back after its end."""
     job_id = clock.train(steps=40)
-    operation = await clock.until(job_id, *FINAL)
+    operation = await clock.until(*FINAL)
     job = the_job(clock.store, job_id)
     assert operation.cost_nano
     assert (job.calls_made, job.cost_nano) == (1, operation.cost_nano)
@@ -154,13 +111,13 @@ async def test_a_budget_is_held_against_what_the_provider_says(
     job_id = clock.train(steps=40)
     with clock.store.write() as connection:
         connection.execute(update(jobs.jobs).values(budget_nano=1))
-    await clock.turn(job_id)
+    await clock.turn()
     paused = the_job(clock.store, job_id)
     assert (paused.state, paused.state_reason[:7]) == (JobState.PAUSED, "budget:")
     assert spawned.stats()["tuning_jobs_created"] == 0
     with clock.store.write() as connection:
         assert jobs.resume(connection, job_id, budget_nano=10**13)
-    assert (await clock.until(job_id, *FINAL)).state == RemoteState.SUCCEEDED
+    assert (await clock.until(*FINAL)).state == RemoteState.SUCCEEDED
     assert spawned.stats()["tuning_jobs_created"] == 1
 
 
@@ -170,11 +127,11 @@ async def test_a_training_that_was_cut_short_may_have_cost_something(
     """Once its start was asked for it is in doubt, and counts against the budget."""
     spawned.steer("batch", tuning_s=60)
     job_id = clock.train(steps=40)
-    while "begun" not in (await clock.turn(job_id)).files:
+    while "begun" not in (await clock.turn()).files:
         await asyncio.sleep(0.02)
     with clock.store.write() as connection:
         jobs.cancel(connection, job_id)
-    operation = await clock.until(job_id, *FINAL)
+    operation = await clock.until(*FINAL)
     assert operation.state == RemoteState.CANCELLED
     job = the_job(clock.store, job_id)
     assert (job.calls_made, job.calls_doubtful) == (0, 1)
@@ -187,9 +144,9 @@ async def test_a_creation_whose_answer_was_lost_is_found_again(
 ) -> None:
     """One remote job, whatever became of the answer."""
     spawned.steer("batch", drop_creates=1)
-    job_id = clock.train()
-    assert (await clock.turn(job_id)).state == RemoteState.SENDING
-    operation = await clock.until(job_id, *FINAL)
+    clock.train()
+    assert (await clock.turn()).state == RemoteState.SENDING
+    operation = await clock.until(*FINAL)
     assert operation.state == RemoteState.SUCCEEDED, operation.reason
     assert spawned.stats()["tuning_jobs_created"] == 1
 
@@ -199,9 +156,9 @@ async def test_a_creation_that_no_list_shows_yet_is_waited_for(
 ) -> None:
     """A list may lag: better late than twice."""
     spawned.steer("batch", drop_creates=1, listing_lag_s=3600.0)
-    job_id = clock.train()
+    clock.train()
     for _ in range(3):
-        operation = await clock.turn(job_id)
+        operation = await clock.turn()
     assert operation.state == RemoteState.SENDING
     assert "list" in operation.reason
     assert spawned.stats()["tuning_jobs_created"] == 1
@@ -212,7 +169,8 @@ async def test_an_account_that_cannot_train_is_told_what_can(
 ) -> None:
     """The 422 with an empty list of models: final, and it names the trainer here."""
     spawned.steer("batch", tuning_closed=True)
-    operation = await clock.turn(clock.train())
+    clock.train()
+    operation = await clock.turn()
     assert operation.state == RemoteState.FAILED
     assert "--trainer local" in operation.reason
     assert "Available model(s)" in operation.reason
@@ -221,28 +179,29 @@ async def test_an_account_that_cannot_train_is_told_what_can(
 async def test_a_cancelled_job_is_cancelled_over_there(clock: Clock) -> None:
     """And ends here as cancelled."""
     job_id = clock.train()
-    await clock.until(job_id, RemoteState.RUNNING)
+    await clock.until(RemoteState.RUNNING)
     with clock.store.write() as connection:
         jobs.cancel(connection, job_id)
-    operation = await clock.until(job_id, *FINAL)
+    operation = await clock.until(*FINAL)
     assert operation.state == RemoteState.CANCELLED
 
 
 async def test_a_paused_job_is_not_started(clock: Clock) -> None:
     """It stands valid over there, and costs nothing, until it is resumed."""
     job_id = clock.train()
-    await clock.until(job_id, RemoteState.RUNNING)
+    await clock.until(RemoteState.RUNNING)
     with clock.store.write() as connection:
         jobs.pause(connection, job_id, "paused by the user")
     for _ in range(3):
-        operation = await clock.turn(job_id)
+        operation = await clock.turn()
     assert standing_of(operation.remote_status) in (Standing.READY, Standing.QUEUED)
 
 
 async def test_a_failed_training_says_why(clock: Clock, spawned: simulator.Spawned) -> None:
     """In the provider's words."""
     spawned.steer("batch", fail_tunings=1)
-    operation = await clock.until(clock.train(), *FINAL)
+    clock.train()
+    operation = await clock.until(*FINAL)
     assert operation.state == RemoteState.FAILED
     assert operation.reason
 
@@ -252,10 +211,10 @@ async def test_a_dataset_that_changed_is_not_uploaded(
     clock: Clock, spawned: simulator.Spawned, change: str
 ) -> None:
     """The hash is checked by whoever sends it."""
-    job_id = clock.train()
+    clock.train()
     path = clock.folder / "news" / "train.jsonl"
     path.unlink() if change == "gone" else path.write_text("{}\n")
-    operation = await clock.turn(job_id)
+    operation = await clock.turn()
     assert operation.state == RemoteState.FAILED
     assert spawned.stats()["files_uploaded"] == 0
 
