@@ -34,6 +34,7 @@ from models.words import money
 from producers import training_jobs
 from producers.client import Maestrale
 from producers.datasets import Dataset, open_dataset
+from producers.datasets.before_training import check_dataset
 from producers.datasets.by_base import Uncounted, as_trained, counts_of, parts_of, place_of
 from producers.training_files import with_validation
 from producers.training_jobs import Submission
@@ -104,10 +105,12 @@ class Training:
     def _dataset(self, wish: Wish) -> DatasetRef:
         opened = open_dataset(self._maestrale.settings, wish.dataset)
         _check_kind(wish, opened)
+        check_dataset(opened, wish.dataset)
         found = opened.ref()
         if wish.validation is None:
             return found
-        return with_validation(found, wish.validation, self._maestrale.settings.home)
+        kind, home = opened.manifest.kind, self._maestrale.settings.home
+        return with_validation(found, kind, wish.validation, home)
 
     def _planned(self, wish: Wish, dataset: DatasetRef) -> Planned:
         spec = spec_of(wish, dataset)  # what is refused is so before anything is counted

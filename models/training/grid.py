@@ -1,6 +1,7 @@
 """Sweeps: a grid of choices becomes the runs to compare. Pure."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -65,7 +66,8 @@ def _values(name: str, text: str) -> list[Any]:
     try:
         values = [axis.kind(value) for value in text.split(",") if value]
     except ValueError:
-        raise BadInputError(f"--sweep {name}={text}: {name} takes numbers") from None
+        numbers = "whole numbers" if axis.kind is int else "numbers"
+        raise BadInputError(f"--sweep {name}={text}: {name} takes {numbers}") from None
     if not values:
         raise BadInputError(f"--sweep {name}= has no values: --sweep {name}=V1,V2")
     for value in values:
@@ -73,4 +75,7 @@ def _values(name: str, text: str) -> list[Any]:
             raise BadInputError(
                 f"--sweep {name}={value}: {name} takes numbers from {axis.least} to {axis.most}"
             )
-    return list(dict.fromkeys(values))
+    if len(set(values)) < len(values):
+        ((doubled, _count),) = Counter(values).most_common(1)
+        raise BadInputError(f"--sweep {name} names {doubled} twice: name each value once")
+    return values

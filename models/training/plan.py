@@ -35,12 +35,18 @@ class Length:
 
     def checked(self) -> "Length":
         """Itself. Raises `BadInputError` if it is told in two ways, or is nothing."""
-        told = [one for one in (self.steps, self.epochs, self.tokens_seen) if one is not None]
-        if len(told) > 1:
+        if len(self.told) > 1:
             raise BadInputError("take one of --steps, --epochs and --tokens-seen: they exclude")
-        if any(not 0 < one < math.inf for one in told):
-            raise BadInputError("a run needs at least one step: --steps 1")
+        for option, value in self.told.items():
+            if not 0 < value < math.inf:  # so is no NaN
+                raise BadInputError(f"{option} {value:g}: it takes a number above 0, as {option} 3")
         return self
+
+    @property
+    def told(self) -> dict[str, float]:
+        """What was told, by its option."""
+        given = {"--steps": self.steps, "--epochs": self.epochs, "--tokens-seen": self.tokens_seen}
+        return {option: value for option, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

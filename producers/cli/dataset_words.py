@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from models.training.counts import Counts
 from producers.cli import showing
 from producers.cli.words import counted, safe, share, size
 from producers.datasets.dataset import Dataset
@@ -107,7 +108,10 @@ def _split(manifest: Manifest) -> str:
         return f"by the rows' own `{safe(split.field, 80)}`"
     shares = ", ".join(f"{name} {part:g}" for name, part in split.shares.items())
     grouped = f" by `{safe(split.group_by, 80)}`" if split.group_by else ""
-    return f"{shares}; seed {split.seed}; {counted(split.groups, 'group')}{grouped}"
+    told = f"{shares}; seed {split.seed}; {counted(split.groups, 'group')}{grouped}"
+    if not split.ungrouped:
+        return told
+    return f"{told}; {counted(split.ungrouped, 'row')} without it: groups of their own"
 
 
 def bars(buckets: Sequence[Bucket]) -> RenderableType:
@@ -163,6 +167,25 @@ def tokens(found: Tokens) -> RenderableType:
         table.add_row(part, *(f"{number:,}" for number in numbers))
     by = showing.pairs([("by", Text(safe(found.tokenizer)))])
     return Group(showing.indented(table), by)
+
+
+def counts_of(found: Counts) -> RenderableType:
+    """`tokens --base`: per part, as a training reads it."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("part", no_wrap=True)
+    titles = ("rows", "tokens", "assistant's", "p50 a row", "p95", "longest", "longer", "left out")
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, part in found.parts.items():
+        read = (part.rows, part.tokens, part.answers)
+        numbers = (*read, part.p50, part.p95, part.longest, part.longer, part.left_out)
+        table.add_row(name, *(f"{number:,}" for number in numbers))
+    by = Text(f"the tokenizer and the template of {safe(found.base)}")
+    cut = Text(
+        f"rows longer than {found.seq_len:,} tokens (--seq-len); "
+        "left out is one whose answer begins behind that"
+    )
+    return Group(showing.indented(table), showing.pairs([("by", by), ("cut", cut)]))
 
 
 def report(name: str, found: Report) -> RenderableType:

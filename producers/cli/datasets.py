@@ -79,7 +79,7 @@ def make(
         typer.Option(metavar="FIELD", help="Leave out rows without it; repeatable."),
     ] = None,
     max_rejected: Annotated[
-        float, typer.Option(min=0, max=1, metavar="SHARE", help="Unreadable rows a file may have.")
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Broken rows there may be.")
     ] = 0.05,
     on_duplicate: Annotated[
         Literal["stop", "first", "last"],
@@ -210,6 +210,17 @@ def tokens(
             show_default=False,
         ),
     ] = "",
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Count as `train --base MODEL` on this machine will: shaped by its template, cut.",
+            show_default=False,
+        ),
+    ] = "",
+    seq_len: Annotated[
+        int, typer.Option(min=16, metavar="N", help="With --base: tokens per row at most.")
+    ] = 1024,
     as_json: AsJson = False,
 ) -> None:
     """Count the tokens of a dataset, by the model that will learn from them."""
@@ -218,8 +229,15 @@ def tokens(
     from producers.cli.voice import Voice
     from producers.datasets import open_dataset
 
-    voice = Voice(as_json=as_json)
-    dataset = open_dataset(read_settings(), name)
+    voice, settings = Voice(as_json=as_json), read_settings()
+    dataset = open_dataset(settings, name)
+    if base:
+        with voice.busy("counting"):
+            counts = dataset.count_for(base, seq_len, settings)
+        voice.facts({"name": dataset.name, **counts.model_dump()}, dataset_words.counts_of(counts))
+        return
     with voice.busy("counting"):
         found = dataset.count_tokens(model)
+        if not model:
+            dataset.keep_tokens(found)
     voice.facts({"name": dataset.name, **found.model_dump()}, dataset_words.tokens(found))

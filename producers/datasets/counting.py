@@ -8,13 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-import orjson
-
 from models.errors import BadInputError, SetupError
 from models.words import printable
 from producers import tokens as offline
 from producers.datasets.manifest import Lengths, PartTokens, Tokens
 from producers.datasets.shaping import Row, asked_and_answered, texts_of
+from producers.datasets.templating import chat_template
 
 _TEKKEN = "tekken_240911.json"
 
@@ -45,7 +44,7 @@ class MistralTokens:
         answered = 0 if "labels" in row else _of_assistant(row, self._count_text)
         if self._encode is not None and isinstance(messages, list):
             with suppress(Exception):  # as many as the library has; `validate` names them
-                return self._encode(messages), answered
+                return self._encode(messages, row.get("tools")), answered
         return sum(map(self._count_text, asked_and_answered(row))), answered
 
 
@@ -54,11 +53,11 @@ class FolderTokens:
 
     def __init__(self, folder: Path) -> None:
         self.name, self.exact = f"tokenizers ({folder.name}/tokenizer.json)", True
-        tokenizer = _tokenizers().Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer = _tokenizer_of(folder / "tokenizer.json")
         self._count_text: Callable[[str], int] = lambda text: len(
             tokenizer.encode(text, add_special_tokens=False).ids
         )
-        self._render = _chat_template(folder)
+        self._render = chat_template(folder)
         if self._render is None:
             self.name += ", without a chat template"
 
@@ -66,7 +65,7 @@ class FolderTokens:
         """Texts of labelled rows are counted as they are."""
         answered = 0 if "labels" in row else _of_assistant(row, self._count_text)
         if self._render is not None and isinstance(row.get("messages"), list):
-            return self._count_text(self._render(row["messages"])), answered
+            return self._count_text(self._render(row)), answered
         return sum(map(self._count_text, asked_and_answered(row))), answered
 
 
@@ -120,7 +119,7 @@ def _of_assistant(row: Mapping[str, Any], count: Callable[[str], int]) -> int:
     return sum(1 + sum(map(count, texts_of(message))) for message in said)
 
 
-def _mistral_template() -> Callable[[list[Any]], int]:
+def _mistral_template() -> Callable[[list[Any], list[Any] | None], int]:
     import mistral_common  # noqa: PLC0415 # half a second
     from mistral_common.protocol.instruct.request import (  # noqa: PLC0415 # as above
         ChatCompletionRequest,
@@ -135,52 +134,24 @@ def _mistral_template() -> Callable[[list[Any]], int]:
     path = Path(str(mistral_common.__file__)).parent / "data" / _TEKKEN
     tokenizer = MistralTokenizer.from_file(str(path), mode=ValidationMode.finetuning)
 
-    def encode(messages: list[Any]) -> int:
-        request = ChatCompletionRequest.model_validate({"messages": messages})
+    def encode(messages: list[Any], tools: list[Any] | None) -> int:
+        asked = {"messages": messages, "tools": tools}
+        request = ChatCompletionRequest.model_validate(asked)
         return len(tokenizer.encode_chat_completion(request).tokens)
 
     return encode
 
 
-def _tokenizers() -> Any:
+def _tokenizer_of(path: Path) -> Any:
     try:
-        return importlib.import_module("tokenizers")
+        library = importlib.import_module("tokenizers")
     except ImportError as error:
         raise SetupError(
             "counting with a model's own tokenizer needs the extra `train`: "
             "pip install 'maestrale[train]'"
         ) from error
-
-
-def _chat_template(folder: Path) -> Callable[[list[Any]], str] | None:
-    """The folder's chat template as a function, in jinja's sandbox as transformers runs it."""
-    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415 # as above
-
-    source, special = _template_of(folder)
-    if not source:
-        return None
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.globals["raise_exception"] = _refused
-    template = environment.from_string(source)
-    return lambda messages: template.render(
-        messages=messages, add_generation_prompt=False, **special
-    )
-
-
-def _template_of(folder: Path) -> tuple[str, dict[str, str]]:
-    """The template's source (empty: none), and the names of special tokens that it may use."""
-    special: dict[str, str] = {}
-    source = ""
-    if (path := folder / "tokenizer_config.json").is_file():
-        found = orjson.loads(path.read_bytes())
-        source = found.get("chat_template") if isinstance(found.get("chat_template"), str) else ""
-        for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
-            token = found.get(name)
-            special[name] = str(token.get("content") if isinstance(token, dict) else token or "")
-    if (path := folder / "chat_template.jinja").is_file():
-        source = path.read_text("utf-8")
-    return source, special
-
-
-def _refused(message: str) -> str:
-    raise BadInputError(f"the model's chat template refuses a row: {message}")
+    try:
+        return library.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        told = printable(str(error), 200)
+        raise BadInputError(f"{path} is no tokenizer ({told}): copy the model anew") from error

@@ -38,9 +38,10 @@ def find(settings: Settings, name_or_path: str | Path) -> Path:
     named = datasets_home(settings) / text if _NAME.fullmatch(text) else None
     for folder in (named, Path(text).expanduser()):
         if folder is not None:
-            _undo_half_a_swap(folder)
-            if (folder / MANIFEST).is_file():
-                return folder.resolve()
+            place = folder.resolve()
+            _undo_half_a_swap(place)
+            if (place / MANIFEST).is_file():
+                return place
     names = sorted(path.parent.name for path in datasets_home(settings).glob(f"[!.]*/{MANIFEST}"))
     raise NotFoundError(
         f"there is no dataset {printable(text, 200)!r} (there are: "
@@ -71,7 +72,7 @@ def replacing(folder: Path, *, overwrite: bool) -> Iterator[Path]:
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
     """Refuses a place that another thing has taken. Ask before the work is done."""
-    _undo_half_a_swap(folder)
+    _undo_half_a_swap(folder.resolve())
     if not folder.exists():
         return
     if not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
@@ -98,8 +99,10 @@ def _swap(draft: Path, folder: Path, *, overwrite: bool) -> None:
 
 
 def _undo_half_a_swap(folder: Path) -> None:
+    if folder.exists():  # also a root, which has nothing beside it
+        return
     before = _before(folder)
-    if before.is_dir() and not folder.exists():
+    if before.is_dir():
         before.rename(folder)
 
 

@@ -21,6 +21,7 @@ from producers.datasets.dataset import Dataset
 from producers.datasets.filtering import Sieve
 from producers.datasets.likeness import Boilerplate, Likeness, fingerprint, normalised
 from producers.datasets.manifest import Dedupe, Filters, Manifest, Shape, Split
+from producers.datasets.rules import check_row, library_check
 from producers.datasets.shaping import (
     NotARowError,
     Row,
@@ -45,6 +46,7 @@ class Wish:
     dedupe: Dedupe = "near"
     threshold: float = 0.9
     max_rejected_share: float = 0.05
+    """Of each file unreadable, and of all rows unreadable or broken."""
     on_duplicate: OnDuplicate = "stop"
     """Ids that occur twice in one file; in two files they are two rows."""
     count_tokens: bool = True
@@ -70,8 +72,8 @@ def make(maestrale: Maestrale, name: str, wish: Wish, folder: Path | None = None
         for source in wish.sources:
             sources.add(source)
         with Writer(draft) as writer, _Staged(draft) as staged:
-            for unread in sources.unread():
-                writer.reject(*unread)
+            for where, why, excerpt in sources.unread():
+                writer.reject(where, why, excerpt)
             _Making(wish, writer, staged).run(sources.rows())
             manifest = _manifest(name, wish, writer, sources)
         write_manifest(draft, manifest)
@@ -80,10 +82,12 @@ def make(maestrale: Maestrale, name: str, wish: Wish, folder: Path | None = None
 
 def _manifest(name: str, wish: Wish, writer: Writer, sources: Sources) -> Manifest:
     by_field = Split(by="field", field=wish.shape.split_field)
+    found = writer.hexdigest()
     return Manifest(
         name=name,
         parts=writer.parts(),
-        hash=writer.hexdigest(),
+        hash=found,
+        checked=found if library_check() else "",
         kind=next(iter(writer.kinds)),
         tokens=writer.count_tokens() if wish.count_tokens else None,
         origin=sources.origins,
@@ -91,7 +95,7 @@ def _manifest(name: str, wish: Wish, writer: Writer, sources: Sources) -> Manife
         filters=wish.filters,
         dedupe=wish.dedupe,
         threshold=wish.threshold,
-        left_out=dict(writer.left_out),
+        left_out=dict(writer.left_out.counts),
         split=by_field if wish.shape.split_field else None,
         **stamp(),
     )
@@ -141,23 +145,32 @@ class _Making:
 
     def run(self, found: Iterator[Found]) -> None:
         """Take every row or name why not, find near duplicates, write what is left."""
-        for one in found:
-            try:
-                self._take(one)
-            except NotARowError as reason:
-                self._writer.reject(one.place, reason.code, str(reason), one.data)
+        self._take_all(found)
         like = self._near_duplicates() if self._wish.dedupe == "near" else {}
         for number, (part, place, row) in enumerate(self._staged):
             if number in like:
-                message = f"nearly the same as row {like[number]}"
-                self._writer.reject(place, "near_duplicate", message, row)
+                why = NotARowError("near_duplicate", f"nearly the same as row {like[number]}")
+                self._writer.reject(place, why, row)
             else:
                 self._writer.write(part, row)
+
+    def _take_all(self, found: Iterator[Found]) -> None:
+        """Raises `BadInputError` where too many are broken, unless all are: that is told later."""
+        rows = self._writer.left_out.counts.total()
+        for one in found:
+            rows += 1
+            try:
+                self._take(one)
+            except NotARowError as why:
+                self._writer.reject(one.place, why, one.data)
+        if self._ids:
+            self._writer.left_out.check(rows, self._wish.max_rejected_share)
 
     def _take(self, found: Found) -> None:
         part = self._shaper.part_of(found.data)
         row = self._shaper.shaped(found.data, found.origin)
         self._sieve.check(row)
+        check_row(row)
         if self._wish.dedupe != "none":
             self._check_new(row)
         self._staged.add(part, found.place, self._named(row))

@@ -93,6 +93,8 @@ class Split(_Stored):
     group_by: str = ""
     field: str = ""
     groups: int = 0
+    ungrouped: int = 0
+    """Rows without the field to group by: each is a group by its input row."""
 
 
 class Manifest(_Stored):
@@ -110,6 +112,8 @@ class Manifest(_Stored):
     filters: Filters = Filters()
     dedupe: Dedupe = "none"
     threshold: float = 0.9
+    checked: str = ""
+    """The hash of the rows when all of them kept the trainers' rules; empty: nobody looked."""
     left_out: dict[str, int] = Field(default_factory=dict)
     """Rows in `rejects.jsonl` by reason."""
     split: Split | None = None

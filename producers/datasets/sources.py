@@ -13,9 +13,10 @@ from models.store import rows as stored_rows
 from models.words import printable
 from producers.client import Maestrale
 from producers.datasets.manifest import Origin
-from producers.datasets.shaping import is_short
+from producers.datasets.shaping import BrokenRowError, NotARowError, is_short
 from producers.exports import provenance_path
 from producers.readers import ReadOptions, ReadResult, read
+from producers.readers.rejects import RejectCode
 
 _NOT_META = ("id", "calls", "records", "records_count", "row_id")
 
@@ -73,12 +74,14 @@ class Sources:
                 origin.rows += 1
                 yield row
 
-    def unread(self) -> Iterator[tuple[str, str, str, str]]:
-        """Lines that could not be read: where, code, message, excerpt."""
+    def unread(self) -> Iterator[tuple[str, NotARowError, str]]:
+        """Lines that could not be read, or came twice as was allowed: where, why, excerpt."""
         for _, found, _ in self._named:
             for entry in _lines(found.rejects_path if found else None):
                 place = f"{found.name if found else ''} line {entry['line']}"
-                yield place, entry["code"], entry["message"], entry["excerpt"]
+                is_twice = entry["code"] == RejectCode.DUPLICATE_ID
+                error = NotARowError if is_twice else BrokenRowError
+                yield place, error(entry["code"], entry["message"]), entry["excerpt"]
 
     def _file(self, source: str) -> tuple[Origin, ReadResult, Path]:
         staging = self._maestrale.settings.home / "staging"

@@ -13,6 +13,7 @@ from models.settings import Settings
 from models.training.contents import UNSPLIT
 from models.words import size
 from producers.datasets.dataset import Dataset, open_dataset
+from producers.datasets.rows import broken
 from producers.datasets.rules import Problem, library_check, problems_of
 from producers.datasets.splitting import group_of
 from producers.readers import ReadOptions, read
@@ -75,13 +76,13 @@ def validate(settings: Settings, name_or_path: str) -> Report:
     except NotFoundError as error:
         raise NotFoundError(f"{error}, or check the path of the file") from error
     for part in dataset.parts:
-        _check_rows(settings, str(dataset.path(part)), report)
+        _check_rows(settings, str(dataset.path(part)), report, of_dataset=True)
         _check_size(dataset.path(part), report)
     _check_whole(dataset, report)
     return report
 
 
-def _check_rows(settings: Settings, path: str, report: Report) -> None:
+def _check_rows(settings: Settings, path: str, report: Report, *, of_dataset: bool = False) -> None:
     options = ReadOptions(max_rejected_share=1.0, on_duplicate="first")
     with read(path, options, settings.home / "staging") as found:
         report.rows += found.accepted + found.rejected
@@ -90,7 +91,10 @@ def _check_rows(settings: Settings, path: str, report: Report) -> None:
         kinds: Counter[bool] = Counter()
         for staged in found.rows():
             kinds["labels" in staged.data] += 1
-            for problem in problems_of(staged.data):
+            problems = problems_of(staged.data)
+            if of_dataset and not problems and (why := broken(staged.data)):
+                problems = [Problem("not_a_row", why, "make the dataset anew")]
+            for problem in problems:
                 report.add(found.name, staged.line, problem)
     if len(kinds) > 1:
         told = f"{kinds[True]:,} rows have labels and {kinds[False]:,} have none"

@@ -16,8 +16,9 @@ from models.errors import BadInputError
 from models.training.contents import PARTS, UNSPLIT, ContentHash
 from producers.datasets.counting import count_parts, lengths, tokenizer_for
 from producers.datasets.folders import MANIFEST, REJECTS
+from producers.datasets.left_out import LeftOut
 from producers.datasets.manifest import Kind, Manifest, Part, Tokens
-from producers.datasets.shaping import Row, asked_and_answered, kind_of_row
+from producers.datasets.shaping import NotARowError, Row, asked_and_answered, kind_of_row
 from producers.readers.rejects import EXCERPT_CHARS
 
 
@@ -26,7 +27,7 @@ class Writer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.left_out: Counter[str] = Counter()
+        self.left_out = LeftOut()
         self.kinds: Counter[Kind] = Counter()
         self._hash = ContentHash()
         self._files: dict[str, IO[bytes]] = {}
@@ -47,19 +48,18 @@ class Writer:
         characters = sum(map(len, asked_and_answered(row)))
         self._sizes.setdefault(part, array("q")).append(characters)
 
-    def reject(self, place: str, code: str, message: str, row: object) -> None:
+    def reject(self, place: str, why: NotARowError, row: object) -> None:
         """One row aside, with its reason and an excerpt."""
-        self.left_out[code] += 1
+        self.left_out.add(place, why)
         text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
         excerpt = text[:EXCERPT_CHARS]
-        entry = {"place": place, "code": code, "message": message, "excerpt": excerpt}
+        entry = {"place": place, "code": why.code, "message": str(why), "excerpt": excerpt}
         self._file("rejects").write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
 
     def parts(self) -> dict[str, Part]:
         """What was written, part by part. Raises `BadInputError` for nothing or a mixture."""
         if not self._sizes:
-            counts = ", ".join(f"{count:,} {code}" for code, count in self.left_out.items())
-            raise BadInputError(f"no row is left ({counts or 'none came'}): loosen the filters")
+            raise self.left_out.nothing_left()
         if len(self.kinds) > 1:
             raise BadInputError(
                 f"{self.kinds['chat']:,} rows are conversations and {self.kinds['labels']:,} have "

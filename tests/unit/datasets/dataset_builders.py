@@ -39,9 +39,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def a_dataset(
     settings: Settings, rows: Iterable[Mapping[str, Any]], name: str = "data", **wish: Any
 ) -> Dataset:
-    """A dataset made of one file of these rows; replaces the one of that name."""
+    """A dataset made of one file of these rows, however broken; replaces the one of that name."""
     settings.home.mkdir(parents=True, exist_ok=True)
     source = write_rows(settings.home / f"{name}.jsonl", rows)
-    chosen = {"dedupe": "none", "count_tokens": False, "overwrite": True, **wish}
+    chosen = {"dedupe": "none", "count_tokens": False, "overwrite": True}
+    chosen |= {"max_rejected_share": 1.0, **wish}
     with Maestrale(settings) as maestrale:
         return make(maestrale, name, Wish(sources=[source], **chosen))

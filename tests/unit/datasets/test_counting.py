@@ -1,6 +1,7 @@
 """Tokens: with the model's own template, per part, and saying by which tokenizer."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -11,6 +12,7 @@ from dataset_builders import a_chat, a_dataset
 from models.errors import BadInputError, SetupError
 from models.settings import Settings
 from producers.datasets.counting import FolderTokens, MistralTokens, lengths, tokenizer_for
+from producers.datasets.templating import chat_template
 
 ROW = a_chat("a", "Who are you?", "A wind.")
 TEMPLATE = "{% for m in messages %}<{{ m.role }}> {{ m.content }} {{ eos_token }} {% endfor %}"
@@ -59,6 +61,62 @@ def test_a_folder_without_a_template_says_so(folder: Path) -> None:
     tokens = FolderTokens(folder)
     assert tokens.count(ROW) == (5, 3)
     assert "without a chat template" in tokens.name
+
+
+def with_template(folder: Path, template: str) -> None:
+    """Gives the model's folder another chat template."""
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+
+
+def test_a_template_may_break_out_of_its_loops(folder: Path) -> None:
+    """As transformers lets it."""
+    with_template(folder, "{% for m in messages %}{{ m.content }}{% break %}{% endfor %}")
+    assert FolderTokens(folder).count(ROW) == (3, 3)
+
+
+def test_a_template_sees_tools_as_json(folder: Path) -> None:
+    """As transformers writes it, not escaped for HTML; None for a row without tools."""
+    with_template(folder, "{% if tools is none %}none{% else %}{{ tools | tojson }}{% endif %}")
+    render = chat_template(folder)
+    assert render
+    assert render({**ROW, "tools": [{"a": "<é>"}]}) == '[{"a": "<é>"}]'
+    assert render(ROW) == "none"
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{% for m in messages %}", "does not parse"),
+        ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),
+        ("{{ nothing() }}", "'nothing' is undefined"),
+        ("{{ messages[0].content + 5 }}", "can only concatenate str"),
+    ],
+)
+def test_a_template_that_fails_is_named(folder: Path, template: str, told: str) -> None:
+    """By its file, with what jinja says."""
+    with_template(folder, template)
+    with pytest.raises(BadInputError, match=re.escape(told)) as caught:
+        FolderTokens(folder).count(ROW)
+    assert str(folder / "tokenizer_config.json") in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{broken", "[1]"])
+def test_a_tokenizer_config_that_is_broken_is_named(folder: Path, text: str) -> None:
+    """By its path."""
+    (folder / "tokenizer_config.json").write_text(text)
+    with pytest.raises(BadInputError, match=r"tokenizer_config\.json"):
+        FolderTokens(folder)
+
+
+def test_a_broken_tokenizer_is_named(folder: Path) -> None:
+    """The library raises a bare `Exception` for it."""
+
+    def broken(_path: str) -> None:
+        raise Exception("expected value at line 1")  # as the library does
+
+    sys.modules["tokenizers"].Tokenizer.from_file = broken
+    with pytest.raises(BadInputError, match=r"tokenizer\.json.*expected value"):
+        FolderTokens(folder)
 
 
 def test_a_model_that_is_not_here_is_refused(tmp_path: Path) -> None:

@@ -133,7 +133,8 @@ def test_what_a_template_misses_is_named(settings: Settings) -> None:
     rows = [{"id": "a", "query": "?", "label": "x"}, {"id": "b", "query": "?"}]
     dataset = a_dataset(settings, rows, shape=NEWS)
     assert dataset.manifest.left_out == {"template": 1}
-    assert "there is no 'label' here" in rejects_of(dataset)["template"]
+    told = "the field `label` is missing; the row has `id`, `query`"
+    assert told in rejects_of(dataset)["template"]
 
 
 def test_rows_keep_their_own_split(settings: Settings) -> None:

@@ -11,6 +11,7 @@ from models.errors import BadInputError
 from models.settings import Settings
 from producers.datasets import Dataset, open_dataset
 from producers.datasets.splitting import checked_shares, part_for, split
+from producers.datasets.validating import validate
 
 SHARES = checked_shares(0.8, 0.1)
 SEEDS = range(12)
@@ -76,11 +77,22 @@ def test_rows_of_one_input_row_stay_together(settings: Settings) -> None:
     assert {len(parts) for parts in found.values()} == {1}
 
 
-def test_a_missing_group_is_named_before_anything_is_written(settings: Settings) -> None:
-    """How many rows, which first, and what to do; the dataset stays as it was."""
-    rows = [a_chat("a", "q", "a", molecule="miR-1"), a_chat("b", "other", "thing")]
-    dataset = a_dataset(settings, rows)
-    with pytest.raises(BadInputError, match=r"1 of 2 rows .*'b' has no `molecule`.*--require-fie"):
+def test_a_row_without_the_field_is_a_group_of_its_own(settings: Settings) -> None:
+    """They are counted, they fall as rows do, and a value that is a row's id is another group."""
+    named = [a_chat(f"m{n}", f"q {n}", f"a {n}", molecule=f"r{n % 2}") for n in range(20)]
+    dataset = split_of(settings, [*named, *some_chats(200)], 7, group_by="molecule")
+    told = dataset.manifest.split
+    assert told
+    assert (told.groups, told.ungrouped) == (202, 200)
+    alone = [part for row_id, part in sides(dataset).items() if row_id.startswith("r")]
+    assert 0.6 < alone.count("train") / 200 < 0.95
+    assert validate(settings, "data").is_good
+
+
+def test_a_field_that_no_row_has_is_refused(settings: Settings) -> None:
+    """With the fields that there are, before anything is written."""
+    dataset = a_dataset(settings, [*some_chats(3), a_chat("x", "q", "a", topic="t")])
+    with pytest.raises(BadInputError, match=r"no row of data has the field `molecule`.*`topic`"):
         split(settings, "data", SHARES, group_by="molecule")
     assert open_dataset(settings, "data") == dataset
 
@@ -89,8 +101,10 @@ def test_several_values_are_no_group(settings: Settings) -> None:
     """A list of one is its value; a list of two would stand in two groups."""
     rows = [a_chat("a", "q", "a", molecules=["x"]), a_chat("b", "other", "b", molecules=["x", "y"])]
     a_dataset(settings, rows)
-    with pytest.raises(BadInputError, match=r"'b' has several values"):
+    told = r"1 of 2 rows .*'b' has several values.*group by another field, or .* with one value"
+    with pytest.raises(BadInputError, match=told) as caught:
         split(settings, "data", SHARES, group_by="molecules")
+    assert "--require-field" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
