@@ -6,6 +6,7 @@ Unlike charts of pulses they need not begin at zero: what matters is how a loss 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 from dashboard.charts import Chart
@@ -22,12 +23,12 @@ from dashboard.drawing import (
     written,
 )
 from dashboard.scales import log_ticks, range_ticks, scientific, short
-from models.store.trainingpage import SweptRun
 from models.tables import TrainingPoint
 from models.training.plan import perplexity
 
 Place = tuple[float, float]
 HINT_WIDTH = 14.0
+NOTHING = "Nothing was told yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Look:
     write_y: Callable[[float], str] = short
     is_log: bool = False
     """Whether x is drawn by its logarithm."""
+    empty: str = NOTHING
+    """What stands there if nothing was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,57 +88,50 @@ class Plane:
 
 
 def of_run(
-    losses: Sequence[TrainingPoint], validations: Sequence[TrainingPoint]
+    losses: Sequence[TrainingPoint],
+    validations: Sequence[TrainingPoint],
+    *,
+    empty: str = NOTHING,
+    has_rate: bool = True,
 ) -> Sequence[Chart]:
-    """Loss, perplexity and learning rate over the steps of one run."""
-    train = Curve("training", "train", _places(losses, lambda point: point.loss))
+    """Loss, perplexity and, where it is told, learning rate over the steps of one run."""
+    train = Curve("training", "train", places_of(losses, lambda point: point.loss))
     valid = Curve(
-        "validation", "valid", _places(validations, lambda point: point.valid_loss), has_dots=True
+        "validation", "valid", places_of(validations, lambda point: point.valid_loss), has_dots=True
     )
     likely = Curve(
         "perplexity",
         "valid",
-        _places(validations, lambda point: perplexity(point.valid_loss)),
+        places_of(validations, lambda point: perplexity(point.valid_loss)),
         has_dots=True,
     )
-    rate = Curve("learning rate", "rate", _places(losses, lambda point: point.learning_rate))
-    return [
-        chart(Look("loss", "Loss, nats per token", "step"), [train, valid]),
-        chart(Look("perplexity", "Perplexity on the validation part", "step"), [likely]),
-        chart(Look("rate", "Learning rate", "step", write_y=scientific), [rate]),
+    rate = Curve("learning rate", "rate", places_of(losses, lambda point: point.learning_rate))
+    look = partial(Look, x_label="step", empty=empty)
+    drawn = [
+        chart(look("loss", "Loss, nats per token"), [train, valid]),
+        chart(look("perplexity", "Perplexity on the validation part"), [likely]),
     ]
+    if has_rate:
+        drawn.append(chart(look("rate", "Learning rate", write_y=scientific), [rate]))
+    return drawn
 
 
-def of_sweep(scored: Sequence[tuple[float, SweptRun]]) -> Chart:
-    """Validation loss by learning rate, a dot for each run; the best of each rate are joined."""
-    places = sorted((rate, run.loss_after) for rate, run in scored if _is_number(run.loss_after))
-    dots = [(rate, loss) for rate, loss in places if loss is not None]
-    lowest = dict(reversed(dots))
-    drawn = [Curve("run", "valid", [place]) for place in dots]
-    joined = Curve("best", "train", sorted(lowest.items()))
-    look = Look("score", "Validation loss by learning rate", "rate", scientific, is_log=True)
-    said = ""
-    if dots:
-        rate, loss = min(dots, key=lambda place: place[1])
-        said = f"{len(dots)} scored; the best loss is {short(loss)} at a rate of {scientific(rate)}"
-    return chart(look, [joined, *drawn] if len(lowest) > 1 else drawn, said=said, has_legend=False)
-
-
-def chart(look: Look, curves: Sequence[Curve], *, said: str = "", has_legend: bool = True) -> Chart:
-    """The picture of these curves, and the same in words."""
+def chart(look: Look, curves: Sequence[Curve], *, said: str = "", joint: str = ", ") -> Chart:
+    """The picture of these curves, and the same in words; `joint` stands between those of an x."""
     told = [curve for curve in curves if curve.places]
     if not told:
-        summary = "Nothing was told yet."
-        parts = nothing("Nothing was told yet")
+        summary = f"{look.empty}."
+        parts = nothing(look.empty)
         return Chart(look.title, picture(look.name, look.title, summary, parts), summary, [])
     plane = Plane.around(told, is_log=look.is_log)
     parts = [*axes(plane, look)]
     for curve in told:
         parts += _drawn(plane, curve)
-    parts += _hints(plane, look, told)
+    parts += _hints(plane, look, told, joint)
     summary = f"{said or '; '.join(_told(curve, look) for curve in told)}."
-    legend = [(one.label, one.style) for one in told] if has_legend and len(told) > 1 else []
-    return Chart(look.title, picture(look.name, look.title, summary, parts), summary, legend)
+    legend = list(dict.fromkeys((one.label, one.style) for one in told))
+    svg = picture(look.name, look.title, summary, parts)
+    return Chart(look.title, svg, summary, legend if len(legend) > 1 else [])
 
 
 def axes(plane: Plane, look: Look) -> Iterator[str]:
@@ -165,7 +161,7 @@ def _drawn(plane: Plane, curve: Curve) -> Iterator[str]:
             yield f'<circle class="chart-dot-{curve.style}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
 
 
-def _hints(plane: Plane, look: Look, curves: Sequence[Curve]) -> Iterator[str]:
+def _hints(plane: Plane, look: Look, curves: Sequence[Curve], joint: str) -> Iterator[str]:
     """What the pointer reads off: an unseen strip with its figures over each x."""
     at: dict[float, list[str]] = {}
     for curve in curves:
@@ -174,7 +170,7 @@ def _hints(plane: Plane, look: Look, curves: Sequence[Curve]) -> Iterator[str]:
     wide = min(HINT_WIDTH, (WIDTH - LEFT - RIGHT) / len(at))
     for x, told in sorted(at.items()):
         left = min(max(plane.x(x) - wide / 2, LEFT), WIDTH - RIGHT - wide)
-        title = escape(f"{look.x_label} {look.write_x(x)}: {', '.join(told)}")
+        title = escape(f"{look.x_label} {look.write_x(x)}:{joint[1:] or joint}{joint.join(told)}")
         yield (
             f'<rect class="chart-hint" x="{left:.1f}" y="{TOP}" width="{wide:.1f}" '
             f'height="{HEIGHT - TOP - BOTTOM}"><title>{title}</title></rect>'
@@ -191,13 +187,9 @@ def _told(curve: Curve, look: Look) -> str:
     return f"{now}, from {look.write_y(begun)} at {look.x_label} {look.write_x(first)}"
 
 
-def _places(
+def places_of(
     points: Sequence[TrainingPoint], value: Callable[[TrainingPoint], float | None]
 ) -> list[Place]:
     """The points where the value is a number: a run that diverged may tell of others."""
     told = ((float(point.step), value(point)) for point in points)
     return [(step, one) for step, one in told if one is not None and math.isfinite(one)]
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

@@ -43,13 +43,15 @@ class JobView(View):
             page = await self.database.read(jobpage.read, job_id)
         if page is None:
             raise HTTPError(404, UNKNOWN)
+        facts = facts_of(page)
+        is_real_time = page.points or not facts.goes_by_batch
         self.show(
             "maestrale/job.html",
             title=page.job.id,
             page=page,
             job=page.job,
-            facts=facts_of(page),
-            charts=charts.of_job(page.points),
+            facts=facts,
+            charts=charts.of_job(page.points) if is_real_time else [],
             training=training.facts_of(page),
             meanings=MEANINGS,
             moves=[name for name, move in MOVES.items() if page.job.state in move.sources],

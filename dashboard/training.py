@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from statistics import median
+from typing import TypedDict
 
 import orjson
 from pydantic import ValidationError
 
-from dashboard import curves, pace
+from dashboard import curves, pace, swept
 from dashboard.charts import Chart
 from dashboard.scales import scientific, short
 from models.payloads import JobSpec
-from models.states import JobState
+from models.states import SETTLED, JobState
 from models.store.jobpage import JobPage
 from models.store.trainingpage import SweptRun, TrainingPage
 from models.tables import TrainingPoint, TunedModel
@@ -27,6 +28,13 @@ NEWEST = 10
 """Points that the pace is told by."""
 LARGE = 100
 """A loss from here up is told by three digits."""
+
+
+class Rate(TypedDict):
+    """A learning rate, and what moment it is of."""
+
+    rate: str
+    rate_when: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,12 @@ class TrainingFacts:
     best: str
     """`best 2.31 at step 80`; empty before the first validation."""
     rate: str
+    rate_when: str
+    """What moment `rate` is of."""
+    is_hosted: bool
+    """Its provider trains it, and keeps its checkpoints."""
+    is_over: bool
+    """Nothing more will be told."""
     tokens: int | None
     """Trained on so far."""
     seconds_left: float | None
@@ -83,6 +97,7 @@ def facts_of(page: JobPage) -> TrainingFacts | None:
     if seen is None:
         return None
     spec = spec_of(page.job.spec)
+    is_over = page.job.state in SETTLED
     point = seen.losses[-1] if seen.losses else None
     valid = seen.validations[-1].valid_loss if seen.validations else None
     return TrainingFacts(
@@ -94,10 +109,12 @@ def facts_of(page: JobPage) -> TrainingFacts | None:
         valid_loss=figure(valid),
         perplexity=likely(valid),
         best=f"best {figure(seen.best.valid_loss)} at step {seen.best.step:,}" if seen.best else "",
-        rate=scientific(point.learning_rate) if point and point.learning_rate else "–",
+        **rate_of(spec, point, is_over=is_over),
+        is_hosted=is_hosted(spec),
+        is_over=is_over,
         tokens=point.tokens if point else None,
         seconds_left=seconds_left(page, spec),
-        charts=charts_of(seen),
+        charts=charts_of(seen, spec, is_over=is_over),
         checkpoints=seen.checkpoints,
         model=seen.model,
         lineage=lineage(spec, is_sweep=bool(seen.runs)) if spec else [],
@@ -115,12 +132,31 @@ def spec_of(spec: str) -> TrainingSpec | None:
         return None
 
 
-def charts_of(seen: TrainingPage) -> Sequence[Chart]:
-    """The curves of a run; of a sweep, its scores."""
+def is_hosted(spec: TrainingSpec | None) -> bool:
+    """Whether a provider trains it."""
+    return spec is not None and spec.trainer != "local"
+
+
+def rate_of(spec: TrainingSpec | None, point: TrainingPoint | None, *, is_over: bool) -> Rate:
+    """The learning rate as it was told last; else, of a hosted run, as it was asked for."""
+    if point and point.learning_rate is not None:
+        return {
+            "rate": scientific(point.learning_rate),
+            "rate_when": "at the end" if is_over else "now",
+        }
+    if spec is not None and is_hosted(spec):
+        return {"rate": scientific(spec.learning_rate), "rate_when": "asked for"}
+    return {"rate": "–", "rate_when": "none was told" if is_over else "not told yet"}
+
+
+def charts_of(seen: TrainingPage, spec: TrainingSpec | None, *, is_over: bool) -> Sequence[Chart]:
+    """The curves of a run; of a sweep, those of its runs and their scores."""
+    empty = "Nothing was told" if is_over else curves.NOTHING
     if not seen.runs:
-        return curves.of_run(seen.losses, seen.validations)
-    specs = [(spec_of(run.spec), run) for run in seen.runs]
-    return [curves.of_sweep([(spec.learning_rate, run) for spec, run in specs if spec])]
+        has_rate = not is_hosted(spec)
+        return curves.of_run(seen.losses, seen.validations, empty=empty, has_rate=has_rate)
+    specs = [(run, spec_of(run.spec)) for run in seen.runs]
+    return swept.of_sweep([(run, spec) for run, spec in specs if spec], empty=empty)
 
 
 def seconds_left(page: JobPage, spec: TrainingSpec | None) -> float | None:

@@ -2,11 +2,13 @@
 
 import pytest
 from builders import a_stored_job
+from sqlalchemy import update
 
+from models.payloads import CallRecord, DoubtRecord, Usage
 from models.states import JobKind
-from models.store import jobpage, registry, trainings
+from models.store import calls, jobpage, jobs, money, registry, trainings
 from models.store.engine import Store
-from models.store.trainingpage import POINTS, TrainingPage
+from models.store.trainingpage import DRAWN, POINTS, RUN_POINTS, TrainingPage
 from models.tables import TunedModel
 
 
@@ -91,3 +93,51 @@ def test_the_runs_of_a_sweep_are_ranked_by_the_loss_of_what_was_kept(store: Stor
     stored = page_of(store, kept).model
     assert stored is not None
     assert stored.name == "c"
+
+
+def test_a_hosted_run_was_not_measured_before(store: Store) -> None:
+    """Its first checkpoint is no measure of the model as it was."""
+    parent = a_training(store)
+    hosted = a_training(store, parent_id=parent)
+    tell(store, hosted, (50, {"valid_loss": 4.0}), (100, {"valid_loss": 2.0}))
+    (run,) = page_of(store, parent).runs
+    assert (run.loss_before, run.loss_after) == (None, 2.0)
+
+
+def test_the_best_runs_of_a_sweep_tell_their_curves(store: Store) -> None:
+    """Each thinned for itself, with both its ends; the others tell none."""
+    parent = a_training(store)
+    for number in range(DRAWN + 2):
+        run = a_training(store, parent_id=parent, name=f"n-{number:02d}")
+        steps = 3 * RUN_POINTS + 2 if number == 0 else 2
+        losses = ((step, {"loss": 1.0, "valid_loss": number + 1.0}) for step in range(steps))
+        tell(store, run, *losses)
+    silent = a_training(store, parent_id=parent, name="n-99")
+    runs = page_of(store, parent).runs
+    curves = {run.name: [point.step for point in run.validations] for run in runs}
+    assert curves["n-00"][0] == 0
+    assert curves["n-00"][-1] == 3 * RUN_POINTS + 1
+    assert RUN_POINTS // 2 <= len(curves["n-00"]) <= RUN_POINTS + 1
+    assert all(curves[f"n-{number:02d}"] == [0, 1] for number in range(1, DRAWN))
+    assert [runs[-1].id, *(len(run.validations) for run in runs[DRAWN:])] == [silent, 0, 0, 0]
+
+
+def test_a_sweep_tells_what_its_runs_cost(store: Store) -> None:
+    """By model and by run; what is in doubt too."""
+    parent = a_training(store)
+    runs = [a_training(store, parent_id=parent, name=name) for name in "ab"]
+    other = a_training(store)
+    with store.write() as connection:
+        for number, run in enumerate([*runs, other]):
+            record = CallRecord(f"c-{number}", "training", "m", "", Usage(), 5, 0, run)
+            money.spend(connection, [record])
+        found = update(jobs.jobs).where(jobs.jobs.c.id == runs[0])
+        connection.execute(found.values(calls_made=1, cost_nano=5))
+        calls.doubt(connection, [DoubtRecord("d", runs[1], "m", "failed", None, "d")])
+    page = page_of(store, parent)
+    assert [(cost.key, cost.calls, cost.cost_nano) for cost in page.costs] == [("m", 2, 10)]
+    assert [(run.calls_made, run.cost_nano) for run in page.runs] == [(1, 5), (0, 0)]
+    with store.read() as connection:
+        whole = jobpage.read(connection, parent)
+    assert whole is not None
+    assert [(group.reason, group.calls) for group in whole.doubts] == [("failed", 1)]

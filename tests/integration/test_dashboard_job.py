@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 import pytest
-from browsing import PHONE, looking_at, overflow
+from browsing import DESK, PHONE, looking_at, overflow
 from builders import a_stored_job, a_stored_operation, claimed, done, eventually, settled, the_job
 from dashboards import OWNER, SIGNED_IN, Dashboard, a_dashboard
 from playwright.sync_api import Browser, Page
@@ -24,6 +24,12 @@ from models.tables import NANO
 HOSTILE = "<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
 SHOWN = r"<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
 """What a reader sees of it: markup and templates are text, control and bidi characters escaped."""
+
+SCROLLS_DOWN = """all => all.filter(
+    e => getComputedStyle(e).overflowY !== "hidden" && e.scrollHeight > e.clientHeight
+).length"""
+CUT_OFF = "all => all.map(e => e.scrollHeight - e.clientHeight)"
+"""Pixels that do not show; one is the rounding of a height."""
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +195,34 @@ def test_it_shows_what_it_waits_for(browser: Browser, dashboard: Dashboard):
         assert told in failed
     assert failed.count(SHOWN.partition("<")[0] + "<script>") >= 4
     assert "by batch, up to 6 h each; what is left then goes into another batch" in lineage
+
+
+def test_a_job_by_batch_has_no_charts_of_calls_it_never_made(
+    browser: Browser, dashboard: Dashboard
+):
+    """Its batches tell how far it is; what later goes in real time is drawn as ever."""
+    job_id = a_job_by_batch(dashboard)
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        assert page.locator("svg.chart").count() == 0
+        assert "Nothing has run yet" not in page.locator("main").inner_text()
+        assert "calls go by batch" in page.locator("#figure-speed").inner_text()
+        begin = int(dashboard.store.now() - 60) // 10 * 10
+        with dashboard.store.write() as connection:
+            pulses.add(connection, [Beat(job_id, begin, 40, 0, 0, 900, (0, 20, 20, *[0] * 10))])
+        page.reload()
+        assert page.locator("svg.chart").count() == 3
+
+
+def test_no_table_has_a_scrollbar_it_does_not_need(browser: Browser, dashboard: Dashboard):
+    """A table scrolls sideways where it is too wide, and never up and down."""
+    job_id = a_job_by_batch(dashboard)
+    for path in (f"/job/{job_id}", "/jobs"):
+        for size in (DESK, PHONE):
+            with signed_in(browser, dashboard, path, viewport=size) as page:
+                tables = page.locator(".card-table")
+                assert tables.count()
+                assert tables.evaluate_all(SCROLLS_DOWN) == 0
+                assert max(tables.evaluate_all(CUT_OFF)) <= 1
 
 
 def test_what_it_waits_for_fits_a_phone(browser: Browser, dashboard: Dashboard):

@@ -7,20 +7,14 @@ from xml.etree import ElementTree
 import pytest
 
 from dashboard.charts import Chart
-from dashboard.curves import of_run, of_sweep
+from dashboard.curves import of_run
 from dashboard.drawing import HEIGHT, WIDTH
 from dashboard.scales import log_ticks, range_ticks, scientific
-from models.states import JobState
-from models.store.trainingpage import SweptRun
 from models.tables import TrainingPoint
 
 
 def a_point(step: int, **told: float | None) -> TrainingPoint:
     return TrainingPoint(job_id="job_1", step=step, at=1.0, **told)
-
-
-def a_run(loss: float | None, name: str = "news") -> SweptRun:
-    return SweptRun("job_1", name, JobState.RUNNING, "{}", 1, 4.0, loss)
 
 
 def of_class(chart: Chart, name: str) -> list[ElementTree.Element]:
@@ -72,20 +66,13 @@ def test_what_is_no_number_is_not_drawn(strange: float | None):
     """A run that diverged may tell of one."""
     (loss, *_) = of_run([a_point(1, loss=3.0), a_point(2, loss=strange)], [])
     assert loss.summary == "Training 3 at step 1."
-    assert of_sweep([(1e-4, a_run(strange))]).summary == "Nothing was told yet."
 
 
-def test_a_sweep_is_a_dot_for_each_run_and_a_line_through_the_best():
-    """Equal distances for equal factors of the rate."""
-    scored = [(1e-3, a_run(3.0)), (1e-5, a_run(2.5)), (1e-4, a_run(2.0)), (1e-4, a_run(2.2))]
-    chart = of_sweep(scored)
-    assert chart.summary == "4 scored; the best loss is 2 at a rate of 1e-4."
-    (line,) = of_class(chart, "chart-line-train")
-    xs = [float(x) for x in re.findall(r"[ML]([\d.]+)", line.get("d", ""))]
-    assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.2)
-    assert len(of_class(chart, "chart-dot-valid")) == 4
-    lowest = max(float(dot.get("cy", 0)) for dot in of_class(chart, "chart-dot-valid"))
-    assert f" {lowest:.1f}L" in line.get("d", "")
+def test_a_hosted_run_has_no_curve_of_rates_and_what_is_over_tells_no_more():
+    """Its provider does not tell any; and "yet" is said only while something may follow."""
+    charts = of_run([], [], empty="Nothing was told", has_rate=False)
+    assert [chart.summary for chart in charts] == ["Nothing was told."] * 2
+    assert not any("yet" in chart.svg for chart in charts)
 
 
 def test_a_curve_that_hardly_moves_has_labels_that_differ():

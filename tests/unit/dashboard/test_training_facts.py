@@ -102,4 +102,38 @@ def test_lineage_names_the_dataset_by_its_hash():
     assert [(one.name, one.rate, one.steps, one.after) for one in swept.runs] == [
         ("news-01", "1e-4", "5 of 100", "2.000")
     ]
-    assert len(swept.charts) == 1
+    assert [chart.title.partition(",")[0] for chart in swept.charts] == [
+        "Validation loss",
+        "Perplexity on the validation part",
+        "Validation loss by learning rate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "told", "state", "rate"),
+    [
+        ("local", 5e-5, JobState.RUNNING, ("5e-5", "now")),
+        ("local", 0.0, JobState.SUCCEEDED, ("0", "at the end")),
+        ("local", None, JobState.RUNNING, ("–", "not told yet")),
+        ("local", None, JobState.FAILED, ("–", "none was told")),
+        ("mistral", None, JobState.RUNNING, ("1e-4", "asked for")),
+        ("mistral", None, JobState.SUCCEEDED, ("1e-4", "asked for")),
+    ],
+)
+def test_a_rate_is_told_with_its_moment(
+    trainer: str, told: float | None, state: JobState, rate: tuple[str, str]
+):
+    """A provider does not tell any: there it is what was asked for."""
+    losses = [a_point(1, loss=3.0, learning_rate=told)]
+    found = facts(a_spec(trainer=trainer), state, losses=losses)
+    assert (found.rate, found.rate_when) == rate
+
+
+def test_nothing_is_awaited_of_a_run_that_is_over():
+    """Neither curves nor checkpoints come "yet"; a hosted run has no curve of rates."""
+    over = facts(state=JobState.FAILED)
+    assert {chart.summary for chart in over.charts} == {"Nothing was told."}
+    assert over.is_over
+    going = facts(a_spec(trainer="mistral"))
+    assert [chart.summary for chart in going.charts] == ["Nothing was told yet."] * 2
+    assert (going.is_over, going.is_hosted) == (False, True)
