@@ -82,9 +82,8 @@ class Show:
         self._names = dict(pair.split("=") for pair in told.names.split(","))
         self._environment = {
             "MAESTRALE_HOME": str(home / "home"),
-            "MISTRAL_BASE_URL": f"http://127.0.0.1:{self._port}",
+            "MISTRAL_BASE_URL": f"http://127.0.0.1:{free_port()}",  # nobody: a stray call fails
             "MISTRAL_API_KEY": "any",
-            "MAESTRALE_LIMITS": "*=1200/min",
         }
         self.trained: dict[str, Any] = {}
 

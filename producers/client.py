@@ -19,7 +19,7 @@ from models.store import fleet, jobs, operations_seen, retries, rows, schema, sq
 from models.store.engine import Store, open_store
 from models.store.money import By, Cost, costs
 from models.tables import Job, WorkerSeen
-from producers import estimate, exports, routing, spending, submitting
+from producers import estimate, exports, registry, routing, spending, submitting
 from producers.eventlog import EventLog
 from producers.keeping import Pruned, Pruner
 from producers.planning import Plan
@@ -110,6 +110,9 @@ class Maestrale:
             on_duplicate=on_duplicate,
             max_rejected_share=max_rejected_share,
         )
+        if via == "batch":
+            models = {step.model for step in asked.steps}
+            registry.check_no_batches(models, self.store, self.settings.home)
         found = read(source, options, self.settings.home / "staging")
         try:
             prices = load_prices(self.settings.prices_file)

@@ -1,36 +1,55 @@
 """Learning curves as PNG: loss and perplexity against steps, score against learning rate."""
 
+import json
+import os
+import subprocess
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from models.errors import SetupError
 from models.tables import TrainingPoint
+from models.training import surroundings
 from models.training.plan import perplexity
+from models.words import printable
+from producers import drawing
 from producers.sweeps import Ran, varied
 
-SIZE_INCHES = (8.0, 5.0)
-DOTS_PER_INCH = 150
 Value = Callable[[TrainingPoint], float | None]
+Line = dict[str, Any]
+NO_MATPLOTLIB = (
+    "curves are drawn by matplotlib, which is not installed: pip install 'maestrale[train]', or "
+    "name a Python that has it by MAESTRALE_TRAIN_PYTHON"
+)
 
 
-def draw(runs: Sequence[Ran], folder: Path) -> list[Path]:
+def draw(runs: Sequence[Ran], folder: Path, *, python: str = "") -> list[Path]:
     """Writes what there is to draw into `folder`; answers the files.
 
-    Raises `SetupError` if matplotlib is not installed.
+    `python`: the interpreter that draws where this one has no matplotlib. Raises `SetupError` if
+    neither has it.
     """
-    figure_of = _figure_class()
-    folder.mkdir(parents=True, exist_ok=True)
+    charts = _charts(runs)
+    try:
+        drawing.draw(charts, folder)
+    except ImportError as error:
+        if not python:
+            raise SetupError(NO_MATPLOTLIB) from error
+        _draw_by(python, charts, folder)
+    return [folder / chart["file"] for chart in charts]
+
+
+# -- which -----------------------------------------------------------------------------------------
+
+
+def _charts(runs: Sequence[Ran]) -> list[dict[str, Any]]:
     told = [run for run in runs if run.points]
-    drawn = [
-        _curves(figure_of, told, folder / "loss.png", "loss, nats per token", _LOSSES),
-        _curves(figure_of, told, folder / "perplexity.png", "perplexity", _PERPLEXITIES),
+    charts = [
+        _curves(told, "loss.png", "loss, nats per token", _LOSSES),
+        _curves(told, "perplexity.png", "perplexity", _PERPLEXITIES),
     ]
     rates = {run.spec.learning_rate for run in runs if run.valid_loss is not None}
-    if len(rates) > 1:
-        drawn.append(_scores(figure_of, runs, folder / "learning_rate.png"))
-    return drawn
+    return charts + ([_scores(runs)] if len(rates) > 1 else [])
 
 
 _LOSSES: Sequence[tuple[str, str, Value]] = (
@@ -44,46 +63,45 @@ _PERPLEXITIES: Sequence[tuple[str, str, Value]] = (
 
 
 def _curves(
-    figure_of: Any,
-    runs: Sequence[Ran],
-    path: Path,
-    label: str,
-    lines: Sequence[tuple[str, str, Value]],
-) -> Path:
+    runs: Sequence[Ran], file: str, label: str, parts: Sequence[tuple[str, str, Value]]
+) -> dict[str, Any]:
     """One line a run and part; training dashed, validation drawn through with its points."""
-    figure = figure_of(figsize=SIZE_INCHES, layout="constrained")
-    axes = figure.add_subplot()
+    lines: list[Line] = []
     names = varied(runs)
     for number, run in enumerate(runs):
-        for part, style, value in lines:
+        for part, style, value in parts:
             seen = [(point.step, value(point)) for point in run.points]
-            known = [(step, one) for step, one in seen if one is not None]
-            if not known:
-                continue
-            marker = "o" if part == "validation" else ""
             name = f"{run.spec.name}{_chosen(run, names)}, {part}"
-            steps, values = zip(*known, strict=True)
+            marker = "o" if part == "validation" else ""
             look = {"color": f"C{number % 10}", "marker": marker, "markersize": 3}
-            axes.plot(steps, values, style, label=name, **look)
-    axes.set(xlabel="step", ylabel=label)
-    return _write(figure, axes, path)
+            known = [(step, one) for step, one in seen if one is not None]
+            lines += _line(known, label=name, linestyle=style, **look)
+    return {"file": file, "axes": {"xlabel": "step", "ylabel": label}, "lines": lines}
 
 
-def _scores(figure_of: Any, runs: Sequence[Ran], path: Path) -> Path:
+def _scores(runs: Sequence[Ran]) -> dict[str, Any]:
     """The validation loss by learning rate; one line for runs that are else alike."""
-    figure = figure_of(figsize=SIZE_INCHES, layout="constrained")
-    axes = figure.add_subplot()
     names = [name for name in varied(runs) if name != "learning_rate"]
     alike: dict[str, list[tuple[float, float]]] = {}
     for run in runs:
         if run.valid_loss is not None:
             place = (run.spec.learning_rate, run.valid_loss)
             alike.setdefault(_chosen(run, names) or "runs", []).append(place)
-    for name, places in alike.items():
-        rates, losses = zip(*sorted(places), strict=True)
-        axes.plot(rates, losses, marker="o", label=name.strip())
-    axes.set(xlabel="learning rate", ylabel="validation loss, nats per token", xscale="log")
-    return _write(figure, axes, path)
+    lines = [
+        line
+        for name, places in alike.items()
+        for line in _line(sorted(places), label=name.strip(), marker="o")
+    ]
+    labels = {"xlabel": "learning rate", "ylabel": "validation loss, nats per token"}
+    return {"file": "learning_rate.png", "axes": {**labels, "xscale": "log"}, "lines": lines}
+
+
+def _line(places: Sequence[tuple[float, float]], **look: Any) -> list[Line]:
+    """One, or none where there is nothing to draw."""
+    if not places:
+        return []
+    xs, ys = zip(*places, strict=True)
+    return [{"xs": list(xs), "ys": list(ys), "look": look}]
 
 
 def _chosen(run: Ran, names: Sequence[str]) -> str:
@@ -92,19 +110,27 @@ def _chosen(run: Ran, names: Sequence[str]) -> str:
     return f" ({', '.join(told)})" if told else ""
 
 
-def _write(figure: Any, axes: Any, path: Path) -> Path:
-    axes.grid(visible=True, alpha=0.3)
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize="small")
-    figure.savefig(path, dpi=DOTS_PER_INCH)
-    return path
+# -- by whom ---------------------------------------------------------------------------------------
 
 
-def _figure_class() -> Any:
-    """Matplotlib's figure without its global state: nothing opens a window."""
+def _draw_by(python: str, charts: Sequence[drawing.Chart], folder: Path) -> None:
+    """By the interpreter that trains: nothing of ours is imported there, and no key goes along."""
     try:
-        return import_module("matplotlib.figure").Figure
-    except ImportError as error:
+        done = subprocess.run(  # noqa: S603 # the operator's interpreter, words as words
+            [python, "-P", drawing.__file__, str(folder.resolve())],
+            input=json.dumps(charts).encode(),
+            capture_output=True,
+            env=surroundings.of_child(os.environ),
+            check=False,
+        )
+    except OSError as error:
+        named = f"{python}, named so, does not start: {error.strerror}"
+        raise SetupError(f"{NO_MATPLOTLIB} ({named})") from error
+    last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    if "No module named 'matplotlib'" in last:
+        raise SetupError(f"{NO_MATPLOTLIB} ({python}, named so, has none)")
+    if done.returncode:
         raise SetupError(
-            "curves are drawn by matplotlib, which is not installed: pip install 'maestrale[train]'"
-        ) from error
+            f"{python}, which MAESTRALE_TRAIN_PYTHON names, could not draw "
+            f"({printable(last, 300)}): mend that, or draw elsewhere"
+        )

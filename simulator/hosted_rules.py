@@ -1,6 +1,6 @@
 """How files, batches and fine-tuning jobs behave: chosen at the start, changed by `/_batch`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -73,6 +73,15 @@ class Steering:
         return left != 0
 
 
+def rule_names() -> str:
+    """The names of all rules, for messages and help."""
+    return ", ".join(rule.name for rule in fields(HostedRules))
+
+
 def rules_from(written: list[tuple[str, str]]) -> HostedRules:
     """The rules of `name=value` pairs of a command line. Raises `BadInputError`."""
+    known = {rule.name for rule in fields(HostedRules)}
+    for name, _value in written:
+        if name not in known:
+            raise BadInputError(f"no rule of --batch is called {name!r}; there are {rule_names()}")
     return Steering(HostedRules()).change(dict(written))

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from models.payloads import CallRecord, Failed, Snoozed, Submitted
-from models.requests import call_key
+from models.requests import SERVED_HERE, call_key
 from models.states import FailureCode, RequestState
+from worker.gateway.local import LocalGateway
 from worker.jobs import Collecting, ShardInHand
 from worker.ledger.ledger import Ledger
 from worker.paying import Answered, Endpoint, Payer, Wish
@@ -23,12 +24,16 @@ Asked = Paid | Submitted
 
 
 class Asker:
-    """One per process; every call of every kind goes through `ask`."""
+    """One per process; every call of every kind goes through `ask`. `local`: who answers for
+    models that are served on this machine."""
 
-    def __init__(self, *, server: str, ledger: Ledger, payer: Payer) -> None:
+    def __init__(
+        self, *, server: str, ledger: Ledger, payer: Payer, local: LocalGateway | None = None
+    ) -> None:
         self._server = server
         self._ledger = ledger
         self._payer = payer
+        self._local = local
         self._asking: dict[str, asyncio.Task[Paid]] = {}
 
     async def ask(
@@ -44,9 +49,10 @@ class Asker:
 
         `continuing`: the row has answers already, so it goes before rows that have not begun.
         """
-        key = call_key(self._server, endpoint, body, sample)
-        wish = Wish(shard, endpoint, key, body, turn=int(not continuing))
-        if shard.collecting is not None:
+        is_local = self._local is not None and self._local.serves(str(body["model"]))
+        key = call_key(SERVED_HERE if is_local else self._server, endpoint, body, sample)
+        wish = Wish(shard, endpoint, key, body, turn=int(not continuing), is_local=is_local)
+        if shard.collecting is not None and not is_local:  # here nobody takes batches
             collected = await self._collect(wish, shard.collecting)
             if collected is not None:
                 return collected

@@ -22,14 +22,16 @@ from models.limits import Limit
 from models.prices import PriceTable, load_prices
 from models.settings import Settings
 from models.states import JobKind
-from models.store import fleet, jobs
+from models.store import fleet, jobs, registry
 from models.store.engine import open_store
 from worker.asking import Asker
 from worker.clock import Clock
 from worker.exporter import Exporter, Sources, expose, parse_address
 from worker.figures import Figures
 from worker.gateway.gateway import Gateway
+from worker.gateway.local import LocalGateway
 from worker.gateway.remote import RemoteApi
+from worker.gateway.routes import Routes
 from worker.kinds import generate
 from worker.kinds.train import Trainings
 from worker.ledger.claims import Claims
@@ -37,11 +39,12 @@ from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter
 from worker.logs import bound
 from worker.money import Purses
-from worker.paying import Payer
+from worker.paying import Payer, Way
 from worker.remote.batches import Batches
 from worker.remote.operations import Operations
 from worker.remote.trainings import HostedTrainings
 from worker.retrying import PauseReason
+from worker.seats import Seats
 from worker.shards import Run as RunRow
 from worker.shards import Shards
 from worker.sharing import Sharing
@@ -118,6 +121,7 @@ class Runtime:
         self.redis = _open_redis(settings)
         self.limiter = self._open_limiter()  # reads the database: what is missing is said first
         self.gateway = await Gateway.from_settings(settings).open()
+        self.local = LocalGateway(Routes(settings.home), timeout_s=settings.call_timeout_s)
         claims = Claims(self.redis, self.owner)
         self.ledger = Ledger(self.store, settings.home / "spool", claims)
         self.ledger.open()
@@ -143,8 +147,11 @@ class Runtime:
             purses=self.purses,
             figures=self.figures,
             random=random.SystemRandom(),
+            local=Way(Seats(self.limiter, self.local), self.local),
+            is_ours=self._is_ours,
         )
-        return Asker(server=self._settings.base_url, ledger=self.ledger, payer=payer)
+        server = self._settings.base_url
+        return Asker(server=server, ledger=self.ledger, payer=payer, local=self.local)
 
     def _open_shards(self) -> Shards:
         settings = self._settings
@@ -230,6 +237,7 @@ class Runtime:
         await self.purses.close()  # after the last commit: all of it is free again
         await self.limiter.close()
         await self.gateway.close()
+        await self.local.close()
         await self.redis.aclose()
         self.threads.shutdown(wait=True)
         self.store.close()
@@ -249,6 +257,10 @@ class Runtime:
 
     async def _read(self, function: Callable[..., Any], *args: Any) -> Any:
         return await self.shards.read(function, *args)
+
+    async def _is_ours(self, model: str) -> bool:
+        found = await self._read(registry.by_name, model)
+        return found is not None and found.trainer == "local"
 
     def _stop_job(self, job_id: str, reason: str) -> None:
         self.shards.stop_job(job_id, reason)

@@ -23,7 +23,7 @@ def generate(
     watch: wishes.Watch = True,
     via: wishes.Via = "realtime",
     by: wishes.By = None,
-    on_timeout: wishes.OnTimeout = "resubmit",
+    on_timeout: wishes.OnTimeout = None,
     priority: wishes.Priority = 5,
     webhook: wishes.Webhook = None,
     budget: wishes.Budget = None,

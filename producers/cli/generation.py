@@ -1,5 +1,6 @@
 """One run of `maestrale generate`, step by step."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,7 +49,7 @@ class Wish:
     dry_run: bool = False
     via: ViaWish = "realtime"
     by: timedelta | None = None
-    on_timeout: Literal["resubmit", "realtime"] = "resubmit"
+    on_timeout: Literal["resubmit", "realtime"] | None = None
     priority: int = 5
     webhooks: tuple[str, ...] = ()
     budget: str | None = None
@@ -64,14 +65,24 @@ class Wish:
     @property
     def options(self) -> Options:
         """How calls are made, but for the way they go: that is the plan's."""
-        return Options(on_uncertain=self.on_uncertain, fresh=self.fresh, on_timeout=self.on_timeout)
+        after = self.on_timeout or "resubmit"
+        return Options(on_uncertain=self.on_uncertain, fresh=self.fresh, on_timeout=after)
+
+    def checked(self) -> "Wish":
+        """Itself. Raises `BadInputError` for an option that would be passed over."""
+        if self.on_timeout is not None and self.via == "realtime":
+            raise BadInputError(
+                "--on-timeout is for calls that a batch ended without: it goes with --via batch "
+                "or auto"
+            )
+        return self
 
 
 class Generation:
     """Checks, estimates, submits, watches, exports; answers the exit code."""
 
     def __init__(self, wish: Wish, voice: Voice) -> None:
-        self._wish = wish
+        self._wish = wish.checked()
         self._voice = voice
         self._facts: dict[str, Any] = {}
 
@@ -92,7 +103,7 @@ class Generation:
             return self._end(
                 self._watch(maestrale, job, target)
                 if self._wish.watch
-                else self._leave(maestrale, job)
+                else self._leave(maestrale, job, target)
             )
 
     def _target(self, recipe: Recipe) -> "Target":
@@ -175,15 +186,23 @@ class Generation:
             self._voice.say(showing.line("rejects", safe(path, 4000)))
             self._facts["rejects"] = str(path)
 
-    def _leave(self, maestrale: Maestrale, job: Job) -> int:
+    def _leave(self, maestrale: Maestrale, job: Job, target: "Target") -> int:
         if not maestrale.workers():
             self._voice.say(showing.warning(NO_WORKER))
         self._voice.say(
             "",
             showing.hint("Watch it:", f"maestrale watch {job.id}"),
-            showing.hint("Write its records:", f"maestrale export {job.id} --out FILE"),
+            showing.hint("Write its records:", self._export(job, target)),
         )
         return 0
+
+    def _export(self, job: Job, target: "Target") -> str:
+        """The command that writes what was asked for here, once it is there."""
+        if self._wish.out is None and self._wish.form is None:
+            return f"maestrale export {job.id} --out FILE"
+        out = shlex.quote(safe(self._wish.out or "FILE", 4000))
+        again = " --overwrite" if self._wish.overwrite else ""
+        return f"maestrale export {job.id} --format {target.form} --out {out}{again}"
 
     def _watch(self, maestrale: Maestrale, job: Job, target: "Target") -> int:
         self._voice.say("")

@@ -1,36 +1,28 @@
 """One run of `maestrale train`, step by step: a training job, or a sweep of them."""
 
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.live import Live
 
 from models.states import WORKABLE, JobState
 from models.tables import Job
 from models.training.plan import Planned
-from producers import sweeps
-from producers.cli import facts, hook_words, learning_words, showing
+from producers import sweeps, trainers
+from producers.cli import contradictions, facts, hook_words, learning_words, showing
 from producers.cli.following import LINE_S, LOOK_S, NO_WORKER, explaining_interrupts
 from producers.cli.generation import exit_code
 from producers.cli.opening import client
 from producers.cli.voice import Voice
 from producers.client import Maestrale
-from producers.services import Services
 from producers.training import Training, Wish, default_name, spec_of_job
 from producers.training_jobs import Submission
 
-NO_TRAINER = (
-    "no process here trains: `pip install 'maestrale[train]'`, then `maestrale up` "
-    "(elsewhere: celery -A worker worker -Q train -c 1)"
-)
-PATIENCE_S = 10.0
-"""A training that does not begin for so long may lack its worker."""
-
-
-Look = tuple[Job, list[learning_words.Shown], RenderableType]
+Look = tuple[Job, list[learning_words.Shown], str]
 """A job as it stands, its runs, and a note on what is missing."""
 
 
@@ -60,6 +52,7 @@ class Learning:
 
     def run(self) -> int:
         """The whole of it."""
+        contradictions.check(self._wish, self._how.axes)
         with client() as maestrale:
             training = Training(maestrale)
             runs = self._plan(training)
@@ -106,12 +99,15 @@ class Learning:
         return job
 
     def _see(self, maestrale: Maestrale, training: Training, job: Job) -> int:
+        note = what_lacks(maestrale, job)
+        self._facts["warning"] = note or None
+        self._voice.say(*([showing.warning(note)] if note else []))
         if not self._how.watch:
             self._voice.say("", showing.hint("Watch it:", f"maestrale watch {job.id}"))
             return 0
         self._voice.say("")
         with explaining_interrupts(job, self._voice):
-            job = follow(maestrale, training, job, self._voice)
+            job = follow(maestrale, training, job, self._voice, noted=note)
         self._facts["job"] = facts.job_facts(job)
         self._facts.update(report(maestrale, training, job, self._voice))
         return exit_code(job)
@@ -131,23 +127,32 @@ def watch(maestrale: Maestrale, job: Job, voice: Voice) -> tuple[Job, int]:
     return job, exit_code(job)
 
 
-def follow(maestrale: Maestrale, training: Training, job: Job, voice: Voice) -> Job:
-    """Shows the run, or the sweep's runs, until the job is settled or paused; answers its end."""
-    shown = _live if voice.is_live else _lines
-    *_, last = shown(_looks(maestrale, training, job), voice)
-    return last
+def follow(
+    maestrale: Maestrale, training: Training, job: Job, voice: Voice, *, noted: str = ""
+) -> Job:
+    """Shows the run, or the sweep's runs, until the job is settled or paused; answers its end.
+
+    `noted`: what was said already to be missing.
+    """
+    looks = _looks(maestrale, training, job)
+    shown = _live(looks, voice) if voice.is_live else _lines(looks, voice, noted)
+    return deque(shown, maxlen=1).pop()
 
 
 def _live(looks: Iterator[Look], voice: Voice) -> Iterator[Job]:
     with Live(console=voice.words, refresh_per_second=4, transient=True) as live:
         for job, shown, note in looks:
-            live.update(Group(*(learning_words.progress(one) for one in shown), note))
+            lacks = [showing.warning(note)] if note else []
+            live.update(Group(*(learning_words.progress(one) for one in shown), *lacks))
             yield job
 
 
-def _lines(looks: Iterator[Look], voice: Voice) -> Iterator[Job]:
+def _lines(looks: Iterator[Look], voice: Voice, noted: str) -> Iterator[Job]:
     due, told = time.monotonic() + LINE_S / 5, ""
-    for job, shown, _note in looks:
+    for job, shown, note in looks:
+        if note and note != noted:
+            noted = note
+            voice.say(showing.warning(note))
         lines = [learning_words.progress_line(one) for one in shown]
         if time.monotonic() >= due and "\n".join(lines) != told:
             due, told = time.monotonic() + LINE_S, "\n".join(lines)
@@ -156,26 +161,21 @@ def _lines(looks: Iterator[Look], voice: Voice) -> Iterator[Job]:
 
 
 def _looks(maestrale: Maestrale, training: Training, job: Job) -> Iterator[Look]:
-    began = time.monotonic()
     children = [child.id for child in training.children(job.id)]
     for now in maestrale.watch(job.id, every_s=LOOK_S):
         runs = [maestrale.get(child) for child in children] or [now]
         shown = [learning_words.Shown(run, training.points(run.id)) for run in runs]
-        is_late = time.monotonic() - began > PATIENCE_S
-        note = _note(maestrale, now) if is_late and not any(one.points for one in shown) else ""
-        yield now, shown, showing.warning(note) if note else ""
+        yield now, shown, what_lacks(maestrale, now)
 
 
-def _note(maestrale: Maestrale, job: Job) -> str:
-    """Why nothing moves, as far as can be seen from here."""
+def what_lacks(maestrale: Maestrale, job: Job) -> str:
+    """Why the job does not move, as far as can be seen from here; empty if nothing is missing."""
     spec = spec_of_job(job)
     if job.state not in WORKABLE or spec is None:
         return ""
-    if not maestrale.workers():
-        return NO_WORKER
-    names = {service.name for service in Services(maestrale.settings).running()}
-    is_ours = any(name.startswith("worker") for name in names)
-    return NO_TRAINER if spec.trainer == "local" and is_ours and "trainer" not in names else ""
+    if spec.trainer == "local" and job.state == JobState.QUEUED:
+        return trainers.missing(maestrale)
+    return "" if maestrale.workers() else NO_WORKER
 
 
 def report(maestrale: Maestrale, training: Training, job: Job, voice: Voice) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from models.states import JobState
 from models.tables import Job, TrainingPoint, TunedModel
+from models.training.counts import Counts
 from models.training.plan import Planned, perplexity
 from producers import sweeps
 from producers.cli import facts, showing, words
@@ -21,6 +22,10 @@ from producers.sweeps import Ran
 from producers.training import spec_of_job
 
 BAR_COLUMNS = 30
+MOST_PASSES = 10
+"""A token that is seen more often is learnt by heart."""
+FEWEST_VALIDATION_ROWS = 10
+"""The mean loss of fewer is chance more than measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def plans(runs: Sequence[Planned]) -> RenderableType:
     data = spec.dataset
     rows: list[tuple[str, RenderableType]] = [
         ("trainer", "on this machine" if spec.trainer == "local" else "with the provider"),
-        ("rows", f"{data.train_rows:,} to train on, {data.validation_rows:,} to validate on"),
+        ("rows", f"{data.train_rows:,} to train on, {_validated(runs[0]):,} to validate on"),
         ("steps", f"{steps} of {_step_size(runs[0])}"),
         ("tokens", _tokens(runs)),
         ("cost", _cost(runs)),
@@ -75,7 +80,53 @@ def plans(runs: Sequence[Planned]) -> RenderableType:
     ]
     if told.passes is not None and len(runs) == 1:
         rows.insert(3, ("passes", f"each token is seen {told.passes:.1f} times"))
-    return pairs(rows)
+    if cut := _cut(runs):
+        rows.insert(2, ("cut", Text(cut, "yellow")))
+    return Group(pairs(rows), *map(showing.warning, warnings(runs)))
+
+
+def warnings(runs: Sequence[Planned]) -> list[str]:
+    """What will make little of the runs, of a sweep in its worst run."""
+    said = []
+    worst = max((run.plan for run in runs), key=lambda told: told.passes or 0.0)
+    if worst.passes is not None and worst.passes > MOST_PASSES:
+        less = "take fewer steps, or more rows" if worst.steps > 1 else "take more rows"
+        said.append(
+            f"it will overfit: each token is seen {worst.passes:.1f} times, and more than "
+            f"{MOST_PASSES} is learning by heart; {less}"
+        )
+    rows = _validated(runs[0])
+    if rows < FEWEST_VALIDATION_ROWS:
+        told = words.counted(rows, "row") if rows else "no row"
+        said.append(
+            f"{told} to validate on says little: have {FEWEST_VALIDATION_ROWS} or more "
+            "(--validation FILE, or a larger dataset)"
+        )
+    return said
+
+
+def _validated(run: Planned) -> int:
+    counted = run.counts.parts.get("validation") if run.counts else None
+    return counted.rows if counted else run.spec.dataset.validation_rows
+
+
+def _cut(runs: Sequence[Planned]) -> str:
+    """What becomes of rows that are too long, where a run has any; of a sweep's worst run."""
+    counted = [run.counts for run in runs if run.counts is not None]
+    worst = max(counted, key=_too_long, default=None)
+    if worst is None or not _too_long(worst):
+        return ""
+    parts = worst.parts.values()
+    longer, out = _too_long(worst), sum(part.left_out for part in parts)
+    longest = max(part.longest for part in parts)
+    told = f"{words.counted(longer, 'row')} of more than {worst.seq_len:,} tokens"
+    told += f" (the longest has {longest:,})"
+    kept = f"{max(0, longer - out):,} cut to so many (--seq-len)"
+    return f"{told}: {kept}, {out:,} left out because the answer begins behind that"
+
+
+def _too_long(counts: Counts) -> int:
+    return sum(part.longer for part in counts.parts.values())
 
 
 def _step_size(run: Planned) -> str:
@@ -88,7 +139,16 @@ def _tokens(runs: Sequence[Planned]) -> str:
     told = [run.plan.tokens for run in runs]
     if None in told:
         return "unknown: `maestrale dataset tokens` counts them"
-    return f"about {sum(count or 0 for count in told):,} in all"
+    return f"about {sum(count or 0 for count in told):,} in all{_by(runs[0])}"
+
+
+def _by(run: Planned) -> str:
+    """By which tokenizer; the provider's models have Mistral's, and it need not be said."""
+    if run.spec.trainer == "mistral":
+        return ""
+    if run.counts is not None:
+        return ", by the base's own tokenizer"
+    return f", by Mistral's tokenizer and not the base's: {safe(run.uncounted, 400)}"
 
 
 def _cost(runs: Sequence[Planned]) -> str:
@@ -118,6 +178,9 @@ def plan_facts(run: Planned) -> dict[str, Any]:
         "passes": told.passes,
         "cost_usd": told.cost_usd,
         "seconds": told.seconds,
+        "counts": run.counts.model_dump() if run.counts else None,
+        "uncounted": run.uncounted or None,
+        "warnings": warnings([run]),
     }
 
 
@@ -232,10 +295,15 @@ def model(one: TunedModel) -> RenderableType:
     ]
     if metrics.get("seconds") is not None:
         rows.insert(6, ("time", words.duration(max(1.0, metrics["seconds"]))))
-    ask = f"maestrale models serve {one.name}"
+    return Group(pairs(rows), Text(), use(one))
+
+
+def use(one: TunedModel) -> RenderableType:
+    """How to ask the model."""
     if one.trainer == "mistral":
         ask = f"maestrale generate FILE --recipe NAME --model {safe(one.place)}"
-    return Group(pairs(rows), Text(), showing.hint("Use it:", ask))
+        return showing.hint("Use it:", ask)
+    return showing.hint("Use it:", f"maestrale models serve {one.name}")
 
 
 def model_facts(one: TunedModel) -> dict[str, Any]:

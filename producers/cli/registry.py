@@ -59,25 +59,42 @@ def serve(
     """Answer /v1/chat/completions with a model trained here, and with its base."""
     import os
 
+    from models import served
     from producers import registry
     from producers.cli import showing
     from producers.cli.opening import client
     from producers.cli.voice import Voice
+    from producers.processes import free_port
     from producers.training import Training
 
     with client() as maestrale:
         model = Training(maestrale).model(name)
         settings = maestrale.settings
+    port = port or free_port()
     if engine == "vllm" or (engine == "auto" and registry.has_vllm()):
         command = registry.vllm_command(model, settings.home, port=port, context=context)
+        parallel = registry.VLLM_PARALLEL
     else:
         sizes = {"parallel": parallel, "context": context, "threads": threads}
         command = registry.llama_command(model, settings, port=port, **sizes)
+    _check_free(port)
     voice = Voice(as_json=True)  # stdout is the server's
-    address = f"MISTRAL_BASE_URL=http://127.0.0.1:{port or 'PORT'} MISTRAL_API_KEY=any"
-    voice.say(showing.hint("Ask it (the workers, too, need these):"))
-    voice.commands(f"{address} maestrale generate FILE --recipe NAME --model {name}")
+    voice.say(showing.hint("While this runs, ask it by its name (in another terminal):"))
+    voice.commands(f"maestrale generate FILE --recipe NAME --model {name}")
+    served.note(settings.home, port, registry.served_names(model), parallel=parallel)
     os.execvp(command[0], command)  # noqa: S606 # this process becomes the server, and ends with it
+
+
+def _check_free(port: int) -> None:
+    """Before the model is loaded. Raises `BadInputError` where another program listens."""
+    from models.errors import BadInputError
+    from producers import processes
+
+    if not processes.is_free(port):
+        raise BadInputError(
+            f"port {port} cannot be listened on (another program has it, or it needs rights): "
+            "choose another --port (0 takes a free one)"
+        )
 
 
 @app.command()

@@ -2,12 +2,17 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from producers.cli.options import AsJson, JobId
+
+if TYPE_CHECKING:
+    from producers.cli.voice import Voice
+    from producers.sweeps import Ran
 
 app = typer.Typer(no_args_is_help=True, help="Compare the runs of a sweep.")
 
@@ -29,7 +34,7 @@ def show(
     """Rank the runs by validation loss; one training job alone is a sweep of one."""
     from models.errors import BadInputError
     from producers import sweeps
-    from producers.cli import learning_words, showing
+    from producers.cli import learning_words
     from producers.cli.opening import client
     from producers.cli.voice import Voice
     from producers.training import Training, spec_of_job
@@ -40,12 +45,22 @@ def show(
             raise BadInputError(f"{job.id} is a {job.kind} job: it trains nothing")
         training = Training(maestrale)
         runs = sweeps.ranked(training, training.children(job.id) or [job])
+        python = maestrale.settings.train_python
+    voice = Voice(as_json=as_json)
+    voice.say(learning_words.headline(job), learning_words.ranking(runs))
     facts = {"job": job.id, "state": job.state, "runs": [sweeps.facts_of(run) for run in runs]}
-    words = [learning_words.headline(job), learning_words.ranking(runs)]
-    if png is not None:
-        from producers import curves
+    try:
+        if png is not None:
+            facts["png"] = _drawn(runs, png, python, voice)
+    finally:  # what is known is told, whatever becomes of the curves
+        voice.facts(facts)
 
-        drawn = curves.draw(runs, png)
-        facts["png"] = [str(path) for path in drawn]
-        words.append(showing.line("curves", ", ".join(str(path) for path in drawn)))
-    Voice(as_json=as_json).facts(facts, *words)
+
+def _drawn(runs: "Sequence[Ran]", folder: Path, python: str, voice: "Voice") -> list[str]:
+    from producers import curves
+    from producers.cli import showing
+
+    with voice.busy("drawing"):
+        files = [str(path) for path in curves.draw(runs, folder, python=python)]
+    voice.say(showing.line("curves", ", ".join(files)))
+    return files

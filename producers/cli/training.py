@@ -7,6 +7,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from models.bounds import (
+    MOST_BATCH,
+    MOST_COUNT,
+    MOST_RANK,
+    MOST_SEED,
+    MOST_SEQ_LEN,
+    MOST_STEPS,
+)
 from producers.cli import wishes
 from producers.cli.options import AsJson
 
@@ -33,7 +41,9 @@ Name = Annotated[
 Validation = Annotated[
     Path | None, _option(_WHAT, "Validate on these rows (JSON lines) instead.", metavar="FILE")
 ]
-Steps = Annotated[int | None, _option(_LONG, "Optimizer steps.", min=1, metavar="N")]
+Steps = Annotated[
+    int | None, _option(_LONG, "Optimizer steps.", min=1, max=MOST_STEPS, metavar="N")
+]
 Epochs = Annotated[float | None, _option(_LONG, "Passes over the training rows.", metavar="X")]
 TokensSeen = Annotated[
     float | None,
@@ -41,17 +51,28 @@ TokensSeen = Annotated[
 ]
 Patience = Annotated[
     int,
-    _option(_LONG, "Stop after so many validations without a better loss; 0: never.", min=0),
+    _option(
+        _LONG,
+        "Stop after so many validations without a better loss; 0: never.",
+        min=0,
+        max=MOST_COUNT,
+    ),
 ]
 LearningRate = Annotated[
     float, _option(_LEARN, "Learning rate.", "--lr", min=1e-8, max=1, metavar="RATE")
 ]
-BatchSize = Annotated[int, _option(_LEARN, "Rows per step (local).", min=1)]
-SeqLen = Annotated[int, _option(_LEARN, "Tokens per row at most (local).", min=16)]
-Rank = Annotated[int, _option(_LEARN, "Rank of the adapter (local).", min=1, max=512)]
-Seed = Annotated[int, _option(_LEARN, "The same seed, data and machine give the same losses.")]
+BatchSize = Annotated[int, _option(_LEARN, "Rows per step (local).", min=1, max=MOST_BATCH)]
+SeqLen = Annotated[
+    int, _option(_LEARN, "Tokens per row at most (local).", min=16, max=MOST_SEQ_LEN)
+]
+Rank = Annotated[int, _option(_LEARN, "Rank of the adapter (local).", min=1, max=MOST_RANK)]
+Seed = Annotated[
+    int,
+    _option(_LEARN, "The same seed, data and machine give the same losses.", min=0, max=MOST_SEED),
+]
 EvalEvery = Annotated[
-    int, _option(_LEARN, "Steps between validations; 0: a tenth of the steps.", min=0)
+    int,
+    _option(_LEARN, "Steps between validations; 0: a tenth of the steps.", min=0, max=MOST_COUNT),
 ]
 Wandb = Annotated[
     str | None, _option(_LEARN, "Log to this project of Weights & Biases.", metavar="PROJECT")

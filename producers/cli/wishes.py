@@ -47,8 +47,12 @@ By = Annotated[
     _option(_HOW, "With --via batch or auto: when it has to be done.", metavar="6h|90m|2d"),
 ]
 OnTimeout = Annotated[
-    Literal["resubmit", "realtime"],
-    _option(_HOW, "Calls that a batch ended without: into another batch, or at once."),
+    Literal["resubmit", "realtime"] | None,
+    _option(
+        _HOW,
+        "Calls that a batch ended without: into another batch, or at once.  \\[default: resubmit]",
+        show_default=False,
+    ),
 ]
 Webhook = Annotated[
     list[str] | None,

@@ -331,6 +331,20 @@ def test_a_detached_job_is_left_with_what_to_do(run: Run, texts: str, recipe: st
     assert "broken_json" in Path("texts.test.rejects.jsonl").read_text()
 
 
+def test_a_detached_job_keeps_its_output_in_mind(run: Run, texts: str, recipe: str):
+    """`--out` is written by `export`, which is named whole."""
+    ended = run("generate", texts, "--recipe", recipe, "--detach", "--out", "my out.csv")
+    (job,) = run("jobs", "--json").facts
+    assert f"maestrale export {job['id']} --format csv --out 'my out.csv'" in ended.out
+
+
+def test_what_a_batch_ended_without_needs_a_batch(run: Run, texts: str, recipe: str):
+    """`--on-timeout` in real time would be passed over, as `--by` would."""
+    ended = run("generate", texts, "--recipe", recipe, "--detach", "--on-timeout", "resubmit")
+    assert (ended.code, "--via batch or auto" in ended.err) == (2, True)
+    assert run("jobs", "--json").facts == []
+
+
 def test_the_same_is_not_submitted_twice_by_accident(run: Run, texts: str, recipe: str):
     """`--again` does, an idempotency key finds the first."""
     submit = ("generate", texts, "--recipe", recipe, "--detach")

@@ -21,8 +21,9 @@ TRAIN = ("train", "news", "--base", "smollm2", "--no-watch", "--json")
 
 
 @pytest.fixture(autouse=True)
-def dataset(home: Path) -> Path:
-    """A dataset called news, below the home."""
+def dataset(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dataset called news, below the home; nothing here trains, nor counts as training does."""
+    monkeypatch.setenv("MAESTRALE_TRAIN_PYTHON", str(home / "no-python"))
     return a_dataset_folder(home / "datasets")
 
 
@@ -40,6 +41,7 @@ def trained(store: Store, home: Path, job_id: str, *, loss: float = 1.0) -> Tune
     (folder / "adapter" / "weights").write_text("w")
     (folder / "adapter.gguf").write_text("gguf")
     (folder / "log.txt").write_text("much")
+    (folder / "wandb").mkdir()
     told = {
         "base": "/b/smollm2",
         "base_gguf": "/b/smollm2.gguf",
@@ -294,6 +296,7 @@ def test_serving_becomes_the_server(
     job_id = submitted(run)
     trained(user_store, home, job_id)
     seen: list[list[str]] = []
+    monkeypatch.setattr("producers.processes.is_free", lambda _port: True)
     monkeypatch.setattr("os.execvp", lambda _program, command: seen.append(command))
     assert run("models", "serve", "news-smollm2", "--port", "9999").code == 0
     (command,) = seen
@@ -315,3 +318,13 @@ def test_a_model_of_another_machine_is_not_served_here(
     (home / model.place).parent.rename(home / "elsewhere")
     ended = run("models", "serve", model.name)
     assert (ended.code, "not on this machine" in ended.err) == (2, True)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded(
+    run: Run, user_store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, and the way out."""
+    trained(user_store, home, submitted(run))
+    monkeypatch.setattr("producers.processes.is_free", lambda _port: False)
+    ended = run("models", "serve", "news-smollm2", "--port", "9999")
+    assert (ended.code, "choose another --port" in ended.err) == (2, True)

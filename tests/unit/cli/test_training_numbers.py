@@ -98,8 +98,67 @@ def test_an_axis_says_what_it_takes() -> None:
 
 def test_a_sweep_of_too_many_runs_is_refused_at_once(run: Run) -> None:
     """Its runs are counted, not made: a thousand million would fill the memory."""
-    seeds = ",".join(map(str, range(1000)))
-    axes = [f"{name}={seeds}" for name in ("seed", "steps", "batch-size")]
-    axes = [axis.replace("=0,", "=1,") for axis in axes]
+    numbers = ",".join(map(str, range(1, 1001)))
+    axes = [f"{name}={numbers}" for name in ("seed", "steps", "batch-size")]
     ended = run(*TRAIN, "--sweep", *axes)
     assert (ended.code, "64 are the most" in ended.err) == (2, True), ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--epochs", "-1"), "--epochs -1: it takes a number above 0"),
+        (("--tokens-seen", "nan"), "--tokens-seen nan: it takes a number above 0"),
+        (("--epochs", "inf"), "--epochs inf: it takes a number above 0"),
+    ],
+)
+def test_a_length_that_is_none_names_its_option(
+    run: Run, options: tuple[str, ...], says: str
+) -> None:
+    """The one that was given, and no other."""
+    ended = run(*TRAIN, *options)
+    assert (ended.code, says in ended.err) == (2, True), ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--steps", "5", "--sweep", "steps=1,2"), "--steps and --sweep steps=..."),
+        (("--epochs", "2", "--sweep", "steps=1,2"), "--epochs and --sweep steps=..."),
+        (("--lr", "1e-3", "--sweep", "lr=1e-4,1e-5"), "--lr and --sweep lr=..."),
+        (("--trainer", "mistral", "--rank", "8"), "--rank is for --trainer local"),
+        (("--trainer", "mistral", "--seq-len", "64"), "--seq-len is for --trainer local"),
+        (("--trainer", "mistral", "--batch-size", "4"), "--batch-size is for --trainer local"),
+        (("--trainer", "mistral", "--sweep", "rank=4,8"), "--sweep rank=... is for"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    run: Run, options: tuple[str, ...], says: str
+) -> None:
+    """Before anything is stored."""
+    ended = run(*TRAIN, *options)
+    assert (ended.code, says in ended.err) == (2, True), ended.err
+    assert run("jobs", "--json").facts == []
+
+
+@pytest.mark.parametrize(
+    "options", [("--epochs", "11"), ("--trainer", "mistral"), ("--sweep", "epochs=3,11")]
+)
+def test_learning_by_heart_is_foretold(run: Run, options: tuple[str, ...]) -> None:
+    """A token that is seen more than ten times, by either trainer; in a sweep's worst run."""
+    said = run("train", "news", "--base", "smollm2", "--dry-run", *options).out
+    assert "it will overfit: each token is seen" in said
+
+
+def test_ten_times_is_no_learning_by_heart(run: Run) -> None:
+    """The usual three is not, nor is ten."""
+    ended = run("train", "news", "--base", "smollm2", "--dry-run", "--epochs", "10", "--json")
+    assert "overfit" not in ended.err
+    assert "overfit" not in str(ended.facts["runs"][0]["warnings"])
+
+
+def test_few_validation_rows_say_little(run: Run) -> None:
+    """And the plan says so; as a fact, too."""
+    ended = run("train", "news", "--base", "smollm2", "--dry-run", "--json")
+    assert "2 rows to validate on says little" in ended.err
+    assert "says little" in ended.facts["runs"][0]["warnings"][0]

@@ -16,9 +16,11 @@ def test_every_choice_of_the_grid_is_a_run() -> None:
     assert runs[1] == {"lr": 1e-5, "steps": 150}
 
 
-def test_the_same_value_twice_is_one_run() -> None:
-    """Nothing is trained twice by a slip."""
-    assert parse_axes(["seed=1,1,2"]) == {"seed": [1, 2]}
+@pytest.mark.parametrize("text", ["seed=1,1,2", "seed=0,0", "lr=1e-4,0.0001"])
+def test_the_same_value_twice_is_refused(text: str) -> None:
+    """A slip for another value, most likely; nothing is trained twice."""
+    with pytest.raises(BadInputError, match="twice: name each value once"):
+        parse_axes([text])
 
 
 @pytest.mark.parametrize(
@@ -30,7 +32,7 @@ def test_the_same_value_twice_is_one_run() -> None:
         ("lr=", "no values"),
         ("lr=1 lr=2", "twice"),
         ("steps=1 epochs=2", "exclude"),
-        ("steps=1.5", "numbers"),
+        ("steps=1.5", "steps takes whole numbers"),
     ],
 )
 def test_what_is_no_axis_is_refused(text: str, says: str) -> None:
