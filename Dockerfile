@@ -1,4 +1,4 @@
-# One image for workers, clock, Flower and the command line. The bases are pinned by tag; put their
+# One image for workers, clock, Flower and the command line, one for trainers. The bases are pinned by tag; put their
 # digests here once a registry is at hand (this file was first written without one).
 
 FROM python:3.11.14-slim-bookworm AS build
@@ -28,8 +28,14 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
  && /opt/maestrale/bin/pip install --no-deps /dist/*.whl \
  && install -d -o 10001 -g 10001 -m 0700 /home/maestrale
 
-FROM python:3.11.14-slim-bookworm
-COPY --from=build /opt/maestrale /opt/maestrale
+# `docker compose --profile train`: the same with torch, TRL and llama.cpp. What torch comes with is the
+# machine's choice: --build-arg TRAIN_PIP="--index-url ..." takes another build than PyPI's (for GPUs).
+FROM build AS train-build
+ARG TRAIN_PIP=
+COPY requirements-train.txt ./
+RUN /opt/maestrale/bin/pip install $TRAIN_PIP -r requirements-train.txt
+
+FROM python:3.11.14-slim-bookworm AS run
 # a new volume takes over the owner of the folder it is mounted on
 COPY --from=build --chown=10001:10001 /home/maestrale /var/lib/maestrale
 ENV PATH=/opt/maestrale/bin:$PATH \
@@ -41,3 +47,9 @@ USER 10001:10001
 WORKDIR /var/lib/maestrale
 VOLUME /var/lib/maestrale
 CMD ["maestrale", "--help"]
+
+FROM run AS trainer
+COPY --from=train-build /opt/maestrale /opt/maestrale
+
+FROM run
+COPY --from=build /opt/maestrale /opt/maestrale

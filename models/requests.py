@@ -10,10 +10,16 @@ NOT_PART_OF_THE_ANSWER = frozenset({"prompt_cache_key", "metadata"})
 """Request fields that change billing or bookkeeping and never the answer."""
 
 
+SERVED_HERE = "served by maestrale"
+"""The server of models that `maestrale models serve` answers for, whatever its port: their names
+are unique in a registry, and the API's answer to such a name is another."""
+
+
 def call_key(server: str, endpoint: str, body: Mapping[str, Any], sample: str = "") -> str:
     """64 hex characters: same server, endpoint, body and sample give the same key.
 
-    `server` is the base URL: an answer of the simulator is never taken for one of the API.
+    `server` is the base URL, or `SERVED_HERE`: an answer of the simulator, or of a model of our
+    own, is never taken for one of the API.
     `sample` tells repeated draws of the same request apart (`--fresh`, later: attempts).
     """
     asked = {name: value for name, value in body.items() if name not in NOT_PART_OF_THE_ANSWER}

@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     metrics_address: str = _env("MAESTRALE_METRICS", "")
     """Where a worker serves `/metrics`, `127.0.0.1:9464`: the first free of 32 ports from there.
     Unset: nowhere."""
+    train_python: str = _env("MAESTRALE_TRAIN_PYTHON", "")
+    """The interpreter that has the extra `train`. Unset: the one that runs the workers."""
+    wandb_key: SecretStr = _env("WANDB_API_KEY", SecretStr(""))
+    """Key of Weights & Biases, for `maestrale train --wandb`."""
     log_format: Literal["pretty", "json"] = _env("MAESTRALE_LOG", "pretty")
     """How workers log."""
 

@@ -45,8 +45,45 @@ class ShardState(StrEnum):
     LEASED = "leased"
     """A task holds it by a token until `lease_until`; if the process dies the lease runs out and
     the sweeper opens it again."""
+    WAITING = "waiting"
+    """Its open rows wait for remote work (batches, a training run). The clock opens it when none
+    of that is out any more; whoever dies meanwhile changes nothing."""
     DONE = "done"
     """All its rows are settled. `retry` re-opens it."""
+
+
+class RemoteState(StrEnum):
+    """The states of a remote operation: a hosted batch or training run."""
+
+    SENDING = "sending"
+    """The intent is committed; perhaps it was sent. Whoever claims it looks for it by its
+    metadata before sending it, so that a death here starts nothing twice."""
+    RUNNING = "running"
+    """Its remote id is known; the clock asks about it."""
+    FETCHING = "fetching"
+    """It is over there; what came of it is being stored here. A death here begins that anew."""
+    SUCCEEDED = "succeeded"
+    """What came of it is stored."""
+    FAILED = "failed"
+    """The provider refused it, or it failed or ran out of time; what came is stored."""
+    CANCELLED = "cancelled"
+    """It was cancelled with its job; what came is stored."""
+
+
+class RequestState(StrEnum):
+    """The states of a call that goes by batch. Once its answer is in the ledger it is gone."""
+
+    WAITING = "waiting"
+    """In no batch yet. The clock puts it into one when no shard of its job has more to add."""
+    SENT = "sent"
+    """In a batch (`op_id`)."""
+    FOLLOWS = "follows"
+    """Another row, shard or job asked for the same call first."""
+    REALTIME = "realtime"
+    """Its batch brought no answer and it may go the ordinary way."""
+    FAILED = "failed"
+    """Its batch brought a lasting refusal, or none brought an answer, or it may be paid by now and
+    its job says hold: its rows fail by name."""
 
 
 class EndpointState(StrEnum):
@@ -108,8 +145,34 @@ ROW_TRANSITIONS: Mapping[RowState, frozenset[RowState]] = {
 }
 SHARD_TRANSITIONS: Mapping[ShardState, frozenset[ShardState]] = {
     ShardState.OPEN: frozenset({ShardState.LEASED}),
-    ShardState.LEASED: frozenset({ShardState.OPEN, ShardState.DONE}),
+    ShardState.LEASED: frozenset({ShardState.OPEN, ShardState.WAITING, ShardState.DONE}),
+    ShardState.WAITING: frozenset({ShardState.OPEN}),
     ShardState.DONE: frozenset({ShardState.OPEN}),
+}
+REMOTE_TRANSITIONS: Mapping[RemoteState, frozenset[RemoteState]] = {
+    RemoteState.SENDING: frozenset(
+        {RemoteState.RUNNING, RemoteState.FAILED, RemoteState.CANCELLED}
+    ),
+    RemoteState.RUNNING: frozenset(
+        {RemoteState.FETCHING, RemoteState.FAILED, RemoteState.CANCELLED}
+    ),
+    RemoteState.FETCHING: frozenset(
+        {RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED}
+    ),
+    RemoteState.SUCCEEDED: frozenset(),
+    RemoteState.FAILED: frozenset(),
+    RemoteState.CANCELLED: frozenset(),
+}
+REQUEST_TRANSITIONS: Mapping[RequestState, frozenset[RequestState]] = {
+    RequestState.WAITING: frozenset({RequestState.SENT, RequestState.FOLLOWS, RequestState.FAILED}),
+    RequestState.SENT: frozenset(
+        {RequestState.WAITING, RequestState.REALTIME, RequestState.FAILED}
+    ),
+    RequestState.FOLLOWS: frozenset(
+        {RequestState.WAITING, RequestState.REALTIME, RequestState.FAILED}
+    ),
+    RequestState.REALTIME: frozenset(),
+    RequestState.FAILED: frozenset(),
 }
 ENDPOINT_TRANSITIONS: Mapping[EndpointState, frozenset[EndpointState]] = {
     EndpointState.ACTIVE: frozenset({EndpointState.DISABLED}),
@@ -178,6 +241,8 @@ class FailureCode(StrEnum):
     """Transient errors outlasted the retry budget of the call."""
     UNCERTAIN = "uncertain"
     """A call may have been paid without its answer reaching us, and `on_uncertain` says hold."""
+    TRAINING_FAILED = "training_failed"
+    """A training run ended without a model; the detail says why and what to do."""
     POISON = "poison"
     """The worker died three times with this row in hand."""
     INTERNAL = "internal"

@@ -31,6 +31,10 @@ _EXAMPLE: Mapping[str, Any] = {
     "calls_from_ledger": 0,
     "cost_usd": 0.0731,
     "budget_usd": 0.08,
+    "model": "news-smollm2",
+    "base": "smollm2",
+    "trainer": "local",
+    "metrics": {"valid_loss_before": 3.127, "valid_loss_after": 0.214, "steps": 60.0},
     "endpoint_id": "ep_x4n8t2wd",
     "origin": "https://hooks.example.com",
 }
@@ -40,6 +44,18 @@ _NOTHING: Mapping[str, Any] = {"rows_done": 0, "rows_failed": 0, "calls_made": 0
 _AS_IT_STANDS: Mapping[str, Mapping[str, Any]] = {
     "job.queued": {"seq": 1, "state": "queued", **_NOTHING},
     "job.running": {"seq": 2, **_NOTHING},
+    "job.waiting": {"seq": 3, "state": "waiting"},
+    "model.registered": {
+        "seq": 3,
+        "kind": "train",
+        "name": "news-smollm2",
+        "input_name": "news",
+        "rows_total": 1,
+        "rows_done": 0,
+        "rows_failed": 0,
+        "calls_made": 0,
+        "cost_usd": 0.0,
+    },
     "job.paused": {"seq": 4, "state": "paused", "reason": "paused by the user"},
     "job.succeeded": {"seq": 9, "state": "succeeded", **_DONE},
     "job.failed": {

@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from producers.client import Maestrale, Plan
+    from producers.client import Maestrale
+    from producers.planning import Plan
 
 __all__ = ["Maestrale", "Plan"]
 

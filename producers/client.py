@@ -1,8 +1,8 @@
 """The one door for producers: plan, submit, get, watch, results, and control of jobs."""
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -10,40 +10,27 @@ from typing import Any, Literal
 
 from models.errors import BadInputError, NotFoundError, SetupError
 from models.limits import Limit
-from models.payloads import Estimate, Options
+from models.payloads import Options
 from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.settings import Settings
 from models.states import SETTLED, JobState
-from models.store import fleet, jobs, rows, schema, sqlite_file
+from models.store import fleet, jobs, operations_seen, retries, rows, schema, sqlite_file
 from models.store.engine import Store, open_store
 from models.store.money import By, Cost, costs
 from models.tables import Job, WorkerSeen
-from producers import estimate, exports, spending, submitting
+from producers import estimate, exports, registry, routing, spending, submitting
 from producers.eventlog import EventLog
 from producers.keeping import Pruned, Pruner
-from producers.readers import OnDuplicate, ReadOptions, ReadResult, read
+from producers.planning import Plan
+from producers.readers import OnDuplicate, ReadOptions, read
 from producers.spending import Amount
 from producers.webhooks import Hook, Webhooks
 
+PLANNED = {"model", "variables", "limit", "on_duplicate", "max_rejected_share", "via", "by"}
+"""What `plan` takes; all else goes to `submit`."""
 PATIENCE_S = 3.0
 """How long a dead broker may hold a producer; the job is committed by then."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A checked file and what it will take. Leaving its context forgets the staged rows."""
-
-    recipe: Recipe
-    found: ReadResult
-    estimate: Estimate
-    on_duplicate: OnDuplicate = "stop"
-
-    def __enter__(self) -> "Plan":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.found.close()
 
 
 class Maestrale:
@@ -105,10 +92,13 @@ class Maestrale:
         limit: int | None = None,
         on_duplicate: OnDuplicate = "stop",
         max_rejected_share: float = 0.05,
+        via: routing.ViaWish = "realtime",
+        by: timedelta | None = None,
     ) -> Plan:
         """Reads the whole file and estimates; enqueues and pays nothing.
 
-        Raises `BadInputError` (or a child of it) when recipe or file cannot be used.
+        `via`: at once, by batches at half the price, or `auto`; `by` says when it has to be done.
+        Raises `BadInputError` (or a child of it) when recipe, file or deadline cannot be used.
         """
         asked = recipe if isinstance(recipe, Recipe) else load_recipe(str(recipe))
         asked = asked.with_model(model) if model else asked
@@ -120,15 +110,18 @@ class Maestrale:
             on_duplicate=on_duplicate,
             max_rejected_share=max_rejected_share,
         )
+        if via == "batch":
+            models = {step.model for step in asked.steps}
+            registry.check_no_batches(models, self.store, self.settings.home)
         found = read(source, options, self.settings.home / "staging")
         try:
-            guess = estimate.estimate(
-                asked, found, load_prices(self.settings.prices_file), self.limits()
-            )
+            prices = load_prices(self.settings.prices_file)
+            ways = estimate.estimate_ways(asked, found, prices, self.limits())
+            route = routing.route(via, ways, by)
         except BaseException:
             found.close()
             raise
-        return Plan(asked, found, guess, on_duplicate)
+        return Plan(asked, found, ways, on_duplicate, route)
 
     def submit(
         self,
@@ -146,22 +139,21 @@ class Maestrale:
         """Commits the job, then rings for its first shards; a dead broker only delays it.
 
         `budget`: `5EUR`, or USD; the job pauses before it spends more. An estimate above it is
-        refused unless the job may be `partial`.
+        refused unless the job may be `partial`. Calls go by the plan's way, else by the options'.
         """
+        chosen = plan.route.applied(options or Options())
         prices = load_prices(self.settings.prices_file)
         wish = submitting.Submission(
             recipe=plan.recipe,
-            options=options or Options(),
-            estimate=plan.estimate,
+            options=chosen,
+            estimate=plan.estimate_by(chosen.via),
             priority=_checked_priority(priority),
             idempotency_key=idempotency_key,
             max_failed_share=max_failed_share,
             on_duplicate=plan.on_duplicate,
             again=again,
             webhooks=tuple(webhooks),
-            budget_nano=spending.checked_budget(
-                budget, plan.recipe, plan.estimate, prices, partial=partial
-            ),
+            budget_nano=spending.checked_budget(budget, plan, chosen.via, prices, partial=partial),
         )
         job, _is_new = submitting.submit(self.store, wish, plan.found)
         self.ring_for(job.id)
@@ -169,8 +161,7 @@ class Maestrale:
 
     def generate(self, source: str | Path, *, recipe: str | Path | Recipe, **how: Any) -> Job:
         """`plan` and `submit` in one; `how` goes to the one that knows the word."""
-        planning = {"model", "variables", "limit", "on_duplicate", "max_rejected_share"}
-        chosen = {name: how.pop(name) for name in planning & how.keys()}
+        chosen = {name: how.pop(name) for name in PLANNED & how.keys()}
         with self.plan(source, recipe, **chosen) as plan:
             return self.submit(plan, **how)
 
@@ -213,8 +204,7 @@ class Maestrale:
 
     def wait(self, job_id: str) -> Job:
         """Blocks until the job is settled or paused."""
-        *_, last = self.watch(job_id)
-        return last
+        return deque(self.watch(job_id), maxlen=1).pop()
 
     def results(self, job_id: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """(row id, records) of the done rows in input order, in constant memory."""
@@ -235,6 +225,17 @@ class Maestrale:
         job = self.get(job_id)
         with self.store.read() as connection:
             return rows.failures(connection, job.id, limit=limit)
+
+    def operations(self, job_id: str, *, limit: int = 50) -> list[operations_seen.OperationSeen]:
+        """Its batches and training runs: those still out first, then the newest."""
+        job = self.get(job_id)
+        with self.store.read() as connection:
+            return operations_seen.of_job(connection, job.id, limit)
+
+    def operations_out(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """How many batches and training runs are out, by job; jobs without any are left out."""
+        with self.store.read() as connection:
+            return operations_seen.out_by_job(connection, job_ids)
 
     def failures_by_code(self, job_id: str) -> dict[str, int]:
         """How many rows failed, by name, the most frequent first."""
@@ -264,7 +265,7 @@ class Maestrale:
         if job.state not in (JobState.SUCCEEDED, JobState.FAILED):
             raise BadInputError(f"{job.id} is {job.state}: only a finished job can be retried")
         with self.store.write() as connection:
-            count = jobs.retry(connection, job.id)
+            count = retries.retry(connection, job.id)
         self.ring_for(job.id)
         return count
 

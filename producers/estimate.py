@@ -18,6 +18,17 @@ SAMPLE = 200
 """Rows whose prompts are rendered and counted; the rest is scaled from them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What a job takes by each way that its calls may go."""
+
+    realtime: Estimate
+    batch: Estimate
+    """How long batches take is the provider's secret: its seconds are never known."""
+    rounds: int
+    """Successive batches: a step is asked when the one before it is answered."""
+
+
 @dataclass(slots=True)
 class _StepSum:
     calls: float = 0
@@ -25,9 +36,9 @@ class _StepSum:
     completion_tokens: float = 0
 
 
-def estimate(
+def estimate_ways(
     recipe: Recipe, found: ReadResult, prices: PriceTable, limits: Mapping[str, Limit]
-) -> Estimate:
+) -> Ways:
     """Renders a sample of the rows and scales; later steps are counted with made-up answers."""
     compiled = Compiled(recipe)
     counter = token_counter()
@@ -46,16 +57,18 @@ def estimate(
         part.prompt_tokens *= scale
         part.completion_tokens *= scale
     notes = [f"{unrenderable} of {sampled} sampled rows cannot be asked"] if unrenderable else []
-    return Estimate(
+    guess = Estimate(
         rows=found.accepted,
         calls=round(sum(part.calls for part in sums.values())),
         prompt_tokens=round(sum(part.prompt_tokens for part in sums.values())),
         completion_tokens=round(sum(part.completion_tokens for part in sums.values())),
-        cost_usd=_cost(sums, prices),
+        cost_usd=_cost(sums, prices, batch=False),
         seconds=_seconds(sums, limits),
         exact_tokens=counter.exact,
         notes=notes,
     )
+    by_batch = {"cost_usd": _cost(sums, prices, batch=True), "seconds": None}
+    return Ways(guess, guess.model_copy(update=by_batch), len(recipe.steps))
 
 
 def _spread(found: ReadResult) -> Iterator[dict[str, object]]:
@@ -72,11 +85,11 @@ def _add(sums: dict[str, _StepSum], step: StepPreview, counter: TokenCounter) ->
     part.completion_tokens += step.count * step.expected_output_tokens
 
 
-def _cost(sums: Mapping[str, _StepSum], prices: PriceTable) -> float | None:
+def _cost(sums: Mapping[str, _StepSum], prices: PriceTable, *, batch: bool) -> float | None:
     total = 0
     for model, part in sums.items():
         usage = Usage(round(part.prompt_tokens), round(part.completion_tokens))
-        cost = prices.cost_nano(model, usage)
+        cost = prices.cost_nano(model, usage, batch=batch)
         if cost is None:
             return None
         total += cost

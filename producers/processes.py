@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.births import born
+
 _LOG_TAIL = 4096
 
 
@@ -61,25 +63,6 @@ def end(services: Sequence[Service], patience_s: float) -> None:
             for service in left:
                 service.signal(signal.SIGKILL)
         time.sleep(0.05)
-
-
-def born(pid: int) -> str:
-    """When the process was started, in the system's own words; empty if it is gone."""
-    if not Path("/proc/self/stat").exists():
-        return _born_by_ps(pid)
-    try:
-        # the name in parentheses may hold anything; state and start time stand behind it
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
-
-
-def _born_by_ps(pid: int) -> str:
-    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    state, _, since = told.stdout.strip().partition(" ")
-    return "" if not state or state.startswith("Z") else " ".join(since.split())
 
 
 def last_line(log: Path) -> str:

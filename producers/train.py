@@ -1,8 +1,8 @@
-"""`python -m producers.train`: a kind of job that this release does not have yet; it says so."""
+"""`python -m producers.train DATASET --base MODEL`: `maestrale train` as a script."""
 
 import sys
 
-from producers.cli.planned import refuse
+from producers.cli import main
 
 if __name__ == "__main__":
-    sys.exit(refuse("train"))
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -7,6 +7,7 @@ import sys
 
 import uvloop
 
+from models.errors import BadInputError
 from simulator.command_line import read_options
 from simulator.serving import serve
 from simulator.settings import Config
@@ -32,8 +33,12 @@ def main() -> None:
     """Run the simulator with the options of the command line."""
     config = read_options(sys.argv[1:])
     allow_many_connections()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(listen(config))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(listen(config))
+    except BadInputError as problem:
+        sys.stderr.write(f"simulator: {problem}\n")
+        sys.exit(problem.exit_code)
 
 
 if __name__ == "__main__":

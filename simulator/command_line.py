@@ -3,14 +3,17 @@
 import argparse
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from models.errors import BadInputError
 from simulator.catalogue import USUAL_MODELS
 from simulator.fault_plan import FaultRules, FaultWindow, fault_names
+from simulator.hosted_rules import rule_names, rules_from
 from simulator.limits import MINUTE_S, LimitRules
 from simulator.settings import Config
 
 _ABOUT = "Stands in for the Mistral API: same shapes, limits, errors and faults."
+_MOST_PORT = 65_535
 _COUNT = re.compile(r"(?P<model>.+)=(?P<count>\d+)")
 _RATE = re.compile(r"(?P<name>\w+)=(?P<rate>\d*\.?\d+)")
 _WINDOW = re.compile(
@@ -43,6 +46,7 @@ def _config(options: argparse.Namespace) -> Config:
         limits=limits,
         limit_headers=not options.no_headers,
         faults=FaultRules(rates=dict(options.fault), windows=tuple(options.fault_window)),
+        hosted=rules_from(options.batch),
         latency_median_s=options.latency_median,
         latency_p95_s=options.latency_p95,
         seed=options.seed,
@@ -53,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description=_ABOUT)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    add("--port", type=int, default=8099, help="0 takes a free one (default: %(default)s)")
+    add("--port", type=_port, default=8099, help="0 takes a free one (default: %(default)s)")
     add("--key", help="the one API key accepted (default: any)")
     add("--model", action="append", default=[], metavar="NAME", help="one more model")
     add("--models", type=_names, metavar="A,B", help="these models instead of the usual ones")
@@ -62,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency-p95", type=float, default=0.0, metavar="S", help="95th percentile, seconds")
     _add_limits(parser)
     _add_faults(parser)
+    _add_hosted(parser)
     return parser
 
 
@@ -114,6 +119,31 @@ def _add_faults(parser: argparse.ArgumentParser) -> None:
         metavar="NAME@FROM-TO[=SHARE]",
         help="seconds since the start",
     )
+
+
+def _add_hosted(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("files, batches, fine-tuning", f"Names: {rule_names()}")
+    add = partial(group.add_argument, dest="batch", action="append", default=[])
+    add("--batch", type=_setting, metavar="NAME=VALUE", help="as `POST /_batch` takes them")
+    add("--batch-rate", type=partial(_named, "rate"), metavar="N", help="lines per second; 0: any")
+    add("--batch-queued", type=partial(_named, "queued_s"), metavar="S", help="seconds in QUEUED")
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text}: write it as rate=100")
+    return name, value
+
+
+def _named(name: str, text: str) -> tuple[str, str]:
+    return name, text
+
+
+def _port(text: str) -> int:
+    if not 0 <= int(text) <= _MOST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port: there are 0 to {_MOST_PORT}")
+    return int(text)
 
 
 def _names(text: str) -> list[str]:

@@ -36,6 +36,7 @@ class Simulation:
     def __init__(self, config: Config) -> None:
         now = time.monotonic()
         self.config = config
+        self.models = config.models
         self.stats = Stats(started=now)
         self.gates = Gates(config.limits)
         self.faults = FaultPlan(config.faults, seed=config.seed, now=now)
@@ -61,10 +62,10 @@ class Simulation:
     ) -> web.StreamResponse:
         if isinstance(fault, Reset) and not fault.executed:
             self.stats.faults[fault.name] += 1
-            return _reset(request)
+            return reset(request)
         if not self.knows(request):
             return self._send(UNAUTHORIZED)
-        call = endpoint.read(await request.read(), self.config.models)
+        call = endpoint.read(await request.read(), self.models)
         if isinstance(call, Reply):
             return self._send(call)
         refusal = self._refusal(call)
@@ -134,7 +135,7 @@ class Simulation:
     ) -> web.StreamResponse:
         match fault:
             case Reset():
-                return _reset(request)
+                return reset(request)
             case Hang():
                 return await _hang()
             case Damaged(announced=True):
@@ -169,7 +170,8 @@ def _spoil(fault: Malformed, payload: dict[str, Any]) -> None:
         fault.spoil(choice)
 
 
-def _reset(request: web.Request) -> web.StreamResponse:
+def reset(request: web.Request) -> web.StreamResponse:
+    """Break the connection off at once, as a dying peer or proxy would."""
     transport = request.transport
     if transport is not None:
         transport.get_extra_info("socket").setsockopt(

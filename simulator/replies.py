@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 JSON = "application/json"
 HTML = "text/html"
@@ -31,6 +32,16 @@ def error(status: int, message: object, kind: str, code: str | None = None) -> R
         "raw_status_code": status,
     }
     return Reply(status, orjson.dumps(body))
+
+
+def detailed(status: int, detail: object) -> Reply:
+    """FastAPI's own shape, in which the routes of files, batches and fine-tuning answer errors."""
+    return Reply(status, orjson.dumps({"detail": detail}))
+
+
+def misread(problem: ValidationError) -> Reply:
+    """422 of those routes: FastAPI's list of what is wrong with the body."""
+    return detailed(422, orjson.loads(problem.json(include_url=False, include_context=False)))
 
 
 def unprocessable(detail: list[dict[str, Any]]) -> Reply:

@@ -14,6 +14,7 @@ from simulator.catalogue import model_card, model_list
 from simulator.endpoints import ENDPOINTS, Endpoint
 from simulator.fault_plan import FaultRules
 from simulator.faults import FAULTS, GROUPS
+from simulator.hosted import Hosted
 from simulator.inference import Simulation, response
 from simulator.limits import LimitRules
 from simulator.replies import NOT_FOUND, UNAUTHORIZED, Reply, invalid_model, invalid_request
@@ -30,6 +31,9 @@ def application(simulation: Simulation) -> web.Application:
     app = web.Application(client_max_size=_LARGEST_BODY)
     inference = [web.post(it.path, _inference(simulation, it)) for it in ENDPOINTS]
     app.add_routes([*inference, *Models(simulation).routes(), *Control(simulation).routes()])
+    hosted = Hosted(simulation)
+    app.add_routes(hosted.routes())
+    app.cleanup_ctx.append(hosted.ticking)
     app.router.add_route("*", "/{anything:.*}", _not_found)
     return app
 
@@ -58,13 +62,13 @@ class Models:
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulation.knows(request):
             return response(UNAUTHORIZED)
-        return _json(model_list(self._simulation.config.models))
+        return _json(model_list(self._simulation.models))
 
     async def _card(self, request: web.Request) -> web.Response:
         if not self._simulation.knows(request):
             return response(UNAUTHORIZED)
         model = request.match_info["model"]
-        known = model in self._simulation.config.models
+        known = model in self._simulation.models
         return _json(model_card(model)) if known else response(invalid_model(model))
 
 

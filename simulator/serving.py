@@ -1,11 +1,15 @@
 """A simulator inside the running event loop."""
 
+import errno
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from models.errors import BadInputError
 from simulator.inference import Simulation
 from simulator.server import application
 from simulator.settings import Config
@@ -27,7 +31,10 @@ class Serving:
 
 @asynccontextmanager
 async def serve(config: Config | None = None) -> AsyncIterator[Serving]:
-    """Listen until the block ends; calls in flight are then dropped."""
+    """Listen until the block ends; calls in flight are then dropped.
+
+    Raises `BadInputError` where it cannot listen.
+    """
     config = config or Config()
     simulation = Simulation(config)
     runner = web.AppRunner(
@@ -38,8 +45,24 @@ async def serve(config: Config | None = None) -> AsyncIterator[Serving]:
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG).start()
+        await _listen(runner, config)
         host, port = runner.addresses[0][:2]
         yield Serving(f"http://{host}:{port}", simulation)
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, config: Config) -> None:
+    try:
+        await web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG).start()
+    except OSError as error:
+        raise BadInputError(_refusal(error, config)) from error
+
+
+def _refusal(error: OSError, config: Config) -> str:
+    """Why it cannot listen there, and which option to change."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"{config.host!r} is no address of this machine: choose another --host"
+    why = os.strerror(error.errno or 0).lower()
+    place = f"{config.host}:{config.port}"
+    return f"cannot listen on {place} ({why}): choose another --port (0 takes a free one)"

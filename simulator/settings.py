@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from simulator.catalogue import USUAL_MODELS
 from simulator.fault_plan import FaultRules
+from simulator.hosted_rules import HostedRules
 from simulator.limits import LimitRules
 
 
@@ -18,6 +19,7 @@ class Config:
     limits: LimitRules = field(default_factory=LimitRules)
     limit_headers: bool = True
     faults: FaultRules = field(default_factory=FaultRules)
+    hosted: HostedRules = field(default_factory=HostedRules)
     latency_median_s: float = 0.0
     latency_p95_s: float = 0.0
     seed: int = 0

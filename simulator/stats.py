@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.hosted_stats import HostedStats
+
 HISTORY_S = 600
 
 
@@ -54,6 +56,7 @@ class Stats:
     statuses: Counter[int] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     history: History = field(default_factory=History)
+    hosted: HostedStats = field(default_factory=HostedStats)
     in_flight: int = 0
     peak: int = 0
     # Eight bytes of SHA-256 as an int: two million calls meet by chance once in ten million runs.
@@ -123,6 +126,7 @@ class Stats:
             "unique": len(self.seen),
             "repeated": len(self.repeated),
             "duplicates": self.figures.executed - len(self.seen),
+            **self.hosted.report(now - self.started, self.seen),
             "in_flight": self.in_flight,
             "peak_in_flight": self.peak,
             "statuses": {str(status): count for status, count in sorted(self.statuses.items())},

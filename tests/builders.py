@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from models.payloads import (
     CallRecord,
@@ -20,10 +20,10 @@ from models.payloads import (
     Succeeded,
     Usage,
 )
-from models.states import FailureCode, JobKind, JobState, RowState
+from models.states import FailureCode, JobKind, JobState, RemoteState, RowState
 from models.store import jobs, rows, shards
 from models.store.engine import Store
-from models.tables import Job, LimiterSeen
+from models.tables import Job, LimiterSeen, RemoteOperation
 
 _numbers = count(1)
 
@@ -106,6 +106,24 @@ def a_stored_job(
             statement = update(jobs.jobs).where(jobs.jobs.c.id == job.id)
             connection.execute(statement.values(state=JobState(state)))
     return job.id
+
+
+def a_stored_operation(store: Store, job_id: str, **changes: Any) -> str:
+    """The id of a batch of a job, committed as it is: tests alone may bypass the moves."""
+    values: dict[str, Any] = {
+        "id": f"op_{next(_numbers):08d}",
+        "job_id": job_id,
+        "kind": "batch",
+        "endpoint": "chat",
+        "model": "mistral-small-latest",
+        "state": RemoteState.RUNNING,
+        "next_check_at": 1.0,
+        "created_at": 1.0,
+    }
+    operation = RemoteOperation(**{**values, **changes})
+    with store.write() as connection:
+        connection.execute(insert(RemoteOperation.__table__), [operation.model_dump()])  # type: ignore[attr-defined]
+    return operation.id
 
 
 def bounds_of(rows_count: int, shard_size: int) -> list[tuple[int, int]]:

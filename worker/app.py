@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init, worker_process_init, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    celeryd_init,
+    worker_init,
+    worker_process_init,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
-from models.doorbell import CLOCK, TICK, make_celery
+from models.doorbell import CLOCK, SHARDS, TICK, make_celery
 from models.errors import MaestraleError
 from models.settings import Settings
 from worker import logs, runtime, tasks, tracing
@@ -68,10 +74,17 @@ def _hook(app: Celery, settings: Settings) -> None:
             if opened is not None:
                 opened.close()
 
+    celeryd_init.connect(_leave_training_alone, weak=False)
     worker_init.connect(open_runtime, weak=False)
     worker_process_init.connect(open_runtime, weak=False)
     worker_shutting_down.connect(drain, weak=False)
     worker_shutdown.connect(close, weak=False)
+
+
+def _leave_training_alone(instance: Any, options: dict[str, Any], **_: Any) -> None:
+    """Only who asks for the queue of trainings (`-Q train`) takes from it: it holds a device."""
+    if not options.get("queues"):
+        instance.app.amqp.queues.select([SHARDS, CLOCK])
 
 
 def _default_flower_to_loopback() -> None:

@@ -10,25 +10,31 @@ from typing import Any
 
 import orjson
 
-from models.payloads import CallRecord, Failed, Snoozed
-from models.requests import call_key
-from models.states import FailureCode
-from worker.jobs import ShardInHand
+from models.payloads import CallRecord, Failed, Snoozed, Submitted
+from models.requests import SERVED_HERE, call_key
+from models.states import FailureCode, RequestState
+from worker.gateway.local import LocalGateway
+from worker.jobs import Collecting, ShardInHand
 from worker.ledger.ledger import Ledger
 from worker.paying import Answered, Endpoint, Payer, Wish
 
 CUT = "the worker stopped before the answer came"
-Asked = Answered | Failed | Snoozed
+Paid = Answered | Failed | Snoozed
+Asked = Paid | Submitted
 
 
 class Asker:
-    """One per process; every call of every kind goes through `ask`."""
+    """One per process; every call of every kind goes through `ask`. `local`: who answers for
+    models that are served on this machine."""
 
-    def __init__(self, *, server: str, ledger: Ledger, payer: Payer) -> None:
+    def __init__(
+        self, *, server: str, ledger: Ledger, payer: Payer, local: LocalGateway | None = None
+    ) -> None:
         self._server = server
         self._ledger = ledger
         self._payer = payer
-        self._asking: dict[str, asyncio.Task[Asked]] = {}
+        self._local = local
+        self._asking: dict[str, asyncio.Task[Paid]] = {}
 
     async def ask(
         self,
@@ -43,8 +49,13 @@ class Asker:
 
         `continuing`: the row has answers already, so it goes before rows that have not begun.
         """
-        key = call_key(self._server, endpoint, body, sample)
-        wish = Wish(shard, endpoint, key, body, turn=int(not continuing))
+        is_local = self._local is not None and self._local.serves(str(body["model"]))
+        key = call_key(SERVED_HERE if is_local else self._server, endpoint, body, sample)
+        wish = Wish(shard, endpoint, key, body, turn=int(not continuing), is_local=is_local)
+        if shard.collecting is not None and not is_local:  # here nobody takes batches
+            collected = await self._collect(wish, shard.collecting)
+            if collected is not None:
+                return collected
         shared = False
         while not shard.is_stopped:
             shared = shared or key in self._asking
@@ -70,22 +81,44 @@ class Asker:
             await asyncio.wait(self._asking.values(), timeout=timeout_s)
         return not self._asking
 
-    def _start(self, wish: Wish) -> "asyncio.Task[Asked]":
+    async def _collect(self, wish: Wish, collecting: Collecting) -> Asked | None:
+        """The answer if it is there, else the call joins a batch; None: it goes the usual way."""
+        try:
+            found, is_doubtful = await self._find(wish)
+        finally:
+            if wish.key not in self._asking:  # else the claim is that call's
+                self._ledger.give_up(wish.key, is_unsent=True)
+        if found is not None:
+            return replace(_answered(found), from_ledger=found.job_id != wish.job.id)
+        if wish.shard.is_stopped:
+            return Snoozed(wish.shard.stop_reason)
+        known = collecting.known.get(wish.key)
+        if known is None and is_doubtful:
+            return Failed(FailureCode.UNCERTAIN, "an earlier attempt may have been paid")
+        if known is None:
+            collecting.wanted[wish.key] = self._payer.by_batch(wish)
+        elif known.state == RequestState.REALTIME:
+            return None
+        elif known.state == RequestState.FAILED:
+            return Failed(FailureCode(known.code), known.detail)
+        return Submitted("waits for its batch")
+
+    def _start(self, wish: Wish) -> "asyncio.Task[Paid]":
         task = asyncio.create_task(self._find_or_pay(wish))
         self._asking[wish.key] = task
         # the first callback of the task: gone before anybody who waits for it looks again
         task.add_done_callback(lambda _: self._asking.pop(wish.key, None))
         return task
 
-    async def _find_or_pay(self, wish: Wish) -> Asked:
-        asked: Asked | None = None
+    async def _find_or_pay(self, wish: Wish) -> Paid:
+        asked: Paid | None = None
         try:
             asked = await self._found_or_paid(wish)
             return asked
         finally:  # a stop ends waits only: what was sent has an answer or a fault
             self._ledger.give_up(wish.key, is_unsent=isinstance(asked, Snoozed))
 
-    async def _found_or_paid(self, wish: Wish) -> Asked:
+    async def _found_or_paid(self, wish: Wish) -> Paid:
         found, is_doubtful = await self._find(wish)
         if found is not None:
             return _answered(found)

@@ -21,6 +21,7 @@ from worker.ledger.adoption import adopt_orphans
 from worker.ledger.claims import REFRESH_S
 from worker.ledger.ledger import Ledger
 from worker.money import Purses
+from worker.remote.operations import Operations
 from worker.shards import Shards
 from worker.sharing import Sharing
 from worker.signs import Signs
@@ -31,6 +32,8 @@ CONTROL_S = 1.0
 """How often a process asks whether its jobs may go on: pause and cancel act within 2 s."""
 SWEEP_S = 5.0
 ADOPT_S = 2.0
+REMOTE_S = 1.0
+"""How often a process looks whether remote work is due; nothing due is one read."""
 SIGN_S = 5.0
 FORGET_AFTER_S = 600.0
 """A message out this long is sent again whatever the broker says."""
@@ -50,6 +53,7 @@ class Clock:
         purses: Purses,
         sharing: Sharing,
         signs: Signs,
+        operations: Operations,
     ) -> None:
         self._settings = settings
         self._shards = shards_here
@@ -60,6 +64,7 @@ class Clock:
         self._purses = purses
         self._sharing = sharing
         self._signs = signs
+        self._operations = operations
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -77,6 +82,7 @@ class Clock:
             (SIGN_S, self._signs.give),
             (REFRESH_S, self._ledger.refresh_claims),
             (ADOPT_S, self._adopt),
+            (REMOTE_S, self._operations.turn),
             (SWEEP_S, self.tick),
         ]
         loop = asyncio.get_running_loop()

@@ -9,9 +9,19 @@ from models import shares
 from models.payloads import JobSpec
 from models.recipes import Compiled, Recipe
 from models.states import JobKind
+from models.store.batches import Known, Wanted
 from models.store.shards import Claim
 from worker.limiter import Flow
 from worker.retrying import PauseReason, RetryBudget, RetryPolicy
+
+
+@dataclass(slots=True)
+class Collecting:
+    """The calls of a shard that go by batch: those parked before, and those its rows want now."""
+
+    known: dict[str, Known]
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+
 
 Pausing = Callable[[str, PauseReason, str], None]
 """Called with (job id, reason, detail) when no row of a job can succeed."""
@@ -97,10 +107,12 @@ class ShardInHand:
     `stop` ends the waits of its rows; calls in flight go on.
     """
 
-    __slots__ = ("_waits", "job", "stop_reason")
+    __slots__ = ("_waits", "collecting", "job", "stop_reason")
 
     def __init__(self, job: JobInHand) -> None:
         self.job = job
+        self.collecting: Collecting | None = None
+        """Set while its job's calls go by batch."""
         self.stop_reason = job.stop_reason
         self._waits: set[asyncio.Task[Any]] = set()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal, assert_never
@@ -11,31 +11,38 @@ import orjson
 
 from models.payloads import CallRecord, Failed, Snoozed, Usage
 from models.prices import PriceTable
+from models.store.batches import Wanted
 from worker.figures import Figures
 from worker.gateway.faults import Fault
 from worker.gateway.gateway import Gateway
+from worker.gateway.local import LocalGateway, serve_first
 from worker.gateway.replies import Reply
 from worker.jobs import JobInHand, ShardInHand
 from worker.ledger.ledger import Intent, Ledger
 from worker.limiter import Limiter, Permit
 from worker.money import NO_STAKE, Purses, Stake
 from worker.retrying import Again, Decision, GiveUp, PauseJob, Tries, decide
+from worker.seats import Seated, Seats
 
 Endpoint = Literal["chat", "embeddings"]
 CHARACTERS_PER_TOKEN = 4.0
 """A guess for the limiter, which settles the difference, and for the price of a doubt."""
 USUAL_ANSWER_TOKENS = 200.0
+UNKNOWN_MODEL = (400, 404, 405, 410, 422)
+"""Statuses of a refusal that concerns the account: that it does not know the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One call that somebody wants. `turn`: of a job's calls, lower ones get slots first."""
+    """One call that somebody wants. `turn`: of a job's calls, lower ones get slots first.
+    `is_local`: it goes to a server of this machine, as its key has it."""
 
     shard: ShardInHand
     endpoint: Endpoint
     key: str
     body: dict[str, Any]
     turn: int
+    is_local: bool = False
 
     @property
     def job(self) -> JobInHand:
@@ -61,17 +68,34 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """Who lets calls go, and who takes them."""
+
+    limiter: Limiter | Seats
+    gateway: Gateway | LocalGateway
+
+
+IsOurs = Callable[[str], Awaitable[bool]]
+"""Whether a model was trained here, and so is nobody's but ours to serve."""
+
+
+async def _none_is(_model: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
 class _Sent:
     """One attempt on its way; permit, stake and intent end on every path."""
 
-    permit: Permit
+    permit: Permit | Seated
     stake: Stake
     intent: Intent
     began: float
 
 
 class Payer:
-    """One per process; only `Asker` calls it, once per key at a time."""
+    """One per process; only `Asker` calls it, once per key at a time. `local`: the way of calls
+    for models that are served on this machine."""
 
     def __init__(
         self,
@@ -83,10 +107,13 @@ class Payer:
         purses: Purses,
         figures: Figures,
         random: Random,
+        local: Way | None = None,
+        is_ours: IsOurs = _none_is,
     ) -> None:
         self._ledger = ledger
-        self._limiter = limiter
-        self._gateway = gateway
+        self._api = Way(limiter, gateway)
+        self._local = local or self._api
+        self._is_ours = is_ours
         self._prices = prices
         self._purses = purses
         self._figures = figures
@@ -104,7 +131,7 @@ class Payer:
             self._figures.failed(wish.job.id, wish.model, reply)
             decision = self._decide(wish.job, reply, tries)
             if not isinstance(decision, Again):
-                return _ended(wish.shard, decision)
+                return _ended(wish.shard, await self._advised(wish, reply, decision))
             tries = tries.after(reply, decision, time.monotonic() - sent.began)
             retried += 1
             if not wish.shard.is_stopped:
@@ -116,13 +143,13 @@ class Payer:
         """Money, a permit and a note of the intent; None: the shard was stopped before."""
         guess = self._guess(wish.body)
         while not wish.shard.is_stopped:
-            permit: Permit | None = None
+            permit: Permit | Seated | None = None
             stake = NO_STAKE
             with wish.shard.waiting():
                 await self._ledger.writer.healthy.wait()
                 stake = await self._stake(wish)
                 try:
-                    permit = await self._limiter.acquire(
+                    permit = await self._way(wish).limiter.acquire(
                         wish.model, guess.total, priority=wish.turn, flow=wish.job.flow
                     )
                 except BaseException:
@@ -141,6 +168,25 @@ class Payer:
             return _Sent(permit, stake, intent, time.monotonic())
         return None
 
+    def _way(self, wish: Wish) -> Way:
+        return self._local if wish.is_local else self._api
+
+    async def _advised(
+        self, wish: Wish, fault: Fault, decision: GiveUp | PauseJob
+    ) -> GiveUp | PauseJob:
+        """With the remedy for a model of our own that was asked of the API."""
+        is_unknown = isinstance(decision, PauseJob) and fault.status in UNKNOWN_MODEL
+        if is_unknown and not wish.is_local and await self._is_ours(wish.model):
+            return PauseJob("account", f"{serve_first(wish.model)} ({fault.message})")
+        return decision
+
+    def by_batch(self, wish: Wish) -> Wanted:
+        """The call as it waits for a batch, with what it may cost there at most."""
+        usage = self._purses.caution.usage(wish.body)
+        cost = self._prices.cost_nano(wish.model, usage, batch=True)
+        body = orjson.dumps(wish.body).decode()
+        return Wanted(wish.key, wish.endpoint, wish.model, body, cost)
+
     async def _stake(self, wish: Wish) -> Stake:
         """Money for the call, set aside if its job has a budget."""
         if not wish.job.has_budget:
@@ -156,12 +202,13 @@ class Payer:
 
     async def _send(self, wish: Wish, sent: _Sent) -> Reply | Fault:
         wish.job.budget.called(sent.began)
+        gateway = self._way(wish).gateway
         try:
             match wish.endpoint:
                 case "chat":
-                    return await self._gateway.chat(wish.body)
+                    return await gateway.chat(wish.body)
                 case "embeddings":
-                    return await self._gateway.embed(wish.body)
+                    return await gateway.embed(wish.body)
                 case _:
                     assert_never(wish.endpoint)
         except BaseException:  # only a closing loop gets here: the call may have been paid

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -18,25 +19,37 @@ from prometheus_client.metrics_core import Metric
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from models.limits import Limit
-from models.prices import load_prices
+from models.prices import PriceTable, load_prices
 from models.settings import Settings
-from models.store import fleet, jobs
+from models.states import JobKind
+from models.store import fleet, jobs, registry
 from models.store.engine import open_store
 from worker.asking import Asker
 from worker.clock import Clock
 from worker.exporter import Exporter, Sources, expose, parse_address
 from worker.figures import Figures
 from worker.gateway.gateway import Gateway
+from worker.gateway.local import LocalGateway
+from worker.gateway.remote import RemoteApi
+from worker.gateway.routes import Routes
+from worker.kinds import generate
+from worker.kinds.train import Trainings
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter
 from worker.logs import bound
 from worker.money import Purses
-from worker.paying import Payer
+from worker.paying import Payer, Way
+from worker.remote.batches import Batches
+from worker.remote.operations import Operations
+from worker.remote.trainings import HostedTrainings
 from worker.retrying import PauseReason
+from worker.seats import Seats
+from worker.shards import Run as RunRow
 from worker.shards import Shards
 from worker.sharing import Sharing
 from worker.signs import Signs
+from worker.training import Run
 from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
@@ -108,22 +121,41 @@ class Runtime:
         self.redis = _open_redis(settings)
         self.limiter = self._open_limiter()  # reads the database: what is missing is said first
         self.gateway = await Gateway.from_settings(settings).open()
+        self.local = LocalGateway(Routes(settings.home), timeout_s=settings.call_timeout_s)
         claims = Claims(self.redis, self.owner)
         self.ledger = Ledger(self.store, settings.home / "spool", claims)
         self.ledger.open()
         self.figures = Figures()
         self.purses = Purses(self._write, self._stop_job, self.owner, ttl_s=settings.lease_s)
+        prices = load_prices(settings.prices_file)
+        self.asker = self._open_asker(prices)
+        self.shards = self._open_shards()
+        self.remote = await RemoteApi.from_settings(settings).open()
+        self.operations = self._open_operations(prices)
+        self.clock = self._open_clock()
+        await self.clock.open()
+        self.deliverer = Deliverer(settings, self.store, self.threads)
+        await self.deliverer.open()
+        _calm_the_collector()
+
+    def _open_asker(self, prices: PriceTable) -> Asker:
         payer = Payer(
             ledger=self.ledger,
             limiter=self.limiter,
             gateway=self.gateway,
-            prices=load_prices(settings.prices_file),
+            prices=prices,
             purses=self.purses,
             figures=self.figures,
             random=random.SystemRandom(),
+            local=Way(Seats(self.limiter, self.local), self.local),
+            is_ours=self._is_ours,
         )
-        self.asker = Asker(server=settings.base_url, ledger=self.ledger, payer=payer)
-        self.shards = Shards(
+        server = self._settings.base_url
+        return Asker(server=server, ledger=self.ledger, payer=payer, local=self.local)
+
+    def _open_shards(self) -> Shards:
+        settings = self._settings
+        return Shards(
             store=self.store,
             ledger=self.ledger,
             asker=self.asker,
@@ -134,9 +166,12 @@ class Runtime:
             drain_s=settings.drain_s,
             rows_in_flight=settings.rows_in_flight,
             pausing=self._pause,
+            runs=self._kinds(),
         )
-        signs = Signs(settings, self.shards, self.ledger, self.limiter, self.figures, self.owner)
-        self.clock = Clock(
+
+    def _open_clock(self) -> Clock:
+        settings = self._settings
+        return Clock(
             settings,
             self.shards,
             self.ledger,
@@ -145,12 +180,40 @@ class Runtime:
             self.owner,
             self.purses,
             Sharing(self.shards, self.limiter, self.owner, settings.shards_in_flight),
-            signs,
+            Signs(settings, self.shards, self.ledger, self.limiter, self.figures, self.owner),
+            self.operations,
         )
-        await self.clock.open()
-        self.deliverer = Deliverer(settings, self.store, self.threads)
-        await self.deliverer.open()
-        _calm_the_collector()
+
+    def _kinds(self) -> dict[JobKind, RunRow]:
+        """How a row of each kind is run."""
+        settings = self._settings
+        wandb_key = settings.wandb_key.get_secret_value()
+        start = partial(Run.start, python=settings.train_python, wandb_key=wandb_key)
+        trainings = Trainings(write=self._write, read=self._read, home=settings.home, start=start)
+        return {JobKind.GENERATE: generate.run_row, JobKind.TRAIN: trainings.run_row}
+
+    def _open_operations(self, prices: PriceTable) -> Operations:
+        batches = Batches(
+            api=self.remote,
+            store=self.store,
+            write=self.shards.write,
+            prices=prices,
+            folder=self._settings.home / "remote",
+        )
+        trainings = HostedTrainings(
+            api=self.remote,
+            write=self.shards.write,
+            prices=prices,
+            folder=self._settings.home / "remote",
+            wandb_key=self._settings.wandb_key.get_secret_value(),
+        )
+        return Operations(
+            write=self.shards.write,
+            read=self.shards.read,
+            ring_for=self.shards.ring_for,
+            handlers={"batch": batches, "training": trainings},
+            random=random.SystemRandom(),
+        )
 
     def _open_limiter(self) -> Limiter:
         settings = self._settings
@@ -167,11 +230,14 @@ class Runtime:
         self.shards.drain()
         await self.asker.drained(self._settings.drain_s)
         await self.clock.close()
+        await self.operations.close()
+        await self.remote.close()
         await self.deliverer.close()
         await self.ledger.close()
         await self.purses.close()  # after the last commit: all of it is free again
         await self.limiter.close()
         await self.gateway.close()
+        await self.local.close()
         await self.redis.aclose()
         self.threads.shutdown(wait=True)
         self.store.close()
@@ -188,6 +254,13 @@ class Runtime:
 
     async def _write(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         return await self.shards.write(function, *args, **named)
+
+    async def _read(self, function: Callable[..., Any], *args: Any) -> Any:
+        return await self.shards.read(function, *args)
+
+    async def _is_ours(self, model: str) -> bool:
+        found = await self._read(registry.by_name, model)
+        return found is not None and found.trainer == "local"
 
     def _stop_job(self, job_id: str, reason: str) -> None:
         self.shards.stop_job(job_id, reason)

@@ -7,9 +7,8 @@ the others go on. A shard that has seen no death pays nothing for this.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,18 +16,19 @@ from celery import Celery
 from sqlalchemy import Connection
 
 from models.doorbell import ring
-from models.payloads import Failed, RowInHand, RowOutcome, RowSettled, Snoozed, Succeeded
+from models.payloads import Failed, RowInHand, RowOutcome, RowSettled, Snoozed, Submitted, Succeeded
 from models.states import FailureCode, JobKind
-from models.store import fleet, rows, shards
+from models.store import batches, fleet, rows, shards
 from models.store import jobs as job_moves
 from models.store.engine import Store
 from models.store.shards import Claim, Held
 from worker.asking import Asker
-from worker.jobs import JobInHand, Pausing, ShardInHand
+from worker.jobs import Collecting, JobInHand, Pausing, ShardInHand
 from worker.kinds import generate
 from worker.ledger.ledger import Ledger
 from worker.logs import bound
 from worker.places import Places
+from worker.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -36,32 +36,14 @@ STOPPING = "the worker is stopping"
 YIELDED = "gave way to other jobs"
 UNREADABLE = "version: the workers cannot read this job; run the version that submitted it"
 CUT_AFTER_S = 3.0
-"""From the cut of the calls to the cut of the shards that still wait for the database."""
+"""From the calls' cut to that of the shards that still wait for the database."""
 CAREFUL_GROUP = 16
 DEATHS_TO_PARK = 2
 """A marked row whose worker died this often is parked (the shard's first death had no marks)."""
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of a shard's rows, for Flower and the log."""
-
-    done: int = 0
-    failed: int = 0
-    left: int = 0
-    calls: int = 0
-    from_ledger: int = 0
-    reasons: set[str] = field(default_factory=set)
-
-    def __str__(self) -> str:
-        """Short, reasons before figures that people look up elsewhere: Flower cuts at ~45."""
-        why = f" ({', '.join(sorted(self.reasons))})" if self.reasons else ""
-        counts = [(self.done, " done"), (self.failed, " failed"), (self.left, " left open")]
-        rows_told = ", ".join(f"{count}{word}" for count, word in counts if count) or "no open rows"
-        calls = [(self.calls, " calls"), (self.from_ledger, " from the ledger")]
-        return "; ".join([rows_told + why, *(f"{count}{word}" for count, word in calls if count)])
+Run = Callable[[generate.RowRun], Coroutine[Any, Any, RowOutcome]]
+"""How a row of a kind is run."""
 
 
 class Shards:
@@ -80,8 +62,10 @@ class Shards:
         drain_s: float,
         rows_in_flight: int,
         pausing: Pausing,
+        runs: Mapping[JobKind, Run],
     ) -> None:
         self._store = store
+        self._runs_by_kind = runs
         self._ledger = ledger
         self._asker = asker
         self._app = app
@@ -120,8 +104,9 @@ class Shards:
 
     def lose(self, held: Held) -> None:
         """The lease went to somebody else: what this process still does for it is fenced off."""
-        if held in self.held:
+        if shard := self.held.get(held):
             self._lost.add(held)
+            shard.stop("the lease was lost")
 
     def stop_job(self, job_id: str, reason: str) -> None:
         """Nothing new of the job starts here; its calls in flight finish."""
@@ -186,7 +171,7 @@ class Shards:
         finally:
             self._runs.discard(task)
             try:
-                await self.write(self._settle_or_hand_back, held, settled=not tally.left)
+                await self.write(self._give_back, held, tally, shard and shard.collecting)
             finally:
                 self._let_go(shard, held)
         return tally
@@ -221,7 +206,11 @@ class Shards:
                 await self.write(job_moves.pause, claim.job_id, UNREADABLE)
                 return None
             self.jobs[claim.job_id] = job
+        collecting = None
+        if job.spec.options.via == "batch":
+            collecting = Collecting(await self.read(batches.known, claim.job_id, claim.no))
         shard = self.held[held] = job.take()
+        shard.collecting = collecting
         if self.draining:  # told to stop while the claim was under way
             job.stop(STOPPING)
         return shard
@@ -273,8 +262,9 @@ class Shards:
                 self.places.give_back(claim.job_id)
         else:
             outcome = Snoozed(shard.stop_reason)
-        if isinstance(outcome, Snoozed):
-            tally.left += 1
+        if isinstance(outcome, Snoozed | Submitted):
+            tally.left += isinstance(outcome, Snoozed)
+            tally.submitted += isinstance(outcome, Submitted)
             tally.reasons.add(outcome.reason)
             return
         from_ledger = sum(asked.from_ledger for _, asked in run.calls)
@@ -296,21 +286,28 @@ class Shards:
         if run.row.deaths >= DEATHS_TO_PARK:
             return Failed(FailureCode.POISON, f"the worker died {run.row.deaths + 1} times with it")
         try:
-            return await RUNS[shard.job.kind](run)
+            return await self._runs_by_kind[shard.job.kind](run)
         except Exception as error:
             with bound(row=run.row.seq):
                 log.exception("the row failed by an error of ours")
             return Failed(FailureCode.INTERNAL, f"{type(error).__name__}: see the worker's log")
 
-    def _settle_or_hand_back(self, connection: Connection, held: Held, *, settled: bool) -> None:
-        if not (settled and shards.settle(connection, held)):
+    def _give_back(
+        self, connection: Connection, held: Held, tally: Tally, collecting: Collecting | None
+    ) -> None:
+        """Settles the shard, parks it with what its rows wait for, or hands it back."""
+        job_id, no, _token = held
+        if tally.submitted and not tally.left:
+            wanted = list(collecting.wanted.values()) if collecting else []
+            is_done = batches.park(connection, held, wanted)
+        else:
+            is_done = not tally.left and shards.settle(connection, held)
+            if is_done and collecting:
+                batches.forget(connection, job_id, no)
+        if not is_done:
             shards.hand_back(connection, held)
-            rows.unmark(connection, held[0], held[1])
-
-
-RUNS: dict[JobKind, Callable[[generate.RowRun], Coroutine[Any, Any, RowOutcome]]] = {
-    JobKind.GENERATE: generate.run_row,
-}
+        if not is_done or tally.submitted:
+            rows.unmark(connection, job_id, no)
 
 
 def _groups(found: list[RowInHand], deaths: int) -> list[list[RowInHand]]:

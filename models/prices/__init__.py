@@ -21,6 +21,8 @@ class ModelPrice(BaseModel):
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    training: float | None = Field(default=None, ge=0)
+    """Per million tokens trained on; None: unknown."""
 
 
 class PriceTable(BaseModel):
@@ -41,8 +43,8 @@ class PriceTable(BaseModel):
         names = [name for name in self.models if model == name or model.startswith(f"{name}-")]
         return self.models[max(names, key=len)] if names else None
 
-    def cost_nano(self, model: str, usage: Usage) -> int | None:
-        """Nano-USD of one real-time call; None if the model's price is unknown."""
+    def cost_nano(self, model: str, usage: Usage, *, batch: bool = False) -> int | None:
+        """Nano-USD of one call, in real time or by batch; None if the model's price is unknown."""
         price = self.price(model)
         if price is None:
             return None
@@ -53,7 +55,8 @@ class PriceTable(BaseModel):
             + cached * price.input * self.cached_input_factor
             + usage.completion_tokens * price.output
         )
-        return round(millionths * NANO / 1_000_000)
+        factor = self.batch_factor if batch else 1.0
+        return round(millionths * factor * NANO / 1_000_000)
 
 
 @lru_cache

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, select
+from sqlalchemy import Connection, Engine, Float, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -127,7 +127,7 @@ def _prepare_sqlite(dbapi: Any, _record: Any) -> None:
     for pragma in (
         "synchronous=FULL",  # what was paid for must survive a power cut
         "foreign_keys=ON",
-        "cache_size=-32000",
+        "cache_size=-8000",
         "journal_size_limit=67108864",
     ):
         cursor.execute(f"PRAGMA {pragma}")
@@ -171,3 +171,12 @@ def _translated() -> Iterator[None]:
         if "not a database" in str(error.orig):
             raise SetupError("DATABASE_URL names a file that is not a database") from error
         raise
+
+
+def one_at_a_time(connection: Connection, submission: str) -> None:
+    """Makes equal submissions wait for each other until the transaction ends.
+
+    SQLite's immediate transaction does so by itself; PostgreSQL takes an advisory lock.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(submission, 0))))

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
-from models.events import EVENT_TYPES, REASON_LENGTH, BudgetReached, EndpointEvent, JobEvent
+from models.events import EVENT_TYPES, REASON_LENGTH, BudgetReached, EndpointEvent
 from models.store.engine import now_s
 from models.tables import NANO, Endpoint, Event, Job
 
@@ -27,8 +27,11 @@ _OF_A_JOB = (
 )
 
 
-def write(connection: Connection, job_id: str, kind: str) -> int:
-    """Appends the job's next event, with the job as it stands; answers its number."""
+def write(connection: Connection, job_id: str, kind: str, **more: Any) -> int:
+    """Appends the job's next event, with the job as it stands; answers its number.
+
+    `more`: what this type of event carries besides.
+    """
     job = connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id)
@@ -42,12 +45,11 @@ def write(connection: Connection, job_id: str, kind: str) -> int:
         reason=job.state_reason[:REASON_LENGTH],
         cost_usd=None if job.calls_unpriced else job.cost_nano / NANO,
     )
-    if EVENT_TYPES[kind].data is BudgetReached:
-        data: JobEvent = BudgetReached(**values, budget_usd=(job.budget_nano or 0) / NANO)
-    else:
-        data = JobEvent(**values)
-    _append(connection, job_id, kind, data.model_dump())
-    return data.seq
+    carried = EVENT_TYPES[kind].data
+    if carried is BudgetReached:
+        values["budget_usd"] = (job.budget_nano or 0) / NANO
+    _append(connection, job_id, kind, carried(**values, **more).model_dump())
+    return int(job.event_seq)
 
 
 def write_of_endpoint(

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from models.states import FailureCode, JobState, RowState, ShardState
-from models.store import board, deliveries, fleet, money, pulses
+from models.store import board, deliveries, fleet, money, operations_seen, pulses, trainingpage
 from models.store import jobs as job_moves
 from models.store.engine import read_now
 from models.tables import Doubt, Event, Job, Row, Shard
@@ -37,6 +37,7 @@ COUNT_UP_TO = 10_000
 EVENTS = 30
 RELATIVES = 20
 DELIVERIES = 20
+OPERATIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,19 @@ class JobPage:
     asked: Mapping[str, int]
     """Calls paid for, by model."""
     points: Sequence[pulses.Point]
+    operations: Sequence[operations_seen.OperationSeen]
+    """Its batches and training runs: those still out first."""
     failures: Sequence[FailureGroup]
     costs: Sequence[money.Cost]
     """By model."""
     doubts: Sequence[DoubtGroup]
+    """Those of a sweep's runs too."""
     events: Sequence[Event]
     deliveries: Sequence[Mapping[str, Any]]
     ancestors: Sequence[Relative]
     children: Sequence[Relative]
+    training: trainingpage.TrainingPage | None = None
+    """None: the job trains nothing."""
 
 
 def read(connection: Connection, job_id: str) -> JobPage | None:
@@ -117,6 +123,8 @@ def read(connection: Connection, job_id: str) -> JobPage | None:
     job = job_moves.get(connection, job_id)
     if job is None:
         return None
+    training = trainingpage.read(connection, job)
+    runs = [run.id for run in training.runs] if training else []
     return JobPage(
         job=job,
         now=read_now(connection),
@@ -126,13 +134,15 @@ def read(connection: Connection, job_id: str) -> JobPage | None:
         standings=board.standings(connection),
         asked=board.models_asked(connection, [job_id]).get(job_id, {}),
         points=pulses.series(connection, job_id),
+        operations=operations_seen.of_job(connection, job_id, OPERATIONS),
         failures=failures(connection, job),
         costs=money.costs(connection, "model", job_id),
-        doubts=doubts_by_reason(connection, job_id),
+        doubts=doubts_by_reason(connection, job_id, *runs),
         events=newest_events(connection, job_id),
         deliveries=deliveries.newest(connection, subject_id=job_id, limit=DELIVERIES),
         ancestors=ancestors(connection, job),
         children=children(connection, job_id),
+        training=training,
     )
 
 
@@ -205,8 +215,8 @@ def newest_events(connection: Connection, job_id: str, *, limit: int = EVENTS) -
     return [Event(**found) for found in connection.execute(query).mappings()]
 
 
-def doubts_by_reason(connection: Connection, job_id: str) -> list[DoubtGroup]:
-    """The job's calls in doubt, by reason, the most frequent first."""
+def doubts_by_reason(connection: Connection, *ids: str) -> list[DoubtGroup]:
+    """Calls in doubt of a job and its runs, by reason, the most frequent first."""
     query = (
         select(
             doubts.c.reason,
@@ -214,7 +224,7 @@ def doubts_by_reason(connection: Connection, job_id: str) -> list[DoubtGroup]:
             func.count() - func.count(doubts.c.cost_nano),
             func.coalesce(func.sum(doubts.c.cost_nano), 0),
         )
-        .where(doubts.c.job_id == job_id)
+        .where(doubts.c.job_id.in_(ids))
         .group_by(doubts.c.reason)
         .order_by(func.count().desc(), doubts.c.reason)
     )

@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, insert, literal, or_, select, update
 
-from models.states import SETTLED, WORKABLE, JobState, RowState, ShardState, sources_of
-from models.store import events
+from models.states import SETTLED, WORKABLE, JobKind, JobState, ShardState, sources_of
+from models.store import events, remote
 from models.store.engine import now_s
+from models.store.progress import tenths_to_tell
 from models.tables import Job, Row, Shard
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -17,9 +18,6 @@ shards = Shard.__table__  # type: ignore[attr-defined]
 
 ROUNDING = 1e-6
 """0.29 * 100 is a little less than 29; as many failed rows as allowed are not too many."""
-TENTHS = 10
-PROGRESS_S = 60.0
-"""`job.progressed` tells of a new tenth, at most this often."""
 COUNTERS = (
     "rows_done",
     "rows_failed",
@@ -50,15 +48,6 @@ def create(connection: Connection, job: Job) -> None:
     values = job.model_dump(exclude={"created_at"})
     connection.execute(insert(jobs).values(**values, created_at=now_s()))
     events.write(connection, job.id, "job.queued")
-
-
-def one_at_a_time(connection: Connection, submission: str) -> None:
-    """Makes equal submissions wait for each other until the transaction ends.
-
-    SQLite's immediate transaction does so by itself; PostgreSQL takes an advisory lock.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(submission, 0))))
 
 
 def get(connection: Connection, job_id: str) -> Job | None:
@@ -110,36 +99,53 @@ def control(connection: Connection, ids: Sequence[str]) -> dict[str, Control]:
 
 
 def lock(connection: Connection, ids: Iterable[str]) -> None:
-    """Locks the jobs, in one order, before any shard or row of them: so nobody deadlocks.
+    """Locks the jobs, in one order (those of a sweep before it), before any shard or row of them.
 
-    SQLite needs none: its transaction has the whole database.
+    So nobody deadlocks. SQLite needs none: its transaction has the whole database.
     """
     if connection.dialect.name == "postgresql":
-        query = select(jobs.c.id).where(jobs.c.id.in_(sorted(set(ids)))).order_by(jobs.c.id)
-        connection.execute(query.with_for_update()).all()
+        query = select(jobs.c.id).order_by(jobs.c.parent_id.is_(None), jobs.c.id).with_for_update()
+        connection.execute(query.where(jobs.c.id.in_(sorted(set(ids))))).all()
 
 
 def start(connection: Connection, job_id: str) -> bool:
-    """queued -> running, by the first claimed shard. Answers whether this call made the move."""
-    return _move(
+    """queued or waiting -> running, by a claimed shard. Answers whether this call made the move."""
+    moved = move(
         connection,
         job_id,
         JobState.RUNNING,
-        only_from=(JobState.QUEUED,),
+        only_from=(JobState.QUEUED, JobState.WAITING),
         started_at=func.coalesce(jobs.c.started_at, now_s()),
     )
+    if moved:
+        tell_parent(connection, job_id)
+    return moved
+
+
+def wait(connection: Connection, job_id: str) -> bool:
+    """running -> waiting: all that is left of it waits for remote work."""
+    start_first = connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
+    if start_first == JobState.QUEUED:  # resumed with nothing left to claim
+        start(connection, job_id)
+    return move(connection, job_id, JobState.WAITING)
 
 
 def pause(connection: Connection, job_id: str, reason: str) -> bool:
-    """Stops new rows from starting; rows in flight finish."""
-    return _move(connection, job_id, JobState.PAUSED, reason=reason)
+    """Stops new rows (and new jobs of a sweep) from starting; rows in flight finish."""
+    for child in unsettled_children(connection, job_id):
+        pause(connection, child, reason)
+    return move(connection, job_id, JobState.PAUSED, reason=reason)
 
 
 def resume(connection: Connection, job_id: str, *, budget_nano: int | None = None) -> bool:
     """paused -> queued, under another budget if one is given; then the caller rings for it."""
+    lock(connection, [job_id, *unsettled_children(connection, job_id)])
     values: dict[str, Any] = {} if budget_nano is None else {"budget_nano": budget_nano}
-    if not _move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
+    if not move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
         return False
+    remote.hurry(connection, job_id)
+    for child in unsettled_children(connection, job_id):
+        resume(connection, child)
     # messages that came while it was paused were no-ops: nobody would ring again for a while
     is_rung = (shards.c.state == ShardState.OPEN) & shards.c.published_at.is_not(None)
     connection.execute(
@@ -150,7 +156,7 @@ def resume(connection: Connection, job_id: str, *, budget_nano: int | None = Non
 
 def reach_budget(connection: Connection, job_id: str, reason: str) -> bool:
     """Pauses a job whose next call might pass its budget, with both events; once."""
-    return _move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
+    return move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
 
 
 def set_priority(connection: Connection, job_id: str, priority: int) -> bool:
@@ -164,51 +170,19 @@ def set_priority(connection: Connection, job_id: str, priority: int) -> bool:
 
 
 def cancel(connection: Connection, job_id: str) -> bool:
-    """Gives the job up for good; what it paid for stays in the ledger."""
-    return _move(
-        connection, job_id, JobState.CANCELLED, reason="cancelled by the user", finished_at=now_s()
-    )
+    """Gives the job up for good, and the jobs of a sweep with it; what was paid stays.
 
-
-def retry(connection: Connection, job_id: str) -> int:
-    """Re-opens the failed rows (only those) and their shards; answers how many."""
-    failed = (rows.c.job_id == job_id) & (rows.c.state == RowState.FAILED)
-    numbers = select(rows.c.shard_no).where(failed).distinct()
-    count = connection.scalar(select(func.count()).select_from(rows).where(failed)) or 0
-    if not count or not _move(
-        connection,
-        job_id,
-        JobState.QUEUED,
-        only_from=(JobState.SUCCEEDED, JobState.FAILED),
-        finished_at=None,
-        rows_failed=jobs.c.rows_failed - count,
-        progress_told=(jobs.c.rows_done + jobs.c.rows_failed - count) * TENTHS // jobs.c.rows_total,
-        progress_told_at=now_s(),
-    ):
-        return 0
-    reopened = connection.execute(
-        update(shards)
-        .where(
-            shards.c.job_id == job_id, shards.c.state == ShardState.DONE, shards.c.no.in_(numbers)
-        )
-        .values(state=ShardState.OPEN, published_at=None, deaths=0)
-    ).rowcount
-    connection.execute(
-        update(rows)
-        .where(failed)
-        .values(
-            state=RowState.OPEN,
-            failure_code=None,
-            failure_detail=None,
-            deaths=0,
-            in_hand=False,
-            attempt=rows.c.attempt + 1,
-        )
-    )
-    connection.execute(
-        update(jobs).where(jobs.c.id == job_id).values(shards_done=jobs.c.shards_done - reopened)
-    )
-    return count
+    Its remote work is cancelled by the clock.
+    """
+    lock(connection, [job_id, *unsettled_children(connection, job_id)])
+    remote.hurry(connection, job_id)
+    reason = "cancelled by the user"
+    moved = move(connection, job_id, JobState.CANCELLED, reason=reason, finished_at=now_s())
+    if moved:
+        for child in unsettled_children(connection, job_id):
+            cancel(connection, child)
+        tell_parent(connection, job_id)
+    return moved
 
 
 def count(connection: Connection, job_id: str, deltas: Mapping[str, int]) -> None:
@@ -223,7 +197,7 @@ def count(connection: Connection, job_id: str, deltas: Mapping[str, int]) -> Non
         connection.execute(statement)
         return
     stands = connection.execute(statement.returning(*_PROGRESS)).first()
-    if stands is not None and (tenths := _tenths_to_tell(stands)):
+    if stands is not None and (tenths := tenths_to_tell(stands)):
         told = {"progress_told": tenths, "progress_told_at": now_s()}
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(**told))
         events.write(connection, job_id, "job.progressed")
@@ -239,15 +213,6 @@ _PROGRESS = (
 )
 
 
-def _tenths_to_tell(stands: Any) -> int:
-    """How many tenths are settled, if that is news; the end has an event of its own."""
-    if stands.state not in WORKABLE or not 0 < stands.settled < stands.rows_total:
-        return 0
-    tenths = int(stands.settled * TENTHS // stands.rows_total)
-    is_due = stands.silent_s is not None and stands.silent_s >= PROGRESS_S
-    return tenths if is_due and tenths > stands.progress_told else 0
-
-
 def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
     """Settles the job if its last shard is done: succeeded, or failed above `max_failed_share`.
 
@@ -255,6 +220,8 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
     """
     allowed = jobs.c.max_failed_share * jobs.c.rows_total + ROUNDING
     too_many = jobs.c.rows_failed > allowed
+    many = "more rows failed than max_failed_share allows"
+    why = case((jobs.c.kind == JobKind.TRAIN, literal("the training failed")), else_=literal(many))
     moved = connection.execute(
         update(jobs)
         .where(
@@ -266,10 +233,7 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
             state=case(
                 (too_many, literal(JobState.FAILED.value)), else_=literal(JobState.SUCCEEDED.value)
             ),
-            state_reason=case(
-                (too_many, literal("more rows failed than max_failed_share allows")),
-                else_=literal(""),
-            ),
+            state_reason=case((too_many, why), else_=literal("")),
             finished_at=now_s(),
         )
         .returning(jobs.c.state)
@@ -277,7 +241,31 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
     if moved is None:
         return None
     events.write(connection, job_id, f"job.{moved}")
+    tell_parent(connection, job_id)
     return JobState(moved)
+
+
+def tell_parent(connection: Connection, job_id: str) -> None:
+    """A job of a sweep began or settled: its parent counts them anew, and settles with the last."""
+    parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
+    if parent is None:
+        return
+    lock(connection, [parent])  # two that settle at once see each other
+    query = select(jobs.c.state, func.count()).where(jobs.c.parent_id == parent)
+    found = connection.execute(query.group_by(jobs.c.state))
+    by_state: dict[str, int] = {one.state: one[1] for one in found}
+    done = by_state.get(JobState.SUCCEEDED, 0)
+    lost = by_state.get(JobState.FAILED, 0) + by_state.get(JobState.CANCELLED, 0)
+    counts = {"rows_done": done, "rows_failed": lost, "shards_done": done + lost}
+    connection.execute(update(jobs).where(jobs.c.id == parent).values(**counts))
+    start(connection, parent)
+    settle_if_done(connection, parent)
+
+
+def unsettled_children(connection: Connection, job_id: str) -> list[str]:
+    """The jobs of a sweep that are not over, in a stable order."""
+    mine = (jobs.c.parent_id == job_id) & jobs.c.state.not_in(SETTLED)
+    return list(connection.scalars(select(jobs.c.id).where(mine).order_by(jobs.c.id)))
 
 
 def workable_with_open_shards(connection: Connection) -> list[str]:
@@ -295,7 +283,7 @@ def workable_with_open_shards(connection: Connection) -> list[str]:
     return list(connection.scalars(query))
 
 
-def _move(
+def move(
     connection: Connection,
     job_id: str,
     target: JobState,

@@ -202,6 +202,12 @@ def hold(
     return Grant(granted, stands.others_nano)
 
 
+def left_nano(connection: Connection, job_id: str) -> int | None:
+    """What of the job's budget is neither spent nor held by anybody; None: it has no budget."""
+    stands = _standing(connection, job_id, "")
+    return None if stands.budget_nano is None else max(0, stands.left(0))
+
+
 def reach(connection: Connection, job_id: str, owner: str, needed_nano: int) -> bool:
     """Pauses the job if it cannot pay for `needed_nano` and nobody else has money of it.
 

@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, not_, or_, select
 
 from models.states import SETTLED, DeliveryState, ShardState
+from models.store.remote import OPEN
 from models.tables import (
     Attempt,
+    BatchRequest,
     BudgetHold,
     Call,
     Delivery,
@@ -21,8 +23,10 @@ from models.tables import (
     Event,
     Job,
     Pulse,
+    RemoteOperation,
     Row,
     Shard,
+    TrainingPoint,
 )
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -36,6 +40,9 @@ endpoints = Endpoint.__table__  # type: ignore[attr-defined]
 deliveries = Delivery.__table__  # type: ignore[attr-defined]
 attempts = Attempt.__table__  # type: ignore[attr-defined]
 pulses = Pulse.__table__  # type: ignore[attr-defined]
+operations = RemoteOperation.__table__  # type: ignore[attr-defined]
+requests = BatchRequest.__table__  # type: ignore[attr-defined]
+points = TrainingPoint.__table__  # type: ignore[attr-defined]
 
 BATCH = 500
 """Rows of a table that one transaction deletes: some ten milliseconds."""
@@ -95,7 +102,8 @@ def half_gone(connection: Connection) -> list[str]:
 def forget_some(connection: Connection, job_id: str) -> int:
     """Deletes up to a batch of what a job that is gone left; 0: nothing is left.
 
-    Spending stays: it is the bookkeeping. The ledger's answers stay: see `forget_answers`.
+    Spending stays: it is the bookkeeping. The ledger's answers stay: see `forget_answers`. Tuned
+    models stay: they are in use.
     """
     return (
         _some(connection, rows, [rows.c.job_id, rows.c.seq], rows.c.job_id == job_id)
@@ -104,6 +112,9 @@ def forget_some(connection: Connection, job_id: str) -> int:
         or _some(connection, events, [events.c.id], events.c.subject_id == job_id)
         or _some(connection, doubts, [doubts.c.id], doubts.c.job_id == job_id)
         or _some(connection, pulses, [pulses.c.job_id, pulses.c.at], pulses.c.job_id == job_id)
+        or _some(connection, requests, [requests.c.key], requests.c.job_id == job_id)
+        or _some(connection, operations, [operations.c.id], operations.c.job_id == job_id)
+        or _some(connection, points, [points.c.job_id, points.c.step], points.c.job_id == job_id)
         or connection.execute(delete(holds).where(holds.c.job_id == job_id)).rowcount
         or _some(connection, shards, [shards.c.job_id, shards.c.no], shards.c.job_id == job_id)
     )
@@ -156,9 +167,10 @@ def _is_untold() -> ColumnElement[bool]:
 
 
 def _may_go(before: float) -> ColumnElement[bool]:
-    """Settled for long enough, told of, and out of every worker's hand."""
+    """Settled for long enough, told of, and out of every worker's hand, here and over there."""
     in_hand = exists().where(shards.c.job_id == jobs.c.id, shards.c.state == ShardState.LEASED)
-    return and_(_is_old(before), not_(_is_untold()), not_(in_hand))
+    is_out = exists().where(operations.c.job_id == jobs.c.id, operations.c.state.in_(OPEN))
+    return and_(_is_old(before), not_(_is_untold()), not_(in_hand), not_(is_out))
 
 
 def _of_no_job(job_id: ColumnElement[str]) -> ColumnElement[bool]:
@@ -193,7 +205,7 @@ def _some(
     if not batch:
         return 0
     if len(key) == 1:
-        chosen = key[0].in_([found[0] for found in batch])
+        chosen = and_(which, key[0].in_([found[0] for found in batch]))
     else:  # (job, number): a run of numbers within one job
         chosen = and_(which, key[1].between(batch[0][1], batch[-1][1]))
     return int(connection.execute(delete(table).where(chosen)).rowcount)

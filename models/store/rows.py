@@ -63,6 +63,13 @@ def count_deaths(connection: Connection, job_id: str, no: int) -> None:
     )
 
 
+def forgive(connection: Connection, job_id: str) -> None:
+    """The job's work went on since its workers died: none of its rows is suspected any more."""
+    connection.execute(
+        update(rows).where(rows.c.job_id == job_id, rows.c.deaths > 0).values(deaths=0)
+    )
+
+
 def unmark(connection: Connection, job_id: str, no: int) -> None:
     """The shard was handed back in good order: nobody of it is suspected."""
     connection.execute(
@@ -157,6 +164,23 @@ def results(
         page = connection.execute(query).all()
         for found in page:
             yield found.row_id, orjson.loads(found.records), orjson.loads(found.provenance)
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
+
+
+def inputs(connection: Connection, job_id: str) -> Iterator[dict[str, Any]]:
+    """What the done rows were given, in the order of `results`, a page at a time."""
+    after = -1
+    while True:
+        query = (
+            select(rows.c.seq, rows.c.data)
+            .where(rows.c.job_id == job_id, rows.c.state == RowState.DONE, rows.c.seq > after)
+            .order_by(rows.c.seq)
+            .limit(PAGE)
+        )
+        page = connection.execute(query).all()
+        yield from (orjson.loads(found.data) for found in page)
         if len(page) < PAGE:
             return
         after = page[-1].seq

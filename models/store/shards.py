@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    case,
     func,
     insert,
     literal_column,
@@ -17,9 +18,9 @@ from sqlalchemy import (
     update,
 )
 
-from models.payloads import ShardMessage
+from models.payloads import ShardMessage, is_on_device
 from models.shares import Wanting
-from models.states import WORKABLE, RowState, ShardState
+from models.states import WORKABLE, JobKind, RowState, ShardState
 from models.store import jobs as job_moves
 from models.store.engine import now_s
 from models.tables import Job, Row, Shard
@@ -119,6 +120,17 @@ def hand_back(connection: Connection, held: Held) -> bool:
     return bool(moved.rowcount)
 
 
+def wait(connection: Connection, held: Held) -> bool:
+    """leased -> waiting: its open rows wait for remote work."""
+    job_id, no, token = held
+    moved = connection.execute(
+        update(shards)
+        .where(_ours(job_id, no, token))
+        .values(state=ShardState.WAITING, lease_until=None, owner="", published_at=None)
+    )
+    return bool(moved.rowcount)
+
+
 def settle(connection: Connection, held: Held) -> bool:
     """leased -> done, if no row of it is open; the last shard settles the job."""
     job_id, no, token = held
@@ -164,7 +176,13 @@ def take_window(connection: Connection, job_id: str, *, slots: int) -> list[Shar
     every slot of every worker and a few to follow, so a million rows do not sit in Redis.
     """
     job = connection.execute(
-        select(jobs.c.kind, jobs.c.priority, jobs.c.shards_total, jobs.c.state)
+        select(
+            jobs.c.kind,
+            jobs.c.priority,
+            jobs.c.shards_total,
+            jobs.c.state,
+            case((jobs.c.kind == JobKind.TRAIN, jobs.c.spec), else_="").label("spec"),
+        )
         .where(jobs.c.id == job_id)
         .with_for_update()
     ).first()
@@ -187,6 +205,7 @@ def take_window(connection: Connection, job_id: str, *, slots: int) -> list[Shar
             no=no,
             kind=job.kind,
             priority=job.priority,
+            on_device=is_on_device(job.kind, job.spec),
             label=f"{job.kind} {job_id} shard {no + 1}/{job.shards_total} rows {first}-{last}",
         )
         for no, first, last in taken
@@ -254,9 +273,12 @@ def waiting_since(connection: Connection, older_than_s: float) -> int:
 
 
 def wanting(connection: Connection) -> list[Wanting]:
-    """Workable jobs with shards that are held, or wait for a slot although they were rung for."""
+    """Workable jobs with shards that are held, or wait for a slot although they were rung for.
+
+    But for trainings: they have slots of their own, and give up none for an hour's sake.
+    """
     of_job = shards.join(jobs, jobs.c.id == shards.c.job_id)
-    workable = jobs.c.state.in_(WORKABLE)
+    workable = and_(jobs.c.state.in_(WORKABLE), jobs.c.kind != JobKind.TRAIN)
     held = connection.execute(
         select(shards.c.job_id, jobs.c.priority, shards.c.owner, func.count().label("count"))
         .select_from(of_job)

@@ -2,12 +2,14 @@
 
 from models.tables.fleet import ClockHand, LimiterSeen, LimitSeen, Pulse, WorkerSeen
 from models.tables.ledger import BudgetHold, Call, Doubt, Spending
+from models.tables.remote import BatchRequest, RemoteOperation, TrainingPoint, TunedModel
 from models.tables.telling import Attempt, Delivery, Endpoint, Event
 from models.tables.work import Job, Row, Shard
 
 __all__ = [
     "NANO",
     "Attempt",
+    "BatchRequest",
     "BudgetHold",
     "Call",
     "ClockHand",
@@ -19,9 +21,12 @@ __all__ = [
     "LimitSeen",
     "LimiterSeen",
     "Pulse",
+    "RemoteOperation",
     "Row",
     "Shard",
     "Spending",
+    "TrainingPoint",
+    "TunedModel",
     "WorkerSeen",
 ]
 

@@ -10,7 +10,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from producers.cli import control, generating, happening, hooks, keeping, looking, running, spending
+from producers.cli import (
+    control,
+    datasets,
+    generating,
+    happening,
+    hooks,
+    keeping,
+    looking,
+    registry,
+    running,
+    spending,
+    sweeping,
+    training,
+)
 
 EXIT_INTERRUPTED = 130
 
@@ -76,6 +89,7 @@ def _register() -> None:
             spending.priority,
             spending.costs,
         ),
+        "Training": (training.train,),
         "Events": (happening.events,),
         "Keeping": (keeping.prune, keeping.backup),
         "Processes": (running.up, running.down, running.status, running.doctor, running.migrate),
@@ -83,6 +97,9 @@ def _register() -> None:
     for panel, commands in panels.items():
         for command in commands:
             app.command(rich_help_panel=panel)(command)
+    app.add_typer(datasets.app, name="dataset", rich_help_panel="Training")
+    app.add_typer(sweeping.app, name="sweep", rich_help_panel="Training")
+    app.add_typer(registry.app, name="models", rich_help_panel="Training")
     app.add_typer(hooks.app, name="webhooks", rich_help_panel="Events")
     app.command(rich_help_panel="Processes", context_settings=_REST)(running.simulator)
 

@@ -2,11 +2,15 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from models.states import JobKind
 from producers.cli.options import AsJson, JobId
+
+if TYPE_CHECKING:
+    from models.tables import Job
 
 
 def retry(job_id: JobId, as_json: AsJson = False) -> None:
@@ -28,7 +32,7 @@ def retry(job_id: JobId, as_json: AsJson = False) -> None:
 
 def pause(job_id: JobId, as_json: AsJson = False) -> None:
     """Let no new row of a job start; calls in flight finish."""
-    _move(job_id, "pause", "no new row starts; calls in flight finish", as_json=as_json)
+    _move(job_id, "pause", as_json=as_json)
 
 
 def resume(
@@ -51,14 +55,29 @@ def resume(
 
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     """Give a job up for good. What it paid for stays in the ledger."""
-    _move(job_id, "cancel", "what it paid for stays in the ledger", as_json=as_json)
+    _move(job_id, "cancel", as_json=as_json)
 
 
-def _move(job_id: str, move: Literal["pause", "cancel"], meaning: str, *, as_json: bool) -> None:
+def _meaning(job: "Job", move: Literal["pause", "cancel"]) -> str:
+    from producers.training import spec_of_job
+
+    spec = spec_of_job(job) if job.kind == JobKind.TRAIN else None
+    if move == "cancel":
+        is_local = spec is not None and spec.trainer == "local"
+        return "it stops" if is_local else "what it paid for stays in the ledger"
+    if spec is None:
+        return "no new row starts; calls in flight finish"
+    go_on = f"`maestrale resume {job.id}` lets it go on"
+    if spec.trainer == "local":
+        return f"it ends its step and stops at a checkpoint; {go_on} from there"
+    return f"what the provider has begun trains on over there; {go_on} here"
+
+
+def _move(job_id: str, move: Literal["pause", "cancel"], *, as_json: bool) -> None:
     from producers.cli import facts, showing
     from producers.cli.opening import client
     from producers.cli.voice import Voice
 
     with client() as maestrale:
         job = getattr(maestrale, move)(job_id)
-    Voice(as_json=as_json).facts(facts.job_facts(job), showing.moved(job, meaning))
+    Voice(as_json=as_json).facts(facts.job_facts(job), showing.moved(job, _meaning(job, move)))

@@ -12,11 +12,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from models.tables import Job
-from producers.cli import showing
+from producers.cli import plan_words, showing
 from producers.cli.showing import Limited
 from producers.cli.words import safe
-from producers.client import Plan
 from producers.exports import Exported
+from producers.planning import Plan
 from producers.processes import Service
 
 SIMULATOR_NOTE = (
@@ -53,7 +53,7 @@ def plan(plan: Plan) -> list[RenderableType]:
     """What will be done: the sample, and the estimate."""
     about = Text("187 abstracts on microRNAs; three questions each, an answer per question\n")
     about.append("corpus miRTex, by way of SCAI-BIO; Apache-2.0 (recipes/amira/SAMPLE.md)", "dim")
-    return [showing.line("sample", about), showing.estimate(plan.found, plan.estimate), ""]
+    return [showing.line("sample", about), plan_words.planned(plan), ""]
 
 
 def outcome(

@@ -1,5 +1,6 @@
 """A job while it runs, as Rich renderables and as lines. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
@@ -26,6 +27,8 @@ class Progress:
     limit: Limited | None = None
     note: str = ""
     """Why nothing moves, or what the user should know."""
+    waits_for: Sequence[str] = ()
+    """Remote work that is out, a line each."""
 
 
 def progress(now: Progress) -> RenderableType:
@@ -46,6 +49,7 @@ def progress(now: Progress) -> RenderableType:
         Text(f"{settled / max(1, job.rows_total):.0%}", style="dim"),
     )
     lines: list[RenderableType] = [bar, Text("  ".join(figures(now)), style="dim")]
+    lines += [Text(waited, style="cyan") for waited in now.waits_for]
     if now.note:
         lines.append(Text(now.note, style="yellow"))
     return indented(Group(*lines))
@@ -80,9 +84,11 @@ def _rate(calls_per_s: float, limit: Limited | None) -> str:
 
 
 def progress_line(now: Progress) -> str:
-    """One line for logs and pipes."""
+    """One line for logs and pipes, and one for each thing that is waited for."""
     job = now.job
     settled = job.rows_done + job.rows_failed
     figure_words = ", ".join(figures(now))
     note = f" -- {now.note}" if now.note else ""
-    return f"{job.id} {job.state}: {settled:,} of {job.rows_total:,} rows, {figure_words}{note}"
+    rows = f"{settled:,} of {job.rows_total:,} rows"
+    said = f"{job.id} {job.state}: {rows}, {figure_words}{note}"
+    return "\n  ".join([said, *now.waits_for])

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from models.payloads import Estimate, models_asked
+from pydantic import ValidationError
+
+from models.payloads import Estimate, JobSpec, Options, models_asked
 from models.tables import NANO, Job
 from models.words import is_unknown_cost
 from producers.readers import ReadResult
@@ -11,6 +13,7 @@ from producers.readers import ReadResult
 
 def job_facts(job: Job) -> dict[str, Any]:
     """A job as programs read it. `cost.usd` is null if no paid call has a known price."""
+    options = options_of(job)
     priced = not is_unknown_cost(calls=job.calls_made, unpriced=job.calls_unpriced)
     return {
         "id": job.id,
@@ -20,6 +23,7 @@ def job_facts(job: Job) -> dict[str, Any]:
         "reason": job.state_reason,
         "input": job.input_name,
         "priority": job.priority,
+        "via": options.via if options else None,
         "rows": {
             "total": job.rows_total,
             "done": job.rows_done,
@@ -69,6 +73,14 @@ def seconds_of(job: Job) -> float | None:
 def models_of(job: Job) -> list[str]:
     """The models that the job's recipe asks, in order of its steps."""
     return models_asked(job.spec)
+
+
+def options_of(job: Job) -> Options | None:
+    """How the job's calls are made; None if its spec cannot be read by this version."""
+    try:
+        return JobSpec.model_validate_json(job.spec).options
+    except ValidationError:
+        return None
 
 
 def estimate_of(job: Job) -> Estimate | None:

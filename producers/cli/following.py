@@ -1,14 +1,15 @@
 """Watches a job to its end: live in a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.live import Live
 
-from models.states import WORKABLE
+from models.states import WORKABLE, JobState
 from models.tables import Job
-from producers.cli import display, showing
+from producers.cli import display, operation_words, showing
 from producers.cli.display import Progress
 from producers.cli.facts import estimate_of, models_of
 from producers.cli.pace import Pace, Seen
@@ -19,6 +20,8 @@ from producers.client import Maestrale
 LOOK_S = 0.5
 LINE_S = 5.0
 """How often a line is printed where no display can move."""
+WAITING_LINE_S = 60.0
+"""The same while the job waits for remote work, which takes hours."""
 ENQUIRE_S = 2.0
 """How often workers and limits are asked for."""
 NO_WORKER = "no worker is running: start them with `maestrale up`"
@@ -39,6 +42,7 @@ class Follower:
         self._pace = Pace(rows=job.rows_total, calls=self._calls_expected)
         self._enquired_at = -ENQUIRE_S
         self._note = ""
+        self._waits_for: Sequence[str] = ()
         self.limit: Limited | None = None
 
     def look(self, job: Job) -> Progress:
@@ -57,20 +61,24 @@ class Follower:
             seconds_left=self._pace.seconds_left,
             limit=self.limit,
             note=self._note,
+            waits_for=self._waits_for if job.state == JobState.WAITING else (),
         )
 
     def _enquire(self, job: Job) -> None:
         self.limit = showing.limited(self._models, self._client.limits())
         is_idle = job.state in WORKABLE and not self._client.workers()
         self._note = NO_WORKER if is_idle else ""
+        if job.state == JobState.WAITING:
+            found = self._client.operations(job.id)
+            self._waits_for = operation_words.lines(found, self._client.store.now())
 
 
 def follow(client: Maestrale, job: Job, voice: Voice) -> tuple[Job, Limited | None]:
     """Shows the job until it is settled or paused; answers its end and the limit it ran under."""
     follower = Follower(client, job)
     shown = _live if voice.is_live else _lines
-    *_, last = shown(follower, client.watch(job.id, every_s=LOOK_S), voice)
-    return last, follower.limit
+    looks = shown(follower, client.watch(job.id, every_s=LOOK_S), voice)
+    return deque(looks, maxlen=1).pop(), follower.limit
 
 
 def _live(follower: Follower, looks: Iterator[Job], voice: Voice) -> Iterator[Job]:
@@ -85,7 +93,8 @@ def _lines(follower: Follower, looks: Iterator[Job], voice: Voice) -> Iterator[J
     for job in looks:
         progress = follower.look(job)
         if time.monotonic() >= due:
-            due = time.monotonic() + LINE_S
+            waits = job.state == JobState.WAITING
+            due = time.monotonic() + (WAITING_LINE_S if waits else LINE_S)
             voice.say(display.progress_line(progress))
         yield job
 

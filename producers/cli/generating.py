@@ -2,6 +2,8 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
+from datetime import timedelta
+
 import typer
 
 from producers.cli import wishes
@@ -19,6 +21,9 @@ def generate(
     overwrite: Overwrite = False,
     dry_run: wishes.DryRun = False,
     watch: wishes.Watch = True,
+    via: wishes.Via = "realtime",
+    by: wishes.By = None,
+    on_timeout: wishes.OnTimeout = None,
     priority: wishes.Priority = 5,
     webhook: wishes.Webhook = None,
     budget: wishes.Budget = None,
@@ -40,6 +45,7 @@ def generate(
 
     Ctrl-C ends the watching, never the job.
     """
+    from producers.cli.durations import parse_duration
     from producers.cli.generation import Generation, Wish
     from producers.cli.voice import Voice
 
@@ -54,6 +60,9 @@ def generate(
         overwrite=overwrite,
         watch=watch,
         dry_run=dry_run,
+        via=via,
+        by=timedelta(seconds=parse_duration(by)) if by else None,
+        on_timeout=on_timeout,
         priority=priority,
         webhooks=tuple(webhook or ()),
         budget=budget,

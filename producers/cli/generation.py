@@ -1,26 +1,31 @@
 """One run of `maestrale generate`, step by step."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.text import Text
 
+from models.errors import BadInputError
 from models.payloads import JobSpec, Options
 from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.states import JobState
 from models.tables import Job
 from producers import exports, spending
-from producers.cli import facts, hook_words, money_words, outputs, showing
+from producers.cli import facts, hook_words, money_words, outputs, plan_words, showing
 from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
 from producers.cli.opening import client
 from producers.cli.options import Format
 from producers.cli.showing import Limited
 from producers.cli.voice import Voice
 from producers.cli.words import safe
-from producers.client import Maestrale, Plan
+from producers.client import Maestrale
+from producers.planning import Plan
+from producers.routing import ViaWish
 from producers.services import Services
 from producers.webhooks import Hook
 
@@ -42,6 +47,9 @@ class Wish:
     overwrite: bool = False
     watch: bool = True
     dry_run: bool = False
+    via: ViaWish = "realtime"
+    by: timedelta | None = None
+    on_timeout: Literal["resubmit", "realtime"] | None = None
     priority: int = 5
     webhooks: tuple[str, ...] = ()
     budget: str | None = None
@@ -54,12 +62,27 @@ class Wish:
     max_rejected_share: float = 0.05
     max_failed_share: float = 0.05
 
+    @property
+    def options(self) -> Options:
+        """How calls are made, but for the way they go: that is the plan's."""
+        after = self.on_timeout or "resubmit"
+        return Options(on_uncertain=self.on_uncertain, fresh=self.fresh, on_timeout=after)
+
+    def checked(self) -> "Wish":
+        """Itself. Raises `BadInputError` for an option that would be passed over."""
+        if self.on_timeout is not None and self.via == "realtime":
+            raise BadInputError(
+                "--on-timeout is for calls that a batch ended without: it goes with --via batch "
+                "or auto"
+            )
+        return self
+
 
 class Generation:
     """Checks, estimates, submits, watches, exports; answers the exit code."""
 
     def __init__(self, wish: Wish, voice: Voice) -> None:
-        self._wish = wish
+        self._wish = wish.checked()
         self._voice = voice
         self._facts: dict[str, Any] = {}
 
@@ -80,7 +103,7 @@ class Generation:
             return self._end(
                 self._watch(maestrale, job, target)
                 if self._wish.watch
-                else self._leave(maestrale, job)
+                else self._leave(maestrale, job, target)
             )
 
     def _target(self, recipe: Recipe) -> "Target":
@@ -103,6 +126,8 @@ class Generation:
                 limit=wish.limit,
                 on_duplicate=wish.on_duplicate,
                 max_rejected_share=wish.max_rejected_share,
+                via=wish.via,
+                by=wish.by,
             )
 
     def _announce(self, plan: Plan) -> None:
@@ -113,15 +138,16 @@ class Generation:
             (plan.recipe.name, "bold"),
             f" ({safe(models)})",
         )
-        self._voice.say("", Text("  ") + title, showing.estimate(plan.found, plan.estimate))
+        self._voice.say("", Text("  ") + title, plan_words.planned(plan))
         self._facts["estimate"] = facts.estimate_facts(plan.estimate)
+        self._facts["route"] = plan_words.route_facts(plan)
         self._facts["input"] = facts.input_facts(plan.found)
 
     def _check_budget(self, maestrale: Maestrale, plan: Plan) -> None:
         """Before a dry run ends, too."""
         wish, prices = self._wish, load_prices(maestrale.settings.prices_file)
         nano = spending.checked_budget(
-            wish.budget, plan.recipe, plan.estimate, prices, partial=wish.partial
+            wish.budget, plan, plan.route.via, prices, partial=wish.partial
         )
         if nano is not None:
             words = money_words.planned_budget(nano, plan.estimate.cost_usd)
@@ -135,7 +161,7 @@ class Generation:
             idempotency_key=wish.idempotency_key,
             again=wish.again,
             max_failed_share=wish.max_failed_share,
-            options=Options(on_uncertain=wish.on_uncertain, fresh=wish.fresh),
+            options=wish.options,
             webhooks=hooks,
             budget=wish.budget,
             partial=wish.partial,
@@ -160,15 +186,23 @@ class Generation:
             self._voice.say(showing.line("rejects", safe(path, 4000)))
             self._facts["rejects"] = str(path)
 
-    def _leave(self, maestrale: Maestrale, job: Job) -> int:
+    def _leave(self, maestrale: Maestrale, job: Job, target: "Target") -> int:
         if not maestrale.workers():
             self._voice.say(showing.warning(NO_WORKER))
         self._voice.say(
             "",
             showing.hint("Watch it:", f"maestrale watch {job.id}"),
-            showing.hint("Write its records:", f"maestrale export {job.id} --out FILE"),
+            showing.hint("Write its records:", self._export(job, target)),
         )
         return 0
+
+    def _export(self, job: Job, target: "Target") -> str:
+        """The command that writes what was asked for here, once it is there."""
+        if self._wish.out is None and self._wish.form is None:
+            return f"maestrale export {job.id} --out FILE"
+        out = shlex.quote(safe(self._wish.out or "FILE", 4000))
+        again = " --overwrite" if self._wish.overwrite else ""
+        return f"maestrale export {job.id} --format {target.form} --out {out}{again}"
 
     def _watch(self, maestrale: Maestrale, job: Job, target: "Target") -> int:
         self._voice.say("")
@@ -198,6 +232,8 @@ class Target:
 def target_of(job: Job, out: Path | None, form: Format | None, *, overwrite: bool) -> Target:
     """Where the records of a job that is there already go, by its own recipe."""
     recipe = JobSpec.model_validate_json(job.spec).recipe
+    if not recipe:
+        raise BadInputError(f"{job.id} is a {job.kind} job, which has no records to write")
     chosen = outputs.choose_format(form, out, recipe["output"]["record"])
     path = out or outputs.default_name(job.input_name, job.name, chosen)
     outputs.check_free(path, overwrite=overwrite)

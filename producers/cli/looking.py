@@ -2,12 +2,20 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.states import JobState
+from models.states import JobKind, JobState
 from producers.cli.options import MOST, AsJson, Form, JobId, Newest, Out, Overwrite
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from models.tables import Job
+    from producers.client import Maestrale
+
+    Told = tuple[dict[str, Any], RenderableType]
 
 
 def jobs(
@@ -24,25 +32,46 @@ def jobs(
 
     with client() as maestrale:
         found = maestrale.jobs(limit=limit, state=state)
+        out = maestrale.operations_out([job.id for job in found])
         now = maestrale.store.now()
     empty = showing.hint("There are no jobs yet:", "maestrale generate FILE --recipe NAME")
-    words = showing.jobs(found, now) if found else empty
-    Voice(as_json=as_json).facts([facts.job_facts(job) for job in found], words)
+    words = showing.jobs(found, now, out) if found else empty
+    told = [{**facts.job_facts(job), "operations_out": out.get(job.id, 0)} for job in found]
+    Voice(as_json=as_json).facts(told, words)
 
 
 def show(job_id: JobId, as_json: AsJson = False) -> None:
-    """Show one job: state, rows, calls, tokens, cost, failures by reason."""
-    from producers.cli import facts, showing
+    """Show one job: state, rows, calls, tokens, cost, remote work, failures by reason."""
     from producers.cli.opening import client
+    from producers.cli.operation_words import operation_facts
     from producers.cli.voice import Voice
 
-    voice = Voice(as_json=as_json)
     with client() as maestrale:
         job = maestrale.get(job_id)
+        told, words = (_training if job.kind == JobKind.TRAIN else _rows)(maestrale, job)
         codes = maestrale.failures_by_code(job.id)
-        limit = showing.limited(facts.models_of(job), maestrale.limits())
-        words = showing.job_page(job, limit, codes, maestrale.store.now())
-    voice.facts({**facts.job_facts(job), "failures": codes}, words)
+        remote = [operation_facts(operation) for operation in maestrale.operations(job.id)]
+    Voice(as_json=as_json).facts({**told, "failures": codes, "operations": remote}, words)
+
+
+def _rows(maestrale: "Maestrale", job: "Job") -> "Told":
+    from producers.cli import facts, showing
+
+    codes = maestrale.failures_by_code(job.id)
+    limit = showing.limited(facts.models_of(job), maestrale.limits())
+    operations, now = maestrale.operations(job.id), maestrale.store.now()
+    return facts.job_facts(job), showing.job_page(job, limit, codes, now, operations)
+
+
+def _training(maestrale: "Maestrale", job: "Job") -> "Told":
+    from producers.cli import training_pages
+    from producers.training import spec_of_job
+
+    spec = spec_of_job(job)
+    if spec is None:
+        return _rows(maestrale, job)
+    found = training_pages.find(maestrale, job, spec)
+    return training_pages.page_facts(found), training_pages.page(found, maestrale.store.now())
 
 
 def watch(job_id: JobId, as_json: AsJson = False) -> None:
@@ -56,6 +85,13 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
     voice = Voice(as_json=as_json)
     with client() as maestrale:
         job = maestrale.get(job_id)
+        if job.kind == JobKind.TRAIN:
+            from producers.cli import learning
+
+            job, code = learning.watch(maestrale, job, voice)
+            if as_json:
+                voice.facts(facts.job_facts(job))
+            raise typer.Exit(code)
         with explaining_interrupts(job, voice):
             job, limit = follow(maestrale, job, voice)
         report(maestrale, job, limit, voice)

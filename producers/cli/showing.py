@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,13 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from models.limits import Limit
-from models.payloads import Estimate
 from models.states import JobState
+from models.store.operations_seen import OperationSeen
 from models.tables import Job
-from producers.cli import money_words, words
+from producers.cli import money_words, operation_words, words
 from producers.cli.facts import seconds_of
 from producers.cli.words import counted, safe
-from producers.readers import ReadResult
 
 ACCENT = "cyan"
 STATE_STYLES: Mapping[str, str] = {
@@ -80,39 +80,6 @@ def hint(text: str, command: str = "") -> Text:
 def warning(text: str) -> Text:
     """A line that asks for attention."""
     return Text.assemble(("  ! ", "bold yellow"), (text, "yellow"))
-
-
-# -- before a job ----------------------------------------------------------------------------------
-
-
-def estimate(found: ReadResult, guess: Estimate) -> RenderableType:
-    """What was read and what it will take."""
-    tokens = "" if guess.exact_tokens else " (guessed: no tokenizer is installed)"
-    rows: list[tuple[str, RenderableType]] = [
-        ("rows", _rows_read(found)),
-        ("calls", f"about {guess.calls:,}"),
-        ("tokens", f"about {guess.prompt_tokens:,} in, {guess.completion_tokens:,} out{tokens}"),
-        ("cost", words.estimated_cost(guess.cost_usd)),
-        ("time", _time_at_limit(guess.seconds)),
-        *(("note", safe(note)) for note in guess.notes),
-    ]
-    return pairs(rows)
-
-
-def _rows_read(found: ReadResult) -> Text:
-    text = Text(counted(found.accepted, "row").split()[0])
-    if found.rejected:
-        codes = ", ".join(f"{number:,} {code}" for code, number in found.codes.items())
-        text.append(f", {found.rejected:,} rejected ({codes})", style="yellow")
-    if found.generated_ids:
-        text.append(f", {found.generated_ids:,} without an id (called by their line)", style="dim")
-    return text
-
-
-def _time_at_limit(seconds: float | None) -> str:
-    if seconds is None:
-        return "limit not known yet: it is learnt from the first answers"
-    return f"{words.duration(max(1, seconds))} at the current limit"
 
 
 # -- after a job -----------------------------------------------------------------------------------
@@ -216,8 +183,10 @@ def failures(found: Sequence[Mapping[str, Any]]) -> RenderableType:
 # -- many jobs -------------------------------------------------------------------------------------
 
 
-def jobs(found: Sequence[Job], now: float) -> RenderableType:
-    """The list of jobs. `now`: seconds since the epoch."""
+def jobs(
+    found: Sequence[Job], now: float, out: Mapping[str, int] = MappingProxyType({})
+) -> RenderableType:
+    """The list of jobs. `now`: seconds since the epoch; `out`: remote operations, by job."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("job", "name", "state"):
         table.add_column(name, no_wrap=True)
@@ -226,17 +195,17 @@ def jobs(found: Sequence[Job], now: float) -> RenderableType:
     table.add_column("submitted", style="dim", no_wrap=True)
     table.add_column("input", style="dim", overflow="ellipsis", no_wrap=True)
     for job in found:
-        table.add_row(*_job_cells(job, now))
+        table.add_row(*_job_cells(job, now, out.get(job.id, 0)))
     return indented(table)
 
 
-def _job_cells(job: Job, now: float) -> list[RenderableType]:
+def _job_cells(job: Job, now: float, out: int) -> list[RenderableType]:
     unknown = job.calls_unpriced and job.calls_unpriced >= job.calls_made
     least = ">" if job.calls_unpriced else ""
     return [
         job.id,
         safe(job.name, 30),
-        state(job.state),
+        state(job.state).append(operation_words.out(job, out), "dim"),
         f"{job.rows_done:,}",
         Text(f"{job.rows_failed:,}", style="red" if job.rows_failed else "dim"),
         f"{job.rows_total:,}",
@@ -252,6 +221,7 @@ def job_details(job: Job, limit: Limited | None, now: float) -> RenderableType:
         ("kind", f"{safe(job.kind)} {safe(job.name)}"),
         ("input", safe(job.input_name)),
         ("priority", str(job.priority)),
+        *operation_words.way(job),
         ("submitted", words.ago(now - job.created_at)),
     ]
     return Group(Text("  ") + headline(job), pairs(about), summary(job, limit))
@@ -295,10 +265,16 @@ def limited(models: Sequence[str], limits: Mapping[str, Limit]) -> Limited | Non
 
 
 def job_page(
-    job: Job, limit: Limited | None, codes: Mapping[str, int], now: float
+    job: Job,
+    limit: Limited | None,
+    codes: Mapping[str, int],
+    now: float,
+    operations: Sequence[OperationSeen] = (),
 ) -> RenderableType:
     """`maestrale show`: everything about one job, and what to do next."""
     parts = [job_details(job, limit, now)]
+    if operations:
+        parts += [Text(), indented(operation_words.block(operations, now))]
     if codes:
         parts += [Text(), failures_by_code(codes, job.id)]
     next_step = what_to_do(job)

@@ -11,6 +11,7 @@ from models.errors import SetupError
 from models.settings import Settings
 from models.states import WORKABLE
 from models.store import schema
+from producers import trainers
 from producers.cli import facts, showing
 from producers.cli.following import OTHER_ACCOUNT
 from producers.cli.opening import read_settings
@@ -44,8 +45,16 @@ def bring_up(voice: Voice, workers: int, flower_port: int | None) -> None:
         },
         *_up_words(services, started, running),
     )
+    warn(voice, services)
+
+
+def warn(voice: Voice, services: Services) -> None:
+    """Of what runs otherwise than the user may think."""
+    settings = services.settings
     if not services.serves_us:
         voice.say(showing.warning(OTHER_ACCOUNT))
+    if lack := trainers.what_lacks(settings):
+        voice.say(showing.warning(lack.words))
     if not settings.api_key.get_secret_value() and settings.base_url == REAL_API:
         voice.say(showing.warning("MISTRAL_API_KEY is not set: the API will refuse every call."))
 

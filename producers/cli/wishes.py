@@ -34,6 +34,26 @@ Watch = Annotated[
         _HOW, "Stay and write the records at the end, or come back at once.", "--watch/--detach"
     ),
 ]
+Via = Annotated[
+    Literal["realtime", "batch", "auto"],
+    _option(
+        _HOW,
+        "How calls go: at once, by hosted batches at half the price within hours, or by what size "
+        "and deadline say.",
+    ),
+]
+By = Annotated[
+    str | None,
+    _option(_HOW, "With --via batch or auto: when it has to be done.", metavar="6h|90m|2d"),
+]
+OnTimeout = Annotated[
+    Literal["resubmit", "realtime"] | None,
+    _option(
+        _HOW,
+        "Calls that a batch ended without: into another batch, or at once.  \\[default: resubmit]",
+        show_default=False,
+    ),
+]
 Webhook = Annotated[
     list[str] | None,
     _option(

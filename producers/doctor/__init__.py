@@ -23,6 +23,7 @@ _OF_SETTINGS: tuple[tuple[str, Check], ...] = (
 )
 _OF_DATABASE: tuple[tuple[str, Check], ...] = (
     ("workers", processes.check_workers),
+    ("trainer", processes.check_trainer),
     ("clock", processes.check_clock),
     ("spool", places.check_spool),
     ("limits", account.check_limits),

@@ -1,10 +1,12 @@
 """Who is alive: the processes of this home, the workers of the database, the clock."""
 
+import shutil
 import time
 from collections.abc import Iterator
 
 from models.settings import Settings
 from models.store import fleet
+from producers import trainers
 from producers.client import Maestrale
 from producers.doctor.findings import Finding, bad, good, note
 from producers.services import Services
@@ -50,3 +52,17 @@ def check_clock(maestrale: Maestrale) -> Iterator[Finding]:
         found = f"this machine is {abs(skew_s):,.0f} s {'ahead of' if skew_s > 0 else 'behind'}"
         advice = "set it by NTP: receivers refuse webhooks that are signed at the wrong time"
         yield note("clock", f"{found} the database", advice)
+
+
+def check_trainer(maestrale: Maestrale) -> Iterator[Finding]:
+    """Whether runs of `maestrale train` find a trainer; generating needs none."""
+    python = maestrale.settings.train_python
+    if python and shutil.which(python) is None:
+        found = f"MAESTRALE_TRAIN_PYTHON names {python}, which is no program here"
+        yield note("trainer", found, "name the Python that has the extra `train`, then restart")
+    elif lack := trainers.what_lacks(maestrale.settings):
+        others = trainers.strangers(maestrale)
+        unless = f" (unless {others} trains)" if others else ""
+        yield note("trainer", f"{lack.why}{unless}", f"to train: {lack.advice}")
+    else:
+        yield good("trainer", "runs here")

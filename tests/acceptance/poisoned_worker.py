@@ -5,17 +5,17 @@ import signal
 import sys
 
 from models.payloads import RowOutcome
-from models.states import JobKind
 from worker.celery import app
 from worker.kinds import generate
-from worker.shards import RUNS
+
+run_row = generate.run_row
 
 
 async def _run(run: generate.RowRun) -> RowOutcome:
     if run.row.data["text"] == "POISON":
         os.kill(os.getpid(), signal.SIGKILL)
-    return await generate.run_row(run)
+    return await run_row(run)
 
 
-RUNS[JobKind.GENERATE] = _run
+generate.run_row = _run
 sys.exit(app.worker_main(["worker", "--without-gossip", "--without-mingle", "-n", "poisoned@%h"]))

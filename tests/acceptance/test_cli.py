@@ -157,19 +157,21 @@ def beside_stage(on_stage: Callable[..., Stage], tmp_path: Path) -> Terminal:
     return Terminal(tmp_path, on.url, on.home)
 
 
-def test_ctrl_c_leaves_the_job_running(beside_stage: Terminal):
+def test_ctrl_c_leaves_the_job_running(on_stage: Callable[..., Stage], tmp_path: Path):
     """The words say how to come back, and coming back works."""
-    process = beside_stage.start("generate", "texts.jsonl", "-r", "translate")
-    eventually(lambda: beside_stage.facts("jobs"), "the job is there", within_s=30)
+    on = on_stage("--latency-median=0.5", "--latency-p95=0.6", "--limit=*=1200", workers=1)
+    write_rows(tmp_path / "texts.jsonl", 300)  # 15 s: it is not over before Ctrl-C comes
+    user = Terminal(tmp_path, on.url, on.home)
+    process = user.start("generate", "texts.jsonl", "-r", "translate")
     eventually(
-        lambda: beside_stage.facts("jobs")[0]["calls"]["paid"], "it is under way", within_s=30
+        lambda: any(job.calls_made for job in on.client.jobs()), "it is under way", within_s=30
     )
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
-    (job,) = beside_stage.facts("jobs")
+    (job,) = on.client.jobs()
     assert (process.returncode, err) == (130, "")
-    assert f"maestrale watch {job['id']}" in out
-    assert "120 done, 0 failed" in beside_stage.run("watch", job["id"][4:8])
+    assert f"maestrale watch {job.id}" in out
+    assert "300 done, 0 failed" in user.run("watch", job.id[4:8])
 
 
 @pytest.mark.parametrize(("extra", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

@@ -17,10 +17,21 @@ from builders import (
 )
 from sqlalchemy import func, insert, select, update
 
-from models.states import DeliveryState
-from models.store import calls, events, jobs, pruning, shards
+from models.states import DeliveryState, RemoteState
+from models.store import calls, events, jobs, pruning, registry, retries, shards
 from models.store.engine import Store
-from models.tables import Attempt, BudgetHold, Delivery, Endpoint, Pulse, Spending
+from models.tables import (
+    Attempt,
+    BatchRequest,
+    BudgetHold,
+    Delivery,
+    Endpoint,
+    Pulse,
+    RemoteOperation,
+    Spending,
+    TrainingPoint,
+    TunedModel,
+)
 from producers.keeping import Pruner
 
 DAY_S = 86_400.0
@@ -36,6 +47,10 @@ TABLES: dict[str, Any] = {
     "deliveries": pruning.deliveries,
     "attempts": pruning.attempts,
     "pulses": pruning.pulses,
+    "operations": pruning.operations,
+    "requests": pruning.requests,
+    "points": pruning.points,
+    "models": registry.models,
     "spending": Spending.__table__,  # type: ignore[attr-defined]
 }
 
@@ -67,6 +82,12 @@ def a_finished_job(store: Store, *, days_ago: float = 40, is_told: bool = True) 
         jobs.settle_if_done(connection, job_id)
     for at in (10, 20, 30):
         put(store, Pulse, job_id=job_id, at=at)
+        put(store, TrainingPoint, job_id=job_id, step=at, loss=0.5, at=at)
+        put(store, BatchRequest, job_id=job_id, shard_no=at, key="of-many", endpoint="chat",
+            model="m", body="{}")  # fmt: skip
+    an_operation(store, job_id, RemoteState.SUCCEEDED)
+    put(store, TunedModel, name=f"m-{job_id}", base="m", trainer="local", place="x", job_id=job_id,
+        created_at=0.0)  # fmt: skip
     put(store, BudgetHold, job_id=job_id, owner="w", nano=1, until=0.0)
     put(store, Endpoint, id=f"end_{job_id}", url="https://x.example/", job_id=job_id, secret="s",
         created_at=0.0)  # fmt: skip
@@ -98,6 +119,12 @@ def a_delivery(
     put(store, Attempt, delivery_id=newest, no=1, ms=3, at=when)
 
 
+def an_operation(store: Store, job_id: str, state: RemoteState) -> None:
+    """A batch that was sent, in any state."""
+    put(store, RemoteOperation, id=f"op_{job_id}", job_id=job_id, kind="batch", model="m",
+        state=state, next_check_at=0.0, created_at=0.0)  # fmt: skip
+
+
 def counted(store: Store) -> dict[str, int]:
     """Entries by table."""
     with store.read() as connection:
@@ -113,13 +140,14 @@ def pruned(store: Store, days: float = 30, **how: Any) -> Any:
 
 
 def test_one_job_goes_and_the_others_stay_as_they_were(store: Store):
-    """Every table loses exactly what the old job added, but for the ledger and the spending."""
+    """Every table loses exactly what the old job added, but for the ledger, the spending and the
+    model that came of it."""
     recent = a_finished_job(store, days_ago=20)
     running = a_stored_job(store, state="running")
     before = counted(store)
     old = a_finished_job(store)
     put(store, Spending, job_id=old, model="m", day=1)
-    kept = {name: counted(store)[name] for name in ("calls", "spending")}
+    kept = {name: counted(store)[name] for name in ("calls", "spending", "models")}
     told = pruned(store)
     assert told.jobs == 1
     assert counted(store) == before | kept
@@ -150,7 +178,7 @@ def test_a_dry_look_counts_and_changes_nothing(store: Store):
     assert counted(store) == before
 
 
-@pytest.mark.parametrize("steps", range(1, 9))
+@pytest.mark.parametrize("steps", range(1, 18))
 def test_interrupted_anywhere_the_next_run_finishes(
     store: Store, steps: int, monkeypatch: pytest.MonkeyPatch
 ):
@@ -159,7 +187,7 @@ def test_interrupted_anywhere_the_next_run_finishes(
     kept = a_finished_job(store, days_ago=1)
     before = counted(store)
     a_finished_job(store)
-    kept_entries = {name: counted(store)[name] for name in ("calls", "spending")}
+    kept_entries = {name: counted(store)[name] for name in ("calls", "spending", "models")}
     left = iter(range(steps))
 
     def stop_after(_s: float) -> None:
@@ -194,7 +222,7 @@ def test_a_job_reopened_in_the_last_moment_stays(store: Store):
     with store.read() as connection:
         assert pruning.candidates(connection, before) == [job_id]
     with store.write() as connection:
-        assert jobs.retry(connection, job_id) == 1
+        assert retries.retry(connection, job_id) == 1
         assert not pruning.forget(connection, job_id, before)
     assert_all_rows_accounted_for(store, job_id)
 
@@ -211,6 +239,22 @@ def test_a_cancelled_job_with_a_shard_in_hand_stays(store: Store):
     with store.write() as connection:
         shards.hand_back(connection, held)
     assert pruned(store).jobs == 1
+
+
+@pytest.mark.parametrize("state", [RemoteState.SENDING, RemoteState.RUNNING, RemoteState.FETCHING])
+def test_a_cancelled_job_with_remote_work_out_stays(store: Store, state: RemoteState):
+    """The clock needs the job to cancel it over there; once that is over, the job may go."""
+    job_id = a_stored_job(store)
+    with store.write() as connection:
+        jobs.cancel(connection, job_id)
+    change(store, pruning.jobs, pruning.jobs.c.id == job_id, finished_at=1.0)
+    tell(store, job_id)
+    an_operation(store, job_id, state)
+    assert pruned(store).jobs == 0
+    operation = pruning.operations.c.job_id == job_id
+    change(store, pruning.operations, operation, state=RemoteState.CANCELLED)
+    assert pruned(store).jobs == 1
+    assert counted(store)["operations"] == 0
 
 
 def test_answers_go_only_when_asked_for_and_not_those_of_kept_jobs(store: Store):

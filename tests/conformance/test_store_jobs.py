@@ -21,11 +21,11 @@ from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import IntegrityError
 
 from models.states import JOB_TRANSITIONS, JobState, RowState
-from models.store import events, jobs, rows, shards
+from models.store import events, jobs, retries, rows, shards
 from models.store.engine import Store
 
 MOVES: dict[str, tuple[Callable[[Connection, str], Any], set[JobState], JobState]] = {
-    "start": (jobs.start, {JobState.QUEUED}, JobState.RUNNING),
+    "start": (jobs.start, {JobState.QUEUED, JobState.WAITING}, JobState.RUNNING),
     "pause": (
         lambda connection, job_id: jobs.pause(connection, job_id, "why"),
         {JobState.QUEUED, JobState.RUNNING, JobState.WAITING},
@@ -37,7 +37,7 @@ MOVES: dict[str, tuple[Callable[[Connection, str], Any], set[JobState], JobState
         {JobState.QUEUED, JobState.RUNNING, JobState.WAITING, JobState.PAUSED},
         JobState.CANCELLED,
     ),
-    "retry": (jobs.retry, {JobState.SUCCEEDED, JobState.FAILED}, JobState.QUEUED),
+    "retry": (retries.retry, {JobState.SUCCEEDED, JobState.FAILED}, JobState.QUEUED),
     "settle": (
         jobs.settle_if_done,
         {JobState.RUNNING, JobState.WAITING, JobState.PAUSED},
@@ -308,7 +308,7 @@ def test_retry_opens_failed_rows_only(store: Store) -> None:
         held = claimed(store, job_id, no)
         assert settled(store, held, [done(held, 2 * no), outcome(held, 2 * no + 1)])
     with store.write() as connection:
-        assert jobs.retry(connection, job_id) == 1
+        assert retries.retry(connection, job_id) == 1
     job = the_job(store, job_id)
     assert (job.state, job.rows_done, job.rows_failed) == ("queued", 5, 0)
     assert (job.shards_done, job.finished_at) == (2, None)
@@ -319,7 +319,7 @@ def test_retry_opens_failed_rows_only(store: Store) -> None:
         assert rows.failures(connection, job_id) == []
     assert [[(row.seq, row.attempt) for row in shard] for shard in opened] == [[], [(3, 1)], []]
     with store.write() as connection:
-        assert jobs.retry(connection, job_id) == 0, "it is on its way already"
+        assert retries.retry(connection, job_id) == 0, "it is on its way already"
         window = shards.take_window(connection, job_id, slots=8)
     assert [message.no for message in window] == [1]
     held = claimed(store, job_id, 1)
@@ -335,7 +335,7 @@ def test_retry_with_nothing_failed_is_refused(store: Store) -> None:
     settled(store, held, [done(held, 0)])
     before = the_job(store, job_id)
     with store.write() as connection:
-        assert jobs.retry(connection, job_id) == 0
+        assert retries.retry(connection, job_id) == 0
     assert the_job(store, job_id) == before
 
 
@@ -348,7 +348,7 @@ def test_two_retries_at_once_open_once(store: Store) -> None:
 
     def retry() -> int:
         with store.write() as connection:
-            return jobs.retry(connection, job_id)
+            return retries.retry(connection, job_id)
 
     assert sorted(at_once(*[retry] * 4)) == [0, 0, 0, 4]
     assert_all_rows_accounted_for(store, job_id)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from models.payloads import Usage
 from models.states import JobState
-from models.store import calls, events, jobs, money, shards
+from models.store import calls, events, jobs, money, retries, shards
 from models.store.engine import Store
 from models.store.money import Cost, Grant
 
@@ -305,7 +305,7 @@ def test_a_retried_job_begins_to_tell_anew(store: Store) -> None:
     settled(store, held, [*outcomes, done(held, 8), done(held, 9)])
     _ago(store, job_id, started_at=600)
     with store.write() as connection:
-        assert jobs.retry(connection, job_id) == 8
+        assert retries.retry(connection, job_id) == 8
     assert the_job(store, job_id).progress_told == 2
     held = claimed(store, job_id)
     settled(store, held, [done(held, 0)])

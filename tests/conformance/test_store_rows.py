@@ -13,7 +13,7 @@ from builders import (
 
 from models.payloads import Failed, RowSettled, Succeeded
 from models.states import FailureCode, RowState
-from models.store import jobs, rows
+from models.store import retries, rows
 from models.store.engine import Store
 
 
@@ -134,7 +134,7 @@ def test_jobs_do_not_see_each_others_rows(store: Store) -> None:
         held = claimed(store, job_id)
         settled(store, held, [outcome(held, 0), outcome(held, 1)])
     with store.write() as connection:
-        assert jobs.retry(connection, other) == 2
+        assert retries.retry(connection, other) == 2
         assert len(list(rows.results(connection, one))) == 2
         assert rows.counts(connection, other) == {RowState.OPEN: 2}
         assert rows.counts(connection, one) == {RowState.DONE: 2}

@@ -16,7 +16,7 @@ from builders import (
 from sqlalchemy import Connection, func, select
 
 from models.states import SETTLED, WORKABLE, JobState, ShardState
-from models.store import calls, events, jobs, rows, shards
+from models.store import calls, events, jobs, retries, rows, shards
 from models.store.engine import Store
 
 ROWS, SHARD = 12, 3
@@ -103,7 +103,7 @@ class Walk:
         jobs.cancel(connection, job_id)
 
     def retry(self, connection: Connection, job_id: str) -> None:
-        self.retried += jobs.retry(connection, job_id)
+        self.retried += retries.retry(connection, job_id)
 
     def check(self, job_id: str) -> None:
         assert_all_rows_accounted_for(self.store, job_id)

@@ -17,6 +17,15 @@ from models.tables import Delivery, Job
 SCHEMA = Path(__file__).parents[2] / "docs/events.schema.json"
 messages = Delivery.__table__  # type: ignore[attr-defined]
 jobs = Job.__table__  # type: ignore[attr-defined]
+MORE = {
+    "model.registered": {
+        "model": "news-smollm2",
+        "base": "smollm2",
+        "trainer": "local",
+        "metrics": {"valid_loss": 0.3, "valid_accuracy": None},
+    }
+}
+"""What an event tells beside its job's figures."""
 
 
 @pytest.mark.parametrize("unpriced", [0, 1])
@@ -31,7 +40,7 @@ def test_every_event_is_stored_as_the_schema_says(store: Store, kind: str, unpri
         if issubclass(EVENT_TYPES[kind].data, EndpointEvent):
             events.write_of_endpoint(connection, subject, kind, origin="https://a.example")
         else:
-            events.write(connection, job_id, kind)
+            events.write(connection, job_id, kind, **MORE.get(kind, {}))
     with store.write() as connection:
         deliveries.relay(connection)
     with store.read() as connection:

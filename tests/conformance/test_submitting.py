@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadInputError, DuplicateJobError
-from models.payloads import Estimate, Options
+from models.payloads import Estimate, JobSpec, Options
 from models.recipes import load_recipe
 from models.states import JobState
 from models.store import jobs
@@ -57,6 +57,25 @@ def test_the_same_file_twice_names_the_first_job(store: Store, found: ReadResult
         submit(store, wish(), found)
     second, _ = submit(store, wish(again=True), found)
     assert second.id != first.id
+
+
+def test_the_way_of_its_calls_makes_no_other_submission(store: Store, found: ReadResult) -> None:
+    """By batch or in real time, the answers are the same: nobody pays for them twice by a slip."""
+    first, _ = submit(store, wish(), found)
+    by_batch = Options(via="batch", on_timeout="realtime", batch_hours=3)
+    with pytest.raises(DuplicateJobError, match=first.id):
+        submit(store, wish(options=by_batch), found)
+    again, _ = submit(store, wish(options=by_batch, again=True), found)
+    assert JobSpec.model_validate_json(again.spec).options == by_batch
+
+
+def test_options_that_change_answers_make_another_submission(
+    store: Store, found: ReadResult
+) -> None:
+    """Asked anew is not the same as taken from the ledger."""
+    first, _ = submit(store, wish(), found)
+    other, _ = submit(store, wish(options=Options(fresh=True)), found)
+    assert first.id != other.id
 
 
 def test_a_cancelled_job_does_not_stand_in_the_way(store: Store, found: ReadResult) -> None:

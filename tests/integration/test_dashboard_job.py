@@ -8,13 +8,13 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 import pytest
-from browsing import PHONE, looking_at, overflow
-from builders import a_stored_job, claimed, done, eventually, settled, the_job
+from browsing import DESK, PHONE, looking_at, overflow
+from builders import a_stored_job, a_stored_operation, claimed, done, eventually, settled, the_job
 from dashboards import OWNER, SIGNED_IN, Dashboard, a_dashboard
 from playwright.sync_api import Browser, Page
 from sqlalchemy import func, select, update
 
-from models.payloads import Failed, JobSpec, RowSettled
+from models.payloads import Failed, JobSpec, Options, RowSettled
 from models.recipes import load_recipe
 from models.states import FailureCode, JobState
 from models.store import deliveries, endpoints, jobs, pulses, shards
@@ -24,6 +24,12 @@ from models.tables import NANO
 HOSTILE = "<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
 SHOWN = r"<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
 """What a reader sees of it: markup and templates are text, control and bidi characters escaped."""
+
+SCROLLS_DOWN = """all => all.filter(
+    e => getComputedStyle(e).overflowY !== "hidden" && e.scrollHeight > e.clientHeight
+).length"""
+CUT_OFF = "all => all.map(e => e.scrollHeight - e.clientHeight)"
+"""Pixels that do not show; one is the rounding of a height."""
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +146,93 @@ def test_hostile_text_is_text(browser: Browser, dashboard: Dashboard):
         html = page.content()
     assert not {"\x1b", "\u202e"} & set(html)
     assert "{{7*7}}" in html
+
+
+def a_job_by_batch(dashboard: Dashboard) -> str:
+    """It waits for a batch that runs, and has one behind it that failed in hostile words."""
+    options = Options(via="batch", batch_hours=6)
+    spec = JobSpec(options=options).model_dump_json()
+    job_id = a_stored_job(dashboard.store, state="waiting", spec=spec)
+    now = dashboard.store.now()
+    sent: dict[str, Any] = {"requests_total": 5000, "submitted_at": now - 200}
+    a_stored_operation(
+        dashboard.store,
+        job_id,
+        **sent,
+        remote_id="b-1",
+        remote_status="RUNNING",
+        answer='{"completed_requests": 1234}',
+        next_check_at=now + 3600,
+    )
+    a_stored_operation(
+        dashboard.store,
+        job_id,
+        **sent,
+        state="failed",
+        remote_id=HOSTILE,
+        remote_status=HOSTILE,
+        model=HOSTILE,
+        reason=HOSTILE * 4,
+        requests_done=4990,
+        requests_failed=10,
+        settled_at=now - 100,
+    )
+    return job_id
+
+
+def test_it_shows_what_it_waits_for(browser: Browser, dashboard: Dashboard):
+    """Model, state, the provider's word, requests, remote id, since when, and the next look."""
+    job_id = a_job_by_batch(dashboard)
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        page.on("dialog", lambda dialog: page.complaints.append(dialog.message))
+        assert page.get_by_role("heading", name="Batches").is_visible()
+        out, failed = (row.inner_text() for row in page.locator("#operations tbody tr").all())
+        lineage = page.locator("#lineage").inner_text()
+        assert page.locator("#operations script").count() == 0
+    for told in ("running", "RUNNING", "0 of 5,000", "1,234 over there", "b-1", "3 min ago", "in "):
+        assert told in out
+    for told in ("failed", "4,990 of 5,000", "10", "1 min ago"):
+        assert told in failed
+    assert failed.count(SHOWN.partition("<")[0] + "<script>") >= 4
+    assert "by batch, up to 6 h each; what is left then goes into another batch" in lineage
+
+
+def test_a_job_by_batch_has_no_charts_of_calls_it_never_made(
+    browser: Browser, dashboard: Dashboard
+):
+    """Its batches tell how far it is; what later goes in real time is drawn as ever."""
+    job_id = a_job_by_batch(dashboard)
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        assert page.locator("svg.chart").count() == 0
+        assert "Nothing has run yet" not in page.locator("main").inner_text()
+        assert "calls go by batch" in page.locator("#figure-speed").inner_text()
+        begin = int(dashboard.store.now() - 60) // 10 * 10
+        with dashboard.store.write() as connection:
+            pulses.add(connection, [Beat(job_id, begin, 40, 0, 0, 900, (0, 20, 20, *[0] * 10))])
+        page.reload()
+        assert page.locator("svg.chart").count() == 3
+
+
+def test_no_table_has_a_scrollbar_it_does_not_need(browser: Browser, dashboard: Dashboard):
+    """A table scrolls sideways where it is too wide, and never up and down."""
+    job_id = a_job_by_batch(dashboard)
+    for path in (f"/job/{job_id}", "/jobs"):
+        for size in (DESK, PHONE):
+            with signed_in(browser, dashboard, path, viewport=size) as page:
+                tables = page.locator(".card-table")
+                assert tables.count()
+                assert tables.evaluate_all(SCROLLS_DOWN) == 0
+                assert max(tables.evaluate_all(CUT_OFF)) <= 1
+
+
+def test_what_it_waits_for_fits_a_phone(browser: Browser, dashboard: Dashboard):
+    """Each batch is a card; and a job without any has no such block."""
+    job_id = a_job_by_batch(dashboard)
+    with signed_in(browser, dashboard, f"/job/{job_id}", viewport=PHONE) as page:
+        assert overflow(page) == 0
+        assert page.locator("#operations tbody tr").first.is_visible()
+    with signed_in(browser, dashboard, f"/job/{a_stored_job(dashboard.store)}") as page:
+        assert page.locator("#operations").count() == 0
 
 
 def test_it_can_be_read_without_the_script(browser: Browser, dashboard: Dashboard):

@@ -27,8 +27,10 @@ from worker.kinds.generate import RowRun
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
 from worker.limiter.portion import Portion
-from worker.shards import RUNS, Shards
+from worker.shards import Run, Shards
 from worker.sharing import Sharing
+
+RUNS: dict[JobKind, Run] = {}
 
 
 class NoCalls:
@@ -56,6 +58,7 @@ async def here(store: Store, tmp_path: Path) -> AsyncIterator[Shards]:
             drain_s=0.1,
             rows_in_flight=100,
             pausing=lambda *_: None,
+            runs=RUNS,
         )
         await ledger.close()
 

@@ -74,3 +74,24 @@ def test_sigterm_ends_it_promptly_even_with_calls_in_flight():
             runner.run(hang())
         assert process.wait(10) == 0
     assert time.monotonic() - began < 3
+
+
+def refused(*options: str) -> str:
+    """What it says when it does not start, with exit code 2."""
+    command = [sys.executable, "-m", "simulator", *options]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_port_that_is_taken_is_told():
+    """With the way out, and no traceback."""
+    with simulator.spawn() as spawned:
+        port = spawned.url.rpartition(":")[2]
+        assert "choose another --port" in refused("--port", port)
+
+
+def test_a_host_that_is_none_is_told():
+    """The same for an address that is not this machine's."""
+    assert "choose another --host" in refused("--host", "0.0.0.0x", "--port", "0")

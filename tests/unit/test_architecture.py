@@ -16,7 +16,7 @@ def mapped() -> dict[str, set[str]]:
         if match := re.match(r"(\w+)/", line):
             package = match[1]
             found[package] = set()
-        elif line.startswith("  ") and package:
+        elif re.match(r"  \S", line) and package:  # further in, a line goes on with the one above
             names = re.match(r"  ((?:[\w.]+(?:\.py|/)\s?)+)", line)
             assert names, line
             found[package] |= set(names[1].split())

@@ -12,12 +12,16 @@ import kombu.transport.redis
 import pytest
 import yaml
 
+from models.doorbell import TRAIN
 from models.settings import Settings
+from producers.services import TRAINER_DRAIN_S
+from worker.training.running import STOP_S
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 PACKAGES = ("models", "producers", "worker", "dashboard", "simulator", "recipes", "examples")
+OURS = ("maestrale", "maestrale-trainer")
 CLOSING_S = 30
 """What a worker may take after its drain to commit and close (`Runtime.close`)."""
 
@@ -29,7 +33,7 @@ def test_every_service_runs_with_as_little_as_it_needs(name: str):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    is_ours = service["image"] == "maestrale"  # its Dockerfile names the user
+    is_ours = service["image"] in OURS  # their Dockerfile names the user
     assert is_ours or service["user"] != "0:0"
     assert is_ours or re.search(r":v?\d", service["image"])
     assert not {"privileged", "network_mode", "pid", "ipc", "devices"} & service.keys()
@@ -62,6 +66,7 @@ def test_each_service_is_given_what_it_needs_and_no_more(made: Path):
     assert {name: variables(made / path) for name, path in given.items()} == {
         "migrate": {"REDIS_URL", "DATABASE_URL", "MAESTRALE_SECRET_KEY", "MISTRAL_API_KEY"},
         "worker": {"REDIS_URL", "DATABASE_URL", "MAESTRALE_SECRET_KEY", "MISTRAL_API_KEY"},
+        "trainer": {"REDIS_URL", "DATABASE_URL", "MAESTRALE_SECRET_KEY", "MISTRAL_API_KEY"},
         "clock": {"REDIS_URL"},
         "flower": {"REDIS_URL", "DATABASE_URL"},
     }
@@ -85,9 +90,26 @@ def test_what_watches_comes_by_profile_from_files_that_are_there():
             source, _target, mode = volume.split(":")
             assert mode == "ro"
             assert (ROOT / source).is_dir(), source
-    assert not any(
-        "profiles" in SERVICES[name] for name in SERVICES.keys() - {"prometheus", "grafana"}
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {
+        "prometheus",
+        "grafana",
+        "trainer",
+    }
+
+
+def test_a_trainer_takes_training_runs_only_one_at_a_time():
+    """On the queue of trainings, from the image that has torch; a hub's models outlive it."""
+    trainer = SERVICES["trainer"]
+    words = trainer["command"]
+    assert words[words.index("-Q") + 1] == TRAIN
+    assert (
+        words[words.index("-c") + 1] == trainer["environment"]["MAESTRALE_SHARDS_IN_FLIGHT"] == "1"
     )
+    assert f"FROM run AS {trainer['build']['target']}" in (ROOT / "Dockerfile").read_text()
+    assert trainer["environment"]["HF_HOME"].startswith("/var/lib/maestrale/")
+    drain_s = float(trainer["environment"]["MAESTRALE_DRAIN"])
+    assert STOP_S < drain_s == TRAINER_DRAIN_S
+    assert float(trainer["stop_grace_period"].removesuffix("s")) > drain_s + CLOSING_S
 
 
 def test_prometheus_reads_the_password_and_the_ports_that_compose_gives():
@@ -236,7 +258,10 @@ def test_the_image_is_built_from_what_the_lock_names():
         assert f"COPY {package} {package}\n" in image
         assert f"!{package}" in let_through
     assert image.count("--require-hashes") == 3
-    assert len(set(re.findall(r"^FROM (\S+)", image, re.M))) == 1
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", image, re.M))
+    assert len(set(re.findall(r"^FROM (\S+)", image, re.M)) - stages) == 1
+    copied = set(" ".join(re.findall(r"^COPY (requirements.*) \./$", image, re.M)).split())
+    assert copied <= {name.removeprefix("!") for name in let_through}
     assert re.search(r"^USER 10001:10001$", image, re.M)
     named = [set(names.split("|")) for names in re.findall(r"\^\((\S+?)\)==", image)]
     assert named == [needs_of("hatchling")]

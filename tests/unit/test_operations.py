@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 TOP = typer.main.get_command(app)
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 FOREIGN = {
-    *("--rm", "--scale", "--username", "--format", "--file", "--clean", "--if-exists"),
+    *("--rm", "--scale", "--profile", "--username", "--format", "--file", "--clean", "--if-exists"),
     *("--no-owner", "--dbname"),
 }
 """Options of docker, pg_dump and pg_restore."""

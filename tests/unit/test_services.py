@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from models.limits import Limit
 from models.settings import Settings
-from producers.services import environment
+from producers.services import can_train, environment
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,13 @@ def test_children_have_our_settings(
     same = {name for name in Settings.model_fields if name != "prices_file"}
     assert theirs.model_dump(include=same) == ours.model_dump(include=same)
     assert theirs.prices_file == (ours.prices_file and ours.prices_file.resolve())
+
+
+def test_a_trainer_is_started_where_something_can_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra here, or with another Python named that has it."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    bare = Settings(_env_file=None)
+    assert not can_train(bare)
+    assert can_train(Settings(_env_file=None, train_python="/opt/train/bin/python"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert can_train(bare)

@@ -10,6 +10,11 @@ MOST_BYTES = 16 * 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
 
 
+def is_answer(status: int) -> bool:
+    """Whether a response with this status holds what was asked for (2xx)."""
+    return 200 <= status < 300
+
+
 async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
     """The body, or its first bytes when there are more than `most` (then more than `most` of them,
     and the connection is closed). Raises what aiohttp raises."""

@@ -11,16 +11,29 @@ before common servers do, which makes the rest of these cases rare.
 
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 
 import aiohttp
 
 from worker.gateway.faults import Fault, FaultKind
+from worker.gateway.headers import read_limits
+
+BELOW_HTTP = (aiohttp.ClientError, OSError, ValueError, EOFError)
+"""All that aiohttp raises for what a network or server does; time-outs are `OSError`."""
 
 _NEVER_WRITTEN = "Cannot write to closing transport"  # aiohttp.http_writer, before the first byte
 _CERTIFICATE = (
     "the server's certificate is not trusted: check MISTRAL_BASE_URL "
     "or the machine's certificates, then resume the job"
 )
+
+
+def cut(error: Exception, response: aiohttp.ClientResponse | None, after_s: float) -> Fault:
+    """The call ended by an exception, before the head or (`response`) within a 2xx body."""
+    fault = dropped(error, answering=response is not None, after_s=after_s)
+    if response is None:
+        return fault
+    return replace(fault, status=response.status, limits=read_limits(response.headers))
 
 
 def dropped(error: Exception, *, answering: bool, after_s: float) -> Fault:

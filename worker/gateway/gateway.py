@@ -7,7 +7,6 @@ Nothing here retries: what to do about a `Fault` is decided in `worker/retrying.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import metadata
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -15,13 +14,18 @@ from typing import Any, Self
 import aiohttp
 import orjson
 from pydantic import SecretStr
-from yarl import URL
 
-from models.errors import SetupError
 from models.payloads import Usage
 from models.settings import Settings
-from worker.gateway.bodies import MOST_BYTES, MOST_ERROR_BYTES, parse, read_body
-from worker.gateway.dropped import dropped
+from worker.gateway.bodies import MOST_BYTES, MOST_ERROR_BYTES, is_answer, parse, read_body
+from worker.gateway.connecting import (
+    CONNECT_S,
+    checked_key,
+    checked_root,
+    headers_with,
+    open_session,
+)
+from worker.gateway.dropped import BELOW_HTTP, cut
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.headers import read_limits
 from worker.gateway.normalising import normalise
@@ -32,12 +36,6 @@ Body = Mapping[str, Any]
 CHAT = "/v1/chat/completions"
 EMBEDDINGS = "/v1/embeddings"
 MODELS = "/v1/models"
-CONNECT_S = 10.0
-IDLE_S = 4.0
-"""Idle connections are dropped after this. uvicorn, vLLM and llama.cpp do so after 5 s: whoever
-sends on a connection that the server is just closing cannot know whether the request was read."""
-_BELOW_HTTP = (aiohttp.ClientError, OSError, ValueError, EOFError)
-"""All that aiohttp raises for what a network or server does; time-outs are `OSError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +62,9 @@ class Gateway:
         connections: int = 0,
         trust_env: bool = False,
     ) -> None:
-        root = _checked_root(base_url)
+        root = checked_root(base_url)
         self._urls = {path: root.joinpath(path[1:]) for path in (CHAT, EMBEDDINGS, MODELS)}
-        self._key = _checked_key(api_key)
+        self._key = checked_key(api_key)
         self._timeout_s = timeout_s
         self._connections = connections
         self._trust_env = trust_env
@@ -81,14 +79,10 @@ class Gateway:
         """Import the SDK's models (once per process, up to 3 s) and make the connection pool."""
         import worker.gateway.mistral  # noqa: F401, PLC0415 # see its docstring
 
-        connector = aiohttp.TCPConnector(
-            limit=self._connections, keepalive_timeout=IDLE_S, ttl_dns_cache=60
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers=self._headers(),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, connect=CONNECT_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
+        self._session = open_session(
+            headers_with(self._key) | {"Content-Type": "application/json"},
+            aiohttp.ClientTimeout(total=self._timeout_s, connect=CONNECT_S),
+            connections=self._connections,
             trust_env=self._trust_env,
         )
         return self
@@ -160,25 +154,15 @@ class Gateway:
                 method, self._urls[path], data=sent, allow_redirects=False
             ) as response:
                 body = await read_body(
-                    response, MOST_BYTES if _is_answer(response.status) else MOST_ERROR_BYTES
+                    response, MOST_BYTES if is_answer(response.status) else MOST_ERROR_BYTES
                 )
-        except _BELOW_HTTP as error:
-            if response is None or _is_answer(response.status):
-                return _cut(error, response, perf_counter() - started)
-        if not _is_answer(response.status):
+        except BELOW_HTTP as error:
+            if response is None or is_answer(response.status):
+                return cut(error, response, perf_counter() - started)
+        if not is_answer(response.status):
             clean = partial(scrub, key=self._key, request=request)
             return normalise(response.status, response.headers, body, clean)
         return _Answered(response.status, response.headers, body, perf_counter() - started)
-
-    def _headers(self) -> dict[str, str]:
-        """Sent with every call. `identity`: inflating costs more than a data centre's bytes."""
-        headers = {
-            "User-Agent": f"maestrale/{_version()}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-        }
-        return headers | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
 
 
 def _reply(answered: _Answered, problem_of: Callable[[Body], str | None]) -> Reply | Fault:
@@ -212,40 +196,3 @@ def _unreadable(
         limits=read_limits(answered.headers),
         usage=usage,
     )
-
-
-def _cut(error: Exception, response: aiohttp.ClientResponse | None, after_s: float) -> Fault:
-    """The call ended by an exception, before the head or (`response`) within a 2xx body."""
-    fault = dropped(error, answering=response is not None, after_s=after_s)
-    if response is None:
-        return fault
-    return replace(fault, status=response.status, limits=read_limits(response.headers))
-
-
-def _is_answer(status: int) -> bool:
-    return 200 <= status < 300
-
-
-def _checked_root(base_url: str) -> URL:
-    try:
-        root = URL(base_url.rstrip("/").removesuffix("/v1") + "/")
-    except ValueError:
-        root = URL()
-    if root.scheme not in ("http", "https") or not root.host or root.user or root.query_string:
-        raise SetupError("MISTRAL_BASE_URL is not the root of an API: write https://host[:port]")
-    return root
-
-
-def _checked_key(api_key: SecretStr) -> str:
-    """The key without the line end that files bring along; never shown in an error."""
-    key = api_key.get_secret_value().strip()
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        raise SetupError("MISTRAL_API_KEY holds characters that no key has: set it again")
-    return key
-
-
-def _version() -> str:
-    try:
-        return metadata.version("maestrale")
-    except metadata.PackageNotFoundError:
-        return "0"

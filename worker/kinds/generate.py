@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.payloads import Failed, RowInHand, RowOutcome, Snoozed, Succeeded
+from models.payloads import Failed, RowInHand, RowOutcome, Snoozed, Submitted, Succeeded
 from models.recipes import Choice, Compiled, Problem, Read, RowProblem, Scope, Step
 from models.recipes.compiled import cache_key
 from models.states import FailureCode
@@ -14,7 +14,7 @@ from worker.jobs import ShardInHand
 from worker.paying import Answered
 
 Body = dict[str, Any]
-Stopped = Failed | Snoozed
+Stopped = Failed | Snoozed | Submitted
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ async def run_row(run: RowRun) -> RowOutcome:
     try:
         for step in run.compiled.recipe.steps:
             answer = await _run_step(run, step, scope)
-            if isinstance(answer, Failed | Snoozed):
+            if not isinstance(answer, Read):
                 return answer
             scope.answers[step.name] = answer.value
         records = run.compiled.records(scope)
@@ -54,7 +54,7 @@ async def _run_step(run: RowRun, step: Step, scope: Scope) -> Read | Stopped:
         return await _answer(run, step, bodies[0])
     answers = await asyncio.gather(*(_answer(run, step, body) for body in bodies))
     stopped = [answer for answer in answers if not isinstance(answer, Read)]
-    if stopped:  # a named failure says more than a snooze beside it
+    if stopped:  # a named failure says more than a wait beside it
         return next((answer for answer in stopped if isinstance(answer, Failed)), stopped[0])
     return Read([answer.value for answer in answers if isinstance(answer, Read)])
 

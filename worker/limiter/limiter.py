@@ -21,6 +21,10 @@ from worker.limiter.timing import ServerClock
 from worker.limiter.usage import ModelUse
 from worker.limiter.waiting import ALONE, Flow
 
+SERVED_HERE = "served:"
+"""Before the name of a model that is served on this machine: what is said of the provider's model
+of that name, or of all its models, does not hold for it."""
+
 
 class Limiter:
     """Permission to call, for one process; all processes of the account share the limits.
@@ -96,7 +100,7 @@ class Limiter:
         if pacer is None:
             pacer = self._pacers[model] = Pacer(
                 model,
-                limit_for(model, self._told),
+                self._limit_told(model),
                 self._seeds.get(model, Belief()),
                 self._reservations,
                 self._server,
@@ -106,3 +110,8 @@ class Limiter:
                 self.portion,
             )
         return pacer
+
+    def _limit_told(self, model: str) -> Limit | None:
+        """What the user said; of a model served here nothing else is known: it has no limit."""
+        name = model.removeprefix(SERVED_HERE)
+        return limit_for(model, self._told) if name == model else self._told.get(name, Limit())

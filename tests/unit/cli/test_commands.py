@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from builders import a_stored_job, claimed, done, failed, settled
+from builders import a_stored_job, a_stored_operation, claimed, done, failed, settled
 from cli_builders import Ended
 
+from models.payloads import Estimate, JobSpec, Options
 from models.states import JobState
 from models.store.engine import Store
+from producers import Maestrale
+from producers.cli.following import Follower
 
 Run = Callable[..., Ended]
 LOOKING = ("recipes", "jobs", "show", "watch", "failures", "export")
@@ -214,6 +219,108 @@ def test_an_unknown_model_costs_an_unknown_sum(run: Run, texts: str, recipe: str
     assert "unknown (the model is not in the price table)" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("options", "words", "route"),
+    [
+        ([], ["about $"], ("realtime", "realtime", None)),
+        (
+            ["--via", "batch"],
+            ["by batch, about $", "not known by batch: up to 24 h"],
+            ("batch", "batch", 24),
+        ),
+        (["--via", "batch", "--by", "90m"], ["up to 1 h"], ("batch", "batch", 1)),
+        (
+            ["--via", "auto", "--by", "6h"],
+            ["in real time, about $", "in real time: 30 calls are not worth a batch"],
+            ("auto", "realtime", None),
+        ),
+    ],
+)
+def test_both_ways_are_priced_and_one_is_chosen(
+    run: Run,
+    texts: str,
+    recipe: str,
+    options: list[str],
+    words: list[str],
+    route: tuple[str, str, int | None],
+):
+    """Half the price by batch; what was chosen, and why."""
+    ended = run("generate", texts, "--recipe", recipe, "--dry-run", "--json", *options)
+    assert ended.code == 0
+    for part in words:
+        assert part in " ".join(ended.err.split())
+    told = ended.facts["route"]
+    assert (told["asked"], told["via"], told["batch_hours"]) == route
+    assert told["cost_usd"]["batch"] == pytest.approx(told["cost_usd"]["realtime"] / 2)
+    assert ended.facts["estimate"]["cost_usd"] == told["cost_usd"][told["via"]]
+
+
+def test_a_job_by_batch_keeps_its_way(run: Run, texts: str, recipe: str):
+    """It is shown by `show`, and the budget is held against the cheaper estimate."""
+    submit = ("generate", texts, "--recipe", recipe, "--detach", "--json")
+    usd = run(*submit[:-2], "--dry-run", "--json").facts["route"]["cost_usd"]
+    budget = f"{(usd['batch'] + usd['realtime']) / 2:.9f}USD"
+    refused = run(*submit, "--budget", budget)
+    assert refused.code == 2
+    assert "take it by --via batch for about $" in " ".join(refused.err.split())
+    way = ("--via", "batch", "--by", "2h", "--on-timeout", "realtime")
+    job = run(*submit, "--budget", budget, *way).facts["job"]
+    assert job["via"] == "batch"
+    assert run("show", job["id"], "--json").facts["operations"] == []
+    assert "up to 2 h each; what is left then goes in real time" in run("show", job["id"]).out
+
+
+TWO_STEPS = """
+[[steps]]
+name = "again"
+prompt = "Once more: {{ answer }}"
+[output.record]
+"""
+
+
+def test_each_step_is_a_round_of_batches(run: Run, texts: str, recipe: str):
+    """The deadline is shared out between them, and one too short for them is refused."""
+    Path(recipe).write_text(RECIPE.replace("[output.record]\n", TWO_STEPS.lstrip("\n")))
+    submit = ("generate", texts, "--recipe", recipe, "--dry-run", "--json", "--via", "batch")
+    ended = run(*submit, "--by", "6h")
+    assert (ended.facts["route"]["rounds"], ended.facts["route"]["batch_hours"]) == (2, 3)
+    assert "up to 3 h for each of 2 rounds" in " ".join(ended.err.split())
+    assert "too short for 2 rounds" in " ".join(run(*submit, "--by", "90m").err.split())
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"via": "batch", "by": timedelta(hours=2)},
+        {"options": Options(via="batch", batch_hours=2)},
+    ],
+)
+def test_a_program_may_choose_the_way_too(
+    user_store: Store, texts: str, recipe: str, how: dict[str, Any]
+):
+    """In the plan or in the options: the estimate kept with the job is that of the batches."""
+    with Maestrale() as maestrale:
+        with maestrale.plan(texts, recipe) as plan:
+            half = plan.ways.batch.cost_usd
+        job = maestrale.generate(texts, recipe=recipe, **how)
+    assert JobSpec.model_validate_json(job.spec).options == Options(via="batch", batch_hours=2)
+    assert Estimate.model_validate_json(job.estimate).cost_usd == half
+
+
+def test_remote_work_is_seen_by_whoever_looks(run: Run, user_store: Store):
+    """`jobs` counts it, `show` lists it, a watcher reads a line of it."""
+    job_id = a_stored_job(user_store, state="waiting")
+    a_stored_operation(user_store, job_id, remote_status="RUNNING", requests_total=9)
+    assert "waiting (1 batch)" in run("jobs").out
+    assert run("jobs", "--json").facts[0]["operations_out"] == 1
+    assert "RUNNING" in run("show", job_id).out
+    (told,) = run("show", job_id, "--json").facts["operations"]
+    assert (told["remote_status"], told["requests"]["total"]) == ("RUNNING", 9)
+    with Maestrale() as maestrale:
+        (line,) = Follower(maestrale, maestrale.get(job_id)).look(maestrale.get(job_id)).waits_for
+    assert "RUNNING, 0 of 9 requests" in line
+
+
 def test_a_detached_job_is_left_with_what_to_do(run: Run, texts: str, recipe: str):
     """The id, the rejects beside where the output would be, and that nobody is working."""
     ended = run("generate", texts, "--recipe", recipe, "--detach")
@@ -222,6 +329,20 @@ def test_a_detached_job_is_left_with_what_to_do(run: Run, texts: str, recipe: st
     for part in (f"maestrale watch {job['id']}", "maestrale export", "no worker is running"):
         assert part in ended.out
     assert "broken_json" in Path("texts.test.rejects.jsonl").read_text()
+
+
+def test_a_detached_job_keeps_its_output_in_mind(run: Run, texts: str, recipe: str):
+    """`--out` is written by `export`, which is named whole."""
+    ended = run("generate", texts, "--recipe", recipe, "--detach", "--out", "my out.csv")
+    (job,) = run("jobs", "--json").facts
+    assert f"maestrale export {job['id']} --format csv --out 'my out.csv'" in ended.out
+
+
+def test_what_a_batch_ended_without_needs_a_batch(run: Run, texts: str, recipe: str):
+    """`--on-timeout` in real time would be passed over, as `--by` would."""
+    ended = run("generate", texts, "--recipe", recipe, "--detach", "--on-timeout", "resubmit")
+    assert (ended.code, "--via batch or auto" in ended.err) == (2, True)
+    assert run("jobs", "--json").facts == []
 
 
 def test_the_same_is_not_submitted_twice_by_accident(run: Run, texts: str, recipe: str):
@@ -247,6 +368,9 @@ def test_the_same_is_not_submitted_twice_by_accident(run: Run, texts: str, recip
         (["--max-rejected-share", "0"], "1 of 31 rows"),
         (["--out", "nowhere/out.jsonl"], "there is no folder"),
         (["--model", " "], "empty"),
+        (["--by", "6h"], "--via batch or auto"),
+        (["--via", "batch", "--by", "30m"], "30 min 00 s is too short"),
+        (["--via", "batch", "--by", "soon"], "is no length of time"),
     ],
 )
 def test_wrong_wishes_end_with_2(run: Run, texts: str, recipe: str, options: list[str], said: str):
@@ -321,7 +445,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_job(
     assert f"maestrale watch {job_id}" in ended.out
 
 
-@pytest.mark.parametrize("kind", ["embed", "train", "evaluate"])
+@pytest.mark.parametrize("kind", ["embed", "evaluate"])
 def test_kinds_to_come_say_so_and_do_nothing(kind: str):
     """No fake work: exit code 2."""
     command = [sys.executable, "-m", f"producers.{kind}"]

@@ -10,7 +10,7 @@ from cli_builders import an_estimate, plain
 from models.limits import Limit
 from models.states import JobState
 from models.tables import Job
-from producers.cli import checkups, demo_words, display, showing
+from producers.cli import checkups, demo_words, display, plan_words, showing
 from producers.cli.display import Progress
 from producers.cli.showing import Limited
 from producers.doctor import Finding, Verdict
@@ -117,7 +117,7 @@ def test_a_paused_job_says_why_and_what_to_do(reason: str, told: str, advice: st
 def test_an_estimate_names_what_is_not_known(tmp_path: Path):
     """An unknown price is not zero, an unknown limit not endless."""
     unknown = an_estimate(cost_usd=None, seconds=None, exact_tokens=False)
-    shown = plain(showing.estimate(a_file(tmp_path), unknown))
+    shown = plain(plan_words.estimate(a_file(tmp_path), unknown))
     assert "unknown (the model is not in the price table)" in shown
     assert "limit not known yet: it is learnt from the first answers" in shown
     assert "guessed" in shown
@@ -126,7 +126,7 @@ def test_an_estimate_names_what_is_not_known(tmp_path: Path):
 
 def test_an_estimate_names_calls_tokens_cost_and_time(tmp_path: Path):
     """Where they are known."""
-    shown = plain(showing.estimate(a_file(tmp_path), an_estimate(notes=["a note\x1b"])))
+    shown = plain(plan_words.estimate(a_file(tmp_path), an_estimate(notes=["a note\x1b"])))
     for part in ("about 748", "416,907 in, 99,110 out", "about $0.1220", "25 s", "a note\\x1b"):
         assert part in shown
 

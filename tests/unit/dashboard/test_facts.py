@@ -26,9 +26,8 @@ def a_page(job: dict[str, Any] | None = None, **changes: Any) -> JobPage:
     """A job that has run for 100 s at 10 calls/s, one call a row."""
     usual = {"state": JobState.RUNNING, "started_at": NOW - 100, "rows_total": 2000}
     counters = {"rows_done": 990, "rows_failed": 10, "calls_made": 1000}
-    nothing = dict.fromkeys(
-        ("points", "failures", "costs", "doubts", "events", "deliveries", "ancestors", "children"),
-        (),
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("points", "operations", "failures", "costs", "doubts", "events", "deliveries"), ()
     )
     values: dict[str, Any] = {
         "job": a_job(**{**usual, **counters, **(job or {})}),
@@ -38,6 +37,8 @@ def a_page(job: dict[str, Any] | None = None, **changes: Any) -> JobPage:
         "workers_alive": 1,
         "standings": [a_standing()],
         "asked": MappingProxyType({MODEL: 1000}),
+        "ancestors": (),
+        "children": (),
     }
     return JobPage(**{**nothing, **values, **changes})
 

@@ -51,6 +51,15 @@ def test_costs_are_nano_dollars() -> None:
     assert TABLE.cost_nano("mistral-small", Usage()) == 0
 
 
+def test_batches_are_paid_by_their_factor() -> None:
+    """Half by default, of cached tokens too; an operator's own table has its own."""
+    usage = Usage(1000, 0, 400)
+    assert TABLE.cost_nano("mistral-small", usage, batch=True) == (60_000 + 4_000) // 2
+    own = TABLE.model_copy(update={"batch_factor": 0.25})
+    assert own.cost_nano("mistral-small", usage, batch=True) == 16_000
+    assert own.cost_nano("unheard-of", usage, batch=True) is None
+
+
 def test_cached_tokens_are_cheaper() -> None:
     """A tenth of the input's price by default; the rest of the prompt is paid in full."""
     assert TABLE.cost_nano("mistral-small", Usage(1000, 0, 400)) == 60_000 + 4_000

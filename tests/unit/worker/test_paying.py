@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-from models.payloads import CallRecord, Failed, JobSpec, Options, Snoozed, Usage
+from models.payloads import CallRecord, Failed, JobSpec, Options, Snoozed, Submitted, Usage
 from models.prices import PriceTable, load_prices
-from models.states import FailureCode, JobKind
+from models.states import FailureCode, JobKind, RequestState
 from models.store import money
+from models.store.batches import Known
 from worker.asking import Asker
 from worker.figures import Figures
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.replies import Reply
-from worker.jobs import JobInHand
+from worker.jobs import Collecting, JobInHand
 from worker.limiter import Flow
 from worker.money import Purses
-from worker.paying import Answered, Payer
+from worker.paying import Answered, Payer, Way
 
 BODY = {"model": "mistral-small-latest", "messages": [{"role": "user", "content": "Hello?"}]}
 ANSWER = {"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]}
@@ -79,6 +80,16 @@ class FakeGateway:
         self.asked += 1
         await asyncio.sleep(0)
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+
+@dataclass
+class FakeLocal(FakeGateway):
+    """The same, for models served on this machine."""
+
+    here: set[str] = field(default_factory=set)
+
+    def serves(self, model: str) -> bool:
+        return model in self.here
 
 
 class FakeWriter:
@@ -163,6 +174,9 @@ class World:
         self.purses = Purses(self.bank.answer, lambda job_id, reason: self.job.stop(reason), "me")
         self.limiter = FakeLimiter()
         self.gateway = FakeGateway(list(script) or [a_reply()])
+        self.local = FakeLocal()
+        self.seats = FakeLimiter()
+        self.ours: set[str] = set()
         payer = Payer(
             ledger=self.ledger,  # type: ignore[arg-type] # fakes have what is used
             limiter=self.limiter,  # type: ignore[arg-type]
@@ -171,8 +185,10 @@ class World:
             purses=self.purses,
             figures=Figures(),
             random=random.Random(1),
+            local=Way(self.seats, self.local),  # type: ignore[arg-type]
+            is_ours=self.is_ours,
         )
-        self.asker = Asker(server="http://api", ledger=self.ledger, payer=payer)  # type: ignore[arg-type]
+        self.asker = Asker(server="http://api", ledger=self.ledger, payer=payer, local=self.local)  # type: ignore[arg-type]
         self.paused: list[tuple[str, str, str]] = []
         spec = JobSpec(options=Options(**options))
         self.job = self.another_job("job_a", spec)
@@ -182,6 +198,10 @@ class World:
         """One more job in the same process."""
         pausing = lambda *told: self.paused.append(told)  # noqa: E731 # three words
         return JobInHand(job_id, JobKind.GENERATE, spec or JobSpec(), 5, pausing)
+
+    async def is_ours(self, model: str) -> bool:
+        """Whether it was trained here."""
+        return model in self.ours
 
     def ends(self) -> list[str]:
         """How the permits were given back, each exactly once."""
@@ -351,6 +371,35 @@ async def test_the_end_of_the_drain_time_makes_calls_in_flight_doubts() -> None:
     assert (world.ends(), world.ledger.endings) == (["abandoned"], ["doubtful: crash"])
 
 
+# -- batches ---------------------------------------------------------------------------------------
+
+
+async def test_a_call_in_doubt_joins_no_batch_of_a_job_that_holds() -> None:
+    """It fails by name and nobody waits for it; a job that may ask again collects it."""
+    for wish, kind, wanted in (("hold", Failed, 0), ("retry", Submitted, 1)):
+        world = World(via="batch", on_uncertain=wish)
+        world.ledger.is_doubtful = _always  # type: ignore[method-assign] # as after a crash
+        collecting = world.shard.collecting = Collecting({})
+        asked = await world.asker.ask(world.shard, "chat", BODY)
+        assert isinstance(asked, kind)
+        assert (len(collecting.wanted), world.gateway.asked) == (wanted, 0)
+        assert not isinstance(asked, Failed) or asked.code == FailureCode.UNCERTAIN
+        assert world.ledger.freed == world.ledger.given_up, "others may look at once"
+
+
+async def test_a_call_in_doubt_is_not_asked_at_once_when_its_batch_ran_out_of_time() -> None:
+    """Sent the ordinary way it meets the same rule."""
+    world = World(via="batch", on_uncertain="hold", on_timeout="realtime")
+    collecting = world.shard.collecting = Collecting({})
+    await world.asker.ask(world.shard, "chat", BODY)
+    (key,) = collecting.wanted
+    world.shard.collecting = Collecting({key: Known(RequestState.REALTIME, "", "")})
+    world.ledger.doubtful_keys.add(key)
+    failed = await world.asker.ask(world.shard, "chat", BODY)
+    assert isinstance(failed, Failed)
+    assert (failed.code, world.gateway.asked) == (FailureCode.UNCERTAIN, 0)
+
+
 # -- budgets ---------------------------------------------------------------------------------------
 
 
@@ -399,3 +448,57 @@ async def test_no_price_no_call() -> None:
     assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Snoozed)
     assert world.gateway.asked == 0
     assert [told[:2] for told in world.paused] == [("job_a", "budget")]
+
+
+async def test_a_model_served_here_is_asked_there_and_never_of_the_api() -> None:
+    """Its permit is the seats', and its answer is not the API's to the same request."""
+    world = World()
+    bare = await world.asker.ask(world.shard, "chat", BODY)
+    world.local.here.add(BODY["model"])
+    here = await world.asker.ask(world.shard, "chat", BODY)
+    again = await world.asker.ask(world.shard, "chat", BODY)
+    assert isinstance(bare, Answered) and isinstance(here, Answered)
+    assert isinstance(again, Answered) and again.from_ledger
+    assert bare.key != here.key
+    assert (world.gateway.asked, world.local.asked, len(world.seats.permits)) == (1, 1, 1)
+    assert world.seats.permits[0].endings == ["settled"]
+
+
+async def test_a_call_stays_with_the_server_it_was_meant_for() -> None:
+    """The server ends while the call is asked again: its key is not the API's."""
+    world = World()
+    world.local.here.add(BODY["model"])
+    world.local.script = [a_fault(FaultKind.TRANSIENT), a_fault(FaultKind.ACCOUNT)]
+    asking = asyncio.create_task(world.asker.ask(world.shard, "chat", BODY))
+    await asyncio.sleep(0)
+    world.local.here.clear()
+    assert isinstance(await asking, Snoozed)
+    assert (world.local.asked, world.gateway.asked) == (2, 0)
+    assert [told[:2] for told in world.paused] == [("job_a", "account")]
+
+
+async def test_a_model_served_here_is_asked_at_once_though_its_job_goes_by_batch() -> None:
+    """Nobody here takes batches."""
+    world = World()
+    world.local.here.add(BODY["model"])
+    world.shard.collecting = Collecting({})
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Answered)
+    assert world.shard.collecting.wanted == {}
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_model_of_ours_that_the_api_does_not_know_has_to_be_served_first(
+    status: int,
+) -> None:
+    """The pause says so; of a model that is not ours it says what the API said."""
+    for ours in (set(), {BODY["model"]}):
+        world = World(a_fault(FaultKind.ACCOUNT, status=status))
+        world.ours = ours
+        assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Snoozed)
+        ((_, reason, detail),) = world.paused
+        said = f"`maestrale models serve {BODY['model']}` first" in detail
+        assert (reason, said) == ("account", bool(ours))
+    world = World(a_fault(FaultKind.ACCOUNT, status=401))
+    world.ours = {BODY["model"]}
+    await world.asker.ask(world.shard, "chat", BODY)
+    assert "serve" not in world.paused[0][2], "a key that is refused is another matter"

@@ -1,0 +1,59 @@
+"""What training runs told, step by step; their remote operations; the children of a sweep."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from models.states import JobKind
+from models.store import inserts
+from models.store.engine import now_s
+from models.tables import Job, RemoteOperation, TrainingPoint
+
+points = TrainingPoint.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+jobs = Job.__table__  # type: ignore[attr-defined]
+operations = RemoteOperation.__table__  # type: ignore[attr-defined]
+
+LAST_JOBS = 20
+"""A run's pace is looked for among so many trainings, the newest first."""
+
+
+def tell(connection: Connection, job_id: str, step: int, told: Mapping[str, Any]) -> None:
+    """Adds what is `told` of a step to what is known of it; told twice it stands there once."""
+    key = {"job_id": job_id, "step": step}
+    inserts.replace(connection, points, key, {**told, "at": now_s()})
+
+
+def of_job(connection: Connection, job_id: str) -> list[TrainingPoint]:
+    """A run's points in order of its steps."""
+    query = select(points).where(points.c.job_id == job_id).order_by(points.c.step)
+    return [TrainingPoint(**found) for found in connection.execute(query).mappings()]
+
+
+def children(connection: Connection, parent_id: str) -> list[Job]:
+    """The runs of a sweep, in the order in which they were submitted."""
+    query = select(jobs).where(jobs.c.parent_id == parent_id).order_by(jobs.c.name, jobs.c.id)
+    return [Job(**found) for found in connection.execute(query).mappings()]
+
+
+def recent(connection: Connection) -> Sequence[tuple[str, str, list[TrainingPoint]]]:
+    """(id, spec, points) of the newest trainings that told anything: how fast they went."""
+    told = select(points.c.job_id).group_by(points.c.job_id).having(func.count() > 1)
+    query = (
+        select(jobs.c.id, jobs.c.spec)
+        .where(jobs.c.kind == JobKind.TRAIN, jobs.c.id.in_(told))
+        .order_by(jobs.c.created_at.desc())
+        .limit(LAST_JOBS)
+    )
+    found = connection.execute(query).all()
+    return [(job.id, job.spec, of_job(connection, job.id)) for job in found]
+
+
+def operations_of(connection: Connection, job_id: str, shard_no: int) -> list[RemoteOperation]:
+    """The hosted runs of a shard, the oldest first."""
+    query = (
+        select(operations)
+        .where(operations.c.job_id == job_id, operations.c.shard_no == shard_no)
+        .order_by(operations.c.created_at, operations.c.id)
+    )
+    return [RemoteOperation(**found) for found in connection.execute(query).mappings()]

@@ -1,0 +1,130 @@
+"""The routes of the old fine-tuning API: out of the public specification since July 2026."""
+
+import time
+
+import orjson
+from aiohttp import web
+from pydantic import ValidationError
+
+from simulator.files import Files, StoredFile
+from simulator.hosted_rules import Steering
+from simulator.inference import Simulation, reset, response
+from simulator.listing import holds, metadata_of, moment_of, page_of, words_of
+from simulator.replies import Reply, detailed, misread
+from simulator.tuning_bodies import TUNABLE, TuningBody, dry_run
+from simulator.tuning_jobs import TuningJob, TuningStatus
+from simulator.tunings import Tunings
+
+_MISSING = detailed(404, "Job not found")
+
+
+class TuningRoutes:
+    """`/v1/fine_tuning/jobs` and what is below it."""
+
+    def __init__(
+        self, simulation: Simulation, files: Files, tunings: Tunings, steering: Steering
+    ) -> None:
+        self._simulation = simulation
+        self._files = files
+        self._tunings = tunings
+        self._steering = steering
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes."""
+        return [
+            web.post("/v1/fine_tuning/jobs", self._create),
+            web.get("/v1/fine_tuning/jobs", self._list),
+            web.get("/v1/fine_tuning/jobs/{job}", self._one),
+            web.post("/v1/fine_tuning/jobs/{job}/start", self._start),
+            web.post("/v1/fine_tuning/jobs/{job}/cancel", self._cancel),
+        ]
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        try:
+            body = TuningBody.model_validate_json(await request.read())
+        except ValidationError as problem:
+            return response(misread(problem))
+        files = self._files_of(body)
+        if isinstance(files, Reply):
+            return response(files)
+        now = time.time()
+        if request.query.get("dry_run", "").lower() in ("true", "1"):
+            return _json(dry_run(body, files, now))
+        if self._tunings.twin(body):
+            return response(detailed(409, "A job with the same files and parameters exists"))
+        job = self._tunings.create(body, files, now)
+        return reset(request) if self._steering.take("drop_creates") else _json(job.card())
+
+    def _files_of(self, body: TuningBody) -> list[StoredFile] | Reply:
+        """The files to learn from, or what the request is refused with."""
+        open_models = () if self._steering.rules.tuning_closed else TUNABLE
+        if body.model not in open_models:
+            return _unavailable(open_models)
+        files = [self._files.find(file_id) for file_id in body.file_ids()]
+        found = [file for file in files if file is not None]
+        if not body.training_files or len(found) < len(files):
+            return detailed(404, "A training or validation file was not found")
+        return found[: len(body.training_files)]
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        self._simulation.stats.hosted.tuning_lists += 1
+        found = [job.card() for job in self._tunings.newest_first() if self._matches(request, job)]
+        page = page_of(request.query)
+        return _json({"object": "list", "data": page.of(found), "total": len(found)})
+
+    def _matches(self, request: web.Request, job: TuningJob) -> bool:
+        query = request.query
+        rules = self._steering.rules
+        before = moment_of(query, "created_before")
+        latest = time.time() - rules.listing_lag_s if before is None else before
+        wanted = {} if rules.ignore_metadata else metadata_of(query)
+        return (
+            (moment_of(query, "created_after") or 0.0) <= job.created <= latest
+            and query.get("model") in (None, job.model)
+            and query.get("suffix") in (None, job.asked["suffix"])
+            and job.status in (words_of(query, "status") or {job.status})
+            and holds(job.figures, wanted)
+        )
+
+    async def _one(self, request: web.Request) -> web.StreamResponse:
+        job = self._found(request)
+        self._simulation.stats.hosted.tuning_looks += 1
+        if job is None:
+            return response(_MISSING)
+        job.looks += 1
+        rules = self._steering.rules
+        return _json(
+            job.details(rules.unknown_status if job.looks <= rules.unknown_looks else None)
+        )
+
+    async def _start(self, request: web.Request) -> web.StreamResponse:
+        job = self._found(request)
+        if job is None:
+            return response(_MISSING)
+        if job.status is not TuningStatus.VALIDATED:
+            return response(detailed(400, f"Only a validated job can start; it is {job.status}"))
+        job.move(TuningStatus.STARTED, time.time())
+        return _json(job.details())
+
+    async def _cancel(self, request: web.Request) -> web.StreamResponse:
+        job = self._found(request)
+        if job is None:
+            return response(_MISSING)
+        if job.is_final:
+            return response(detailed(400, f"The job is already finished: {job.status}"))
+        if job.status is not TuningStatus.CANCELLATION_REQUESTED:
+            job.move(TuningStatus.CANCELLATION_REQUESTED, time.time())
+        return _json(job.details())
+
+    def _found(self, request: web.Request) -> TuningJob | None:
+        return self._tunings.find(request.match_info["job"])
+
+
+def _unavailable(models: tuple[str, ...]) -> Reply:
+    names = ", ".join(models)
+    text = "Model not available for this type of fine-tuning (completion)."
+    return detailed(422, f"{text} Available model(s): {names}")
+
+
+def _json(payload: object) -> web.Response:
+    return response(Reply(200, orjson.dumps(payload)))

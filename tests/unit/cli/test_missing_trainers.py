@@ -1,0 +1,140 @@
+"""Nothing trains here: `train`, `watch`, `up` and `doctor` say so, and what to do."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cli_builders import Ended, plain
+from training_builders import a_dataset_folder
+
+from models.births import born
+from models.settings import Settings
+from models.states import JobState
+from models.store import fleet
+from models.store.engine import Store
+from models.tables import Job
+from producers import services, trainers
+from producers.cli import starting
+from producers.cli.voice import Voice
+from producers.client import Maestrale
+from producers.doctor import Verdict
+from producers.doctor.processes import check_trainer
+
+Run = Callable[..., Ended]
+TRAIN = ("train", "news", "--base", "smollm2")
+INSTALL = "pip install 'maestrale[train]'"
+
+
+@pytest.fixture(autouse=True)
+def bare(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dataset called news, and nothing that could train on it."""
+    monkeypatch.delenv("MAESTRALE_TRAIN_PYTHON", raising=False)
+    monkeypatch.setattr(trainers, "can_train", lambda _settings: False)
+    return a_dataset_folder(home / "datasets")
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    """As the commands read them."""
+    return Settings(_env_file=None)
+
+
+def a_service(settings: Settings, name: str) -> None:
+    """One of this home that is alive: this very process."""
+    me = {"name": name, "pid": os.getpid(), "born": born(os.getpid()), "address": ""}
+    services.Services(settings)._note(services=[me])
+
+
+def a_worker(store: Store, worker: str) -> None:
+    """A sign of life."""
+    with store.write() as connection:
+        fleet.sign_of_life(connection, worker, slots=1, rows_in_flight=0)
+
+
+def test_a_training_without_a_trainer_is_warned_of(run: Run) -> None:
+    """After it was submitted, as words and as a fact, with both ways out."""
+    said = run(*TRAIN, "--no-watch").out
+    assert INSTALL in said
+    assert "MAESTRALE_TRAIN_PYTHON" in said
+    assert "stays queued" in said
+    facts = run(*TRAIN, "--no-watch", "--json", "--seed", "1").facts
+    assert INSTALL in facts["warning"]
+
+
+def test_our_own_workers_are_no_trainers(run: Run, user_store: Store, settings: Settings) -> None:
+    """However alive."""
+    a_service(settings, "worker1")
+    a_worker(user_store, f"{socket.gethostname()}:{os.getpid()}:abc")
+    assert INSTALL in run(*TRAIN, "--no-watch").out
+    assert "elsewhere" not in run(*TRAIN, "--no-watch", "--seed", "1").out
+
+
+def test_a_worker_of_another_home_may_be_one(run: Run, user_store: Store) -> None:
+    """Its sign of life does not say, and so do we."""
+    a_worker(user_store, "far-away:7:abc")
+    assert "unless the worker started elsewhere trains" in run(*TRAIN, "--no-watch").out
+
+
+def test_a_trainer_that_lives_is_no_warning(run: Run, settings: Settings) -> None:
+    """Of this home."""
+    a_service(settings, "trainer")
+    ended = run(*TRAIN, "--no-watch", "--json")
+    assert ended.facts["warning"] is None
+    assert "no trainer" not in ended.err
+
+
+def test_a_trainer_that_is_only_not_started_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up` is enough then."""
+    monkeypatch.setattr(trainers, "can_train", lambda _settings: True)
+    said = run(*TRAIN, "--no-watch").out
+    assert "`maestrale up` starts one" in said
+    assert INSTALL not in said
+
+
+def test_the_watch_says_it_as_well(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pipe too, once; and of a watch that comes later."""
+
+    def watch(client: Maestrale, job_id: str, *, every_s: float = 0.0) -> Iterator[Job]:
+        for state in (JobState.QUEUED, JobState.QUEUED, JobState.CANCELLED):
+            job = client.get(job_id)
+            job.state = state
+            yield job
+
+    monkeypatch.setattr(Maestrale, "watch", watch)
+    assert run(*TRAIN).out.count("stays queued") == 1
+    (job,) = run("jobs", "--json").facts
+    assert run("watch", job["id"]).out.count("stays queued") == 1
+
+
+def test_up_says_that_it_started_no_trainer(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what to do."""
+    starting.warn(Voice(), services.Services(settings))
+    said = capsys.readouterr().out
+    assert "no trainer: " in said
+    assert INSTALL in said
+
+
+def test_the_doctor_has_a_line_about_it(settings: Settings, user_store: Store) -> None:
+    """Worth knowing, and nothing wrong; with a trainer all is good."""
+    with Maestrale(settings) as maestrale:
+        (finding,) = check_trainer(maestrale)
+        assert (finding.verdict, INSTALL in finding.advice) == (Verdict.NOTE, True)
+        a_service(settings, "trainer")
+        (finding,) = check_trainer(maestrale)
+        assert finding.verdict is Verdict.GOOD
+
+
+def test_the_doctor_knows_a_python_that_is_not_there(
+    settings: Settings, user_store: Store, tmp_path: Path
+) -> None:
+    """What MAESTRALE_TRAIN_PYTHON names is looked for."""
+    named = settings.model_copy(update={"train_python": str(tmp_path / "none")})
+    with Maestrale(named) as maestrale:
+        (finding,) = check_trainer(maestrale)
+    assert "MAESTRALE_TRAIN_PYTHON" in plain(finding.found)

@@ -1,0 +1,1 @@
+"""Local models as an API like any other: existing engines behind a thin front."""
