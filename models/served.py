@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from models.births import born
+from models.requests import SERVED_HERE
 
 FOLDER = "serving"
 _LARGEST = 64 * 1024
@@ -22,13 +23,19 @@ _LARGEST = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class Served:
     """One server. `models`: what it answers for, the tuned model first; `parallel`: requests that
-    it answers at the same time."""
+    it answers at the same time; `base`: where its base stands: bases may share their names."""
 
     url: str
     models: tuple[str, ...]
     pid: int
     born: str
     parallel: int = 4
+    base: str = ""
+
+    def identity(self, model: str) -> str:
+        """What its answers are known by: a tuned model's name is unique in its registry, a base's
+        is not."""
+        return SERVED_HERE if model == self.models[0] else f"{SERVED_HERE}: {self.base}"
 
     @property
     def is_alive(self) -> bool:
@@ -36,7 +43,7 @@ class Served:
         return bool(self.born) and born(self.pid) == self.born
 
 
-def note(home: Path, port: int, models: tuple[str, ...], *, parallel: int) -> Path:
+def note(home: Path, port: int, models: tuple[str, ...], *, parallel: int, base: str = "") -> Path:
     """Notes that this very process serves on the port on loopback; answers the file.
 
     Notes of servers that have ended are taken away.
@@ -47,7 +54,7 @@ def note(home: Path, port: int, models: tuple[str, ...], *, parallel: int) -> Pa
         if _read(path) is None:
             path.unlink(missing_ok=True)
     pid = os.getpid()
-    told = Served(f"http://127.0.0.1:{port}", models, pid, born(pid), parallel)
+    told = Served(f"http://127.0.0.1:{port}", models, pid, born(pid), parallel, base)
     return _written(folder / f"{pid}.json", json.dumps(asdict(told)))
 
 
@@ -90,6 +97,7 @@ def _read(path: Path) -> Served | None:
             pid=int(told["pid"]),
             born=str(told["born"]),
             parallel=max(1, int(told["parallel"])),
+            base=str(told.get("base", "")),
         )
     except (OSError, ValueError, LookupError, TypeError):
         return None

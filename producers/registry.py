@@ -11,6 +11,7 @@ import orjson
 
 from models import served
 from models.errors import BadInputError, NotFoundError
+from models.prices import load_prices
 from models.settings import Settings
 from models.store import registry
 from models.store.engine import Store
@@ -57,8 +58,29 @@ def vllm_command(model: TunedModel, home: Path, *, port: int, context: int) -> l
 
 
 def served_names(model: TunedModel) -> tuple[str, ...]:
-    """What its server answers for: the model, and its base by its short name."""
-    return tuple(dict.fromkeys((model.name, _short(model))))
+    """What its server answers for: the model, and its base by its short name, unless that is the
+    name of a model of the API."""
+    base = _short(model)
+    return (model.name, base) if base != model.name and not _is_of_the_api(base) else (model.name,)
+
+
+def check_servable(model: TunedModel) -> None:
+    """Raises `BadInputError` for a model that would stand before one of the API."""
+    if _is_of_the_api(model.name):
+        raise BadInputError(
+            f"{model.name} is the name of a model of the API, whose calls would come here: "
+            "train it under another --name"
+        )
+
+
+def base_of(model: TunedModel, home: Path) -> str:
+    """Where its base stands, or the hub's name of it."""
+    result = _result_of(run_folder(model, home))
+    return str(result.get("base_gguf") or result.get("base") or model.base)
+
+
+def _is_of_the_api(name: str) -> bool:
+    return load_prices().price(name) is not None
 
 
 def check_no_batches(names: Iterable[str], store: Store, home: Path) -> None:
@@ -96,7 +118,16 @@ def llama_command(
     base = result.get("base_gguf") or result.get("base") or model.base
     adapter = folder / Path(result["gguf"]).name  # the home may have moved since
     python = settings.train_python or sys.executable
-    command = [python, "-m", "worker.serving", "--base", str(base), "--base-name", _short(model)]
+    command = [
+        python,
+        "-P",
+        "-m",
+        "worker.serving",
+        "--base",
+        str(base),
+        "--base-name",
+        _short(model),
+    ]
     command += ["--adapter", str(adapter), "--name", model.name, "--port", str(port)]
     sizes = {"--threads": threads, "--parallel": parallel, "--context": context}
     return command + [word for name, value in sizes.items() for word in (name, str(value))]

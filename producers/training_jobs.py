@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -57,8 +57,9 @@ def submit(
         else:
             job = _parent(specs, plans, how, found, sweep)
             _create(connection, job, how)
+            share = replace(how, budget_nano=how.budget_nano and how.budget_nano // len(specs))
             children = [
-                _job(spec, one, how, fingerprint([spec]), parent=job.id)
+                _job(spec, one, share, fingerprint([spec]), parent=job.id)
                 for spec, one in zip(specs, plans, strict=True)
             ]
             for child in children:

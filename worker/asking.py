@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from models.payloads import CallRecord, Failed, Snoozed, Submitted
-from models.requests import SERVED_HERE, call_key
+from models.requests import call_key
 from models.states import FailureCode, RequestState
 from worker.gateway.local import LocalGateway
 from worker.jobs import Collecting, ShardInHand
@@ -49,8 +49,9 @@ class Asker:
 
         `continuing`: the row has answers already, so it goes before rows that have not begun.
         """
-        is_local = self._local is not None and self._local.serves(str(body["model"]))
-        key = call_key(SERVED_HERE if is_local else self._server, endpoint, body, sample)
+        here = None if self._local is None else self._local.identity(str(body["model"]))
+        key = call_key(here or self._server, endpoint, body, sample)
+        is_local = here is not None
         wish = Wish(shard, endpoint, key, body, turn=int(not continuing), is_local=is_local)
         if shard.collecting is not None and not is_local:  # here nobody takes batches
             collected = await self._collect(wish, shard.collecting)

@@ -76,7 +76,8 @@ class Way:
 
 
 IsOurs = Callable[[str], Awaitable[bool]]
-"""Whether a model was trained here, and so is nobody's but ours to serve."""
+"""Whether a model was trained here, and so is nobody's but ours to serve. What `withholds` is true
+of is not sent to the API at all: its prompts were meant to stay here."""
 
 
 async def _none_is(_model: str) -> bool:
@@ -109,11 +110,13 @@ class Payer:
         random: Random,
         local: Way | None = None,
         is_ours: IsOurs = _none_is,
+        withholds: IsOurs = _none_is,
     ) -> None:
         self._ledger = ledger
         self._api = Way(limiter, gateway)
         self._local = local or self._api
         self._is_ours = is_ours
+        self._withholds = withholds
         self._prices = prices
         self._purses = purses
         self._figures = figures
@@ -122,6 +125,8 @@ class Payer:
 
     async def pay(self, wish: Wish) -> Answered | Failed | Snoozed:
         """Asks until there is an answer, the retry policy gives up, or the job is stopped."""
+        if not wish.is_local and await self._withholds(wish.model):
+            return _ended(wish.shard, PauseJob("account", serve_first(wish.model)))
         tries, retried = Tries(), 0
         while sent := await self._begin(wish):
             reply = await self._send(wish, sent)

@@ -22,7 +22,7 @@ from models.limits import Limit
 from models.prices import PriceTable, load_prices
 from models.settings import Settings
 from models.states import JobKind
-from models.store import fleet, jobs, registry
+from models.store import fleet, jobs
 from models.store.engine import open_store
 from worker.asking import Asker
 from worker.clock import Clock
@@ -39,6 +39,7 @@ from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter
 from worker.logs import bound
 from worker.money import Purses
+from worker.ours import OurModels
 from worker.paying import Payer, Way
 from worker.remote.batches import Batches
 from worker.remote.operations import Operations
@@ -139,6 +140,7 @@ class Runtime:
         _calm_the_collector()
 
     def _open_asker(self, prices: PriceTable) -> Asker:
+        ours = OurModels(self._read, self._settings.base_url)
         payer = Payer(
             ledger=self.ledger,
             limiter=self.limiter,
@@ -148,7 +150,8 @@ class Runtime:
             figures=self.figures,
             random=random.SystemRandom(),
             local=Way(Seats(self.limiter, self.local), self.local),
-            is_ours=self._is_ours,
+            is_ours=ours.has,
+            withholds=ours.withholds,
         )
         server = self._settings.base_url
         return Asker(server=server, ledger=self.ledger, payer=payer, local=self.local)
@@ -257,10 +260,6 @@ class Runtime:
 
     async def _read(self, function: Callable[..., Any], *args: Any) -> Any:
         return await self.shards.read(function, *args)
-
-    async def _is_ours(self, model: str) -> bool:
-        found = await self._read(registry.by_name, model)
-        return found is not None and found.trainer == "local"
 
     def _stop_job(self, job_id: str, reason: str) -> None:
         self.shards.stop_job(job_id, reason)

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, delete, select, update
 
 from models.payloads import CallRecord, DoubtRecord
 from models.states import FailureCode, RemoteState, RequestState
-from models.store import calls, money, remote
+from models.store import calls, inserts, money, remote
 from models.store import jobs as job_moves
 from models.store.batches import HOLD_S, LOOKUP, requests
+from models.store.engine import now_s
 from models.store.remote import operations
 from models.tables import RemoteOperation
 
@@ -122,10 +123,16 @@ def _move_followers(
 def _doubt(connection: Connection, op: RemoteOperation, mine: Any) -> None:
     """The requests may have been paid: each a doubt, at its dearest."""
     query = select(requests.c.key, requests.c.cost_nano).where(mine).order_by(requests.c.key)
-    for row in connection.execute(query).all():
-        nonce = f"{op.id}:{row.key}"
-        doubt = DoubtRecord(row.key, op.job_id, op.model, "lost", row.cost_nano, nonce)
-        calls.doubt(connection, [doubt])
+    same = {"job_id": op.job_id, "model": op.model, "reason": "lost", "created_at": now_s()}
+    statement, number = inserts.once(connection, calls.doubts, ["nonce"]).values(**same), 0
+    for some in connection.execute(query.execution_options(yield_per=LOOKUP)).partitions():
+        values = [
+            {"key": row.key, "cost_nano": row.cost_nano, "nonce": f"{op.id}:{row.key}"}
+            for row in some
+        ]
+        connection.execute(statement, values)
+        number += len(values)
+    job_moves.count(connection, op.job_id, {"calls_doubtful": number})
 
 
 def release(

@@ -145,13 +145,18 @@ def resume(connection: Connection, job_id: str, *, budget_nano: int | None = Non
         return False
     remote.hurry(connection, job_id)
     for child in unsettled_children(connection, job_id):
-        resume(connection, child)
+        resume(connection, child, budget_nano=_share(connection, job_id, budget_nano))
     # messages that came while it was paused were no-ops: nobody would ring again for a while
     is_rung = (shards.c.state == ShardState.OPEN) & shards.c.published_at.is_not(None)
     connection.execute(
         update(shards).where(shards.c.job_id == job_id, is_rung).values(published_at=None)
     )
     return True
+
+
+def _share(connection: Connection, sweep: str, budget_nano: int | None) -> int | None:
+    runs = connection.scalar(select(jobs.c.rows_total).where(jobs.c.id == sweep))
+    return None if budget_nano is None else budget_nano // max(runs or 0, 1)
 
 
 def reach_budget(connection: Connection, job_id: str, reason: str) -> bool:

@@ -12,6 +12,7 @@ _NOT_ITS_BUSINESS: Final = (
 _ITS_HABITS: Final = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin starve each other on a busy machine
+    "PYTHONSAFEPATH": "1",  # a models.py where the user stands is not ours
     "PYTHONUNBUFFERED": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }

@@ -70,6 +70,7 @@ def serve(
     with client() as maestrale:
         model = Training(maestrale).model(name)
         settings = maestrale.settings
+    registry.check_servable(model)
     port = port or free_port()
     if engine == "vllm" or (engine == "auto" and registry.has_vllm()):
         command = registry.vllm_command(model, settings.home, port=port, context=context)
@@ -81,7 +82,8 @@ def serve(
     voice = Voice(as_json=True)  # stdout is the server's
     voice.say(showing.hint("While this runs, ask it by its name (in another terminal):"))
     voice.commands(f"maestrale generate FILE --recipe NAME --model {name}")
-    served.note(settings.home, port, registry.served_names(model), parallel=parallel)
+    base = registry.base_of(model, settings.home)
+    served.note(settings.home, port, registry.served_names(model), parallel=parallel, base=base)
     os.execvp(command[0], command)  # noqa: S606 # this process becomes the server, and ends with it
 
 

@@ -28,6 +28,10 @@ _CERTIFICATE = (
 )
 
 
+NO_CONNECTION = "no connection"
+"""How a fault begins whose call surely was not sent."""
+
+
 def cut(error: Exception, response: aiohttp.ClientResponse | None, after_s: float) -> Fault:
     """The call ended by an exception, before the head or (`response`) within a 2xx body."""
     fault = dropped(error, answering=response is not None, after_s=after_s)
@@ -41,9 +45,9 @@ def dropped(error: Exception, *, answering: bool, after_s: float) -> Fault:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return Fault(FaultKind.ACCOUNT, _CERTIFICATE)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Fault(FaultKind.TRANSIENT, f"no connection within {after_s:.0f} s")
+        return Fault(FaultKind.TRANSIENT, f"{NO_CONNECTION} within {after_s:.0f} s")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
-        return Fault(FaultKind.TRANSIENT, f"no connection ({_name(error)})")
+        return Fault(FaultKind.TRANSIENT, f"{NO_CONNECTION} ({_name(error)})")
     if isinstance(error, TimeoutError):
         return Fault(FaultKind.TIMEOUT, f"no answer within {after_s:.0f} s", maybe_paid=True)
     if answering or not isinstance(error, OSError | aiohttp.ClientConnectionError):

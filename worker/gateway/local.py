@@ -4,19 +4,22 @@ What such a server says of limits is not the provider's, and is not passed on.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
 
 from models.served import Served
+from worker.gateway.dropped import NO_CONNECTION
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.gateway import Gateway
 from worker.gateway.replies import Reply
 from worker.gateway.routes import Routes
 
 NO_KEY = SecretStr("")
+LOADING_S = 300
+"""A model may take so long to load."""
 
 
 class LocalGateway:
@@ -28,9 +31,10 @@ class LocalGateway:
         self._open: dict[str, Gateway] = {}
         self._seats: dict[Served, asyncio.Semaphore] = {}
 
-    def serves(self, model: str) -> bool:
-        """Whether calls for the model go to a server of this machine."""
-        return self._routes.server_of(model) is not None
+    def identity(self, model: str) -> str | None:
+        """What answers are known by, if calls for the model go to a server of this machine."""
+        server = self._routes.server_of(model)
+        return None if server is None else server.identity(model)
 
     def seats(self, model: str) -> asyncio.Semaphore:
         """As many as the model's server answers at once: others wait here, not at its door."""
@@ -41,19 +45,33 @@ class LocalGateway:
 
     async def chat(self, body: Mapping[str, Any]) -> Reply | Fault:
         """As `Gateway.chat`."""
-        gateway = await self._of(str(body["model"]))
-        return gateway if isinstance(gateway, Fault) else _limitless(await gateway.chat(body))
+        return await self._ask(str(body["model"]), lambda gateway: gateway.chat(body))
 
     async def embed(self, body: Mapping[str, Any]) -> Reply | Fault:
         """As `Gateway.embed`."""
-        gateway = await self._of(str(body["model"]))
-        return gateway if isinstance(gateway, Fault) else _limitless(await gateway.embed(body))
+        return await self._ask(str(body["model"]), lambda gateway: gateway.embed(body))
 
     async def close(self) -> None:
         """Closes all pools, and cuts what is under way."""
         for gateway in self._open.values():
             await gateway.close()
         self._open.clear()
+
+    async def _ask(
+        self, model: str, call: Callable[[Gateway], Awaitable[Reply | Fault]]
+    ) -> Reply | Fault:
+        """Once it listens: a server that loads its model refuses connections, and is alive."""
+        waited_s = 0
+        while True:
+            gateway = await self._of(model)
+            if isinstance(gateway, Fault):
+                return gateway
+            told = await call(gateway)
+            is_loading = isinstance(told, Fault) and told.message.startswith(NO_CONNECTION)
+            if not is_loading or waited_s >= LOADING_S:
+                return _limitless(told)
+            await asyncio.sleep(1)
+            waited_s += 1
 
     async def _of(self, model: str) -> Gateway | Fault:
         server = self._routes.server_of(model)

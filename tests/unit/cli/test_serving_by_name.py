@@ -89,3 +89,27 @@ def test_a_model_of_our_own_takes_no_batches(
     assert (refused.code, "take --via realtime" in " ".join(refused.err.split())) == (2, True)
     assert run(*asked).code == 0
     assert run(*asked[:4], "--dry-run", "--via", "batch").code == 0
+
+
+def test_nothing_served_here_stands_before_a_model_of_the_api(
+    run: Run, user_store: Store, commands: list[tuple[list[str], list[served.Served]]]
+) -> None:
+    """A base of such a name is not noted; a tuned model of such a name is not served."""
+    table = registry.models
+    with user_store.write() as connection:
+        connection.execute(table.update().values(base="org/mistral-small-latest"))
+    assert run("models", "serve", "tuned").code == 0
+    ((_, (note,)),) = commands
+    assert (note.models, note.base) == (("tuned",), "/b/smol")
+    with user_store.write() as connection:
+        connection.execute(table.update().values(name="mistral-small-latest"))
+    ended = run("models", "serve", "mistral-small-latest")
+    assert (ended.code, "another --name" in ended.err) == (2, True)
+    assert len(commands) == 1
+
+
+def test_bases_of_one_name_have_answers_of_their_own() -> None:
+    """A tuned model's name is unique in its registry, its base's is not."""
+    first, second = (served.Served("", ("tuned", "base"), 1, "b", base=at) for at in ("/1", "/2"))
+    assert first.identity("tuned") == second.identity("tuned")
+    assert first.identity("base") != second.identity("base")

@@ -12,7 +12,7 @@ from training_builders import a_dataset_folder, a_row
 
 from models.payloads import Failed, RowSettled, Succeeded
 from models.states import FailureCode, JobState
-from models.store import registry, trainings
+from models.store import jobs, registry, trainings
 from models.store.engine import Store
 from models.tables import TunedModel
 
@@ -218,6 +218,21 @@ def test_a_sweep_is_a_parent_and_its_runs(run: Run, user_store: Store) -> None:
     assert run(*SWEEP).code == 2
 
 
+def test_the_budget_of_a_sweep_is_shared_by_its_runs(run: Run, user_store: Store) -> None:
+    """All together may spend it, and a larger one given later."""
+    parent = run(*SWEEP, "--budget", "4").facts["job"]["id"]
+
+    def shares() -> list[int | None]:
+        with user_store.read() as connection:
+            return [job.budget_nano for job in trainings.children(connection, parent)]
+
+    assert shares() == [10**9] * 4
+    with user_store.write() as connection:
+        jobs.pause(connection, parent, "by hand")
+        assert jobs.resume(connection, parent, budget_nano=8 * 10**9)
+    assert shares() == [2 * 10**9] * 4
+
+
 def test_runs_are_ranked_by_validation_loss(
     run: Run, user_store: Store, home: Path, tmp_path: Path
 ) -> None:
@@ -300,7 +315,7 @@ def test_serving_becomes_the_server(
     monkeypatch.setattr("os.execvp", lambda _program, command: seen.append(command))
     assert run("models", "serve", "news-smollm2", "--port", "9999").code == 0
     (command,) = seen
-    assert command[1:5] == ["-m", "worker.serving", "--base", "/b/smollm2.gguf"]
+    assert command[1:6] == ["-P", "-m", "worker.serving", "--base", "/b/smollm2.gguf"]
     adapter = command[command.index("--adapter") + 1]
     assert adapter == str(home / "runs" / job_id / "adapter.gguf")
     assert command[command.index("--name") + 1] == "news-smollm2"

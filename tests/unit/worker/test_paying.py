@@ -9,6 +9,7 @@ import pytest
 
 from models.payloads import CallRecord, Failed, JobSpec, Options, Snoozed, Submitted, Usage
 from models.prices import PriceTable, load_prices
+from models.requests import SERVED_HERE
 from models.states import FailureCode, JobKind, RequestState
 from models.store import money
 from models.store.batches import Known
@@ -88,8 +89,8 @@ class FakeLocal(FakeGateway):
 
     here: set[str] = field(default_factory=set)
 
-    def serves(self, model: str) -> bool:
-        return model in self.here
+    def identity(self, model: str) -> str | None:
+        return SERVED_HERE if model in self.here else None
 
 
 class FakeWriter:
