@@ -33,7 +33,7 @@ bench: $(STAMP) ## the figures of the README, measured here
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
 
 lock: ## the lock files anew, from pyproject.toml (needs uv)
-	$(COMPILE) --extra otel pyproject.toml -o requirements.txt
+	$(COMPILE) --extra otel --extra evaluate pyproject.toml -o requirements.txt
 	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	echo cyclonedx-bom | $(COMPILE) - -o requirements-sbom.txt # apart: in .venv it would slow every start
 

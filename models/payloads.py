@@ -53,14 +53,18 @@ class JobSpec(BaseModel):
     """The recipe's snapshot with all its files inlined."""
     training: TrainingSpec | None = None
     """What a training job trains."""
+    evaluation: dict[str, Any] = Field(default_factory=dict)
+    """The `Evaluation` of an evaluation job: its suite with all files inlined, and its models."""
     options: Options = Options()
 
 
 def models_asked(spec: str) -> list[str]:
-    """The models in a stored `JobSpec`, in order of its steps; none if it cannot be read here."""
+    """The models in a stored `JobSpec`, in the order they are asked; none if unreadable."""
     try:
-        steps = JobSpec.model_validate_json(spec).recipe.get("steps", [])
-        return list(dict.fromkeys(str(step["model"]) for step in steps if step.get("model")))
+        told = JobSpec.model_validate_json(spec)
+        asked = [*told.recipe.get("steps", []), *told.evaluation.get("contestants", [])]
+        names = [str(one["model"]) for one in asked if one.get("model")]
+        return list(dict.fromkeys([*names, *told.evaluation.get("judges", [])]))
     except (ValidationError, AttributeError, TypeError):  # of another version, or damaged
         return []
 

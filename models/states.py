@@ -220,6 +220,8 @@ class JobKind(StrEnum):
     EMBED = "embed"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    PIPELINE = "pipeline"
+    """Stages of other kinds, each started when those before it are done; it has no rows."""
 
 
 class FailureCode(StrEnum):

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from models.errors import BadInputError, NotFoundError, SetupError
 from models.limits import Limit
-from models.payloads import Options
+from models.payloads import JobSpec, Options
 from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.settings import Settings
-from models.states import SETTLED, JobState
+from models.states import SETTLED, JobKind, JobState
 from models.store import fleet, jobs, operations_seen, retries, rows, schema, sqlite_file
 from models.store.engine import Store, open_store
 from models.store.money import By, Cost, costs
@@ -121,7 +121,7 @@ class Maestrale:
         except BaseException:
             found.close()
             raise
-        return Plan(asked, found, ways, on_duplicate, route)
+        return Plan(found, ways, on_duplicate, route, asked)
 
     def submit(
         self,
@@ -144,8 +144,10 @@ class Maestrale:
         chosen = plan.route.applied(options or Options())
         prices = load_prices(self.settings.prices_file)
         wish = submitting.Submission(
-            recipe=plan.recipe,
-            options=chosen,
+            kind=JobKind.GENERATE,
+            name=plan.recipe.name,
+            spec=JobSpec(recipe=plan.recipe.model_dump(mode="json"), options=chosen),
+            content_hash=plan.recipe.hash,
             estimate=plan.estimate_by(chosen.via),
             priority=_checked_priority(priority),
             idempotency_key=idempotency_key,

@@ -1,15 +1,16 @@
 """What a job will take: calls, tokens, money and time, told before anything is paid."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, Protocol
 
 import orjson
 
 from models.limits import Limit, limit_for
 from models.payloads import Estimate, Usage
 from models.prices import PriceTable
-from models.recipes import Compiled, Recipe, RowProblem, StepPreview
+from models.recipes import Compiled, Recipe, RowProblem
 from models.tables import NANO
 from producers.readers import ReadResult
 from producers.tokens import TokenCounter, token_counter
@@ -30,25 +31,57 @@ class Ways:
 
 
 @dataclass(slots=True)
-class _StepSum:
+class _ModelSum:
     calls: float = 0
     prompt_tokens: float = 0
     completion_tokens: float = 0
+
+
+class Request(Protocol):
+    """Requests of one likeness that a row will make."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """One of them; its model, messages and tools are what is counted."""
+
+    @property
+    def count(self) -> int:
+        """How many there will be."""
+
+    @property
+    def expected_output_tokens(self) -> int:
+        """Length of a typical answer."""
 
 
 def estimate_ways(
     recipe: Recipe, found: ReadResult, prices: PriceTable, limits: Mapping[str, Limit]
 ) -> Ways:
     """Renders a sample of the rows and scales; later steps are counted with made-up answers."""
-    compiled = Compiled(recipe)
+    return estimate_requests(
+        Compiled(recipe).preview, found, prices, limits, rounds=len(recipe.steps)
+    )
+
+
+def estimate_requests(
+    requests_of: Callable[[dict[str, Any]], Iterable[Request]],
+    found: ReadResult,
+    prices: PriceTable,
+    limits: Mapping[str, Limit],
+    *,
+    rounds: int,
+) -> Ways:
+    """What rows take whose requests `requests_of` tells; it may raise `RowProblem`.
+
+    `rounds`: how many requests of a row wait for an answer before them, and one.
+    """
     counter = token_counter()
-    sums: dict[str, _StepSum] = {}
+    sums: dict[str, _ModelSum] = {}
     sampled = unrenderable = 0
     for data in _spread(found):
         sampled += 1
         try:
-            for step in compiled.preview(data):
-                _add(sums, step, counter)
+            for request in requests_of(data):
+                _add(sums, request, counter)
         except RowProblem:
             unrenderable += 1
     scale = found.accepted / sampled if sampled else 0.0
@@ -68,24 +101,24 @@ def estimate_ways(
         notes=notes,
     )
     by_batch = {"cost_usd": _cost(sums, prices, batch=True), "seconds": None}
-    return Ways(guess, guess.model_copy(update=by_batch), len(recipe.steps))
+    return Ways(guess, guess.model_copy(update=by_batch), rounds)
 
 
-def _spread(found: ReadResult) -> Iterator[dict[str, object]]:
+def _spread(found: ReadResult) -> Iterator[dict[str, Any]]:
     """At most `SAMPLE` rows, evenly spread over the file."""
     step = max(1, -(-found.accepted // SAMPLE))
     return (row.data for row in islice(found.rows(), 0, None, step))
 
 
-def _add(sums: dict[str, _StepSum], step: StepPreview, counter: TokenCounter) -> None:
-    part = sums.setdefault(str(step.body["model"]), _StepSum())
-    text = orjson.dumps([step.body["messages"], step.body.get("tools")]).decode()
-    part.calls += step.count
-    part.prompt_tokens += step.count * counter.count(text)
-    part.completion_tokens += step.count * step.expected_output_tokens
+def _add(sums: dict[str, _ModelSum], request: Request, counter: TokenCounter) -> None:
+    part = sums.setdefault(str(request.body["model"]), _ModelSum())
+    text = orjson.dumps([request.body["messages"], request.body.get("tools")]).decode()
+    part.calls += request.count
+    part.prompt_tokens += request.count * counter.count(text)
+    part.completion_tokens += request.count * request.expected_output_tokens
 
 
-def _cost(sums: Mapping[str, _StepSum], prices: PriceTable, *, batch: bool) -> float | None:
+def _cost(sums: Mapping[str, _ModelSum], prices: PriceTable, *, batch: bool) -> float | None:
     total = 0
     for model, part in sums.items():
         usage = Usage(round(part.prompt_tokens), round(part.completion_tokens))
@@ -96,7 +129,7 @@ def _cost(sums: Mapping[str, _StepSum], prices: PriceTable, *, batch: bool) -> f
     return total / NANO
 
 
-def _seconds(sums: Mapping[str, _StepSum], limits: Mapping[str, Limit]) -> float | None:
+def _seconds(sums: Mapping[str, _ModelSum], limits: Mapping[str, Limit]) -> float | None:
     """The slowest model's time at its limit; None if a limit is not known yet."""
     slowest = 0.0
     for model, part in sums.items():

@@ -1,25 +1,26 @@
 """A checked file, what it will take, and by which way its calls will go."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from models.payloads import Estimate, Options
 from models.recipes import Recipe
+from models.suites import Evaluation
 from producers.estimate import Ways
 from producers.readers import OnDuplicate, ReadResult
-from producers.routing import REALTIME, Route, Via
+from producers.routing import Route, Via
 
 
 @dataclass(frozen=True)
-class Plan:
+class Checked:
     """What was read and decided. Leaving its context forgets the staged rows."""
 
-    recipe: Recipe
     found: ReadResult
     ways: Ways
-    on_duplicate: OnDuplicate = "stop"
-    route: Route = REALTIME
+    on_duplicate: OnDuplicate
+    route: Route
 
-    def __enter__(self) -> "Plan":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,3 +43,32 @@ class Plan:
     def hours(self) -> int:
         """How long each of its batches may take."""
         return self.route.applied(Options()).batch_hours
+
+    @property
+    def models(self) -> list[str]:
+        """Every model that will be asked, each once."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Plan(Checked):
+    """A file and the recipe that it will go through."""
+
+    recipe: Recipe
+
+    @property
+    def models(self) -> list[str]:
+        """Every model that will be asked, each once."""
+        return list(dict.fromkeys(step.model for step in self.recipe.steps))
+
+
+@dataclass(frozen=True)
+class EvaluationPlan(Checked):
+    """Rows and the suite that models are put to with them."""
+
+    evaluation: Evaluation
+
+    @property
+    def models(self) -> list[str]:
+        """Every model that will be asked, each once."""
+        return self.evaluation.models

@@ -10,7 +10,7 @@ from models.tables import NANO, Job
 from models.words import counted
 from models.words import money as words_of
 from producers.estimate import Ways
-from producers.planning import Plan
+from producers.planning import Checked
 from producers.routing import Via
 
 Amount = str | float | None
@@ -18,7 +18,7 @@ Amount = str | float | None
 
 
 def checked_budget(
-    budget: Amount, plan: Plan, via: Via, prices: PriceTable, *, partial: bool = False
+    budget: Amount, plan: Checked, via: Via, prices: PriceTable, *, partial: bool = False
 ) -> int | None:
     """The budget in nano-USD of a plan whose calls go `via`; None: there is none.
 
@@ -28,9 +28,9 @@ def checked_budget(
     if budget is None:
         return None
     nano = parse_budget(str(budget), prices)
-    unknown = [step.model for step in plan.recipe.steps if prices.price(step.model) is None]
+    unknown = [model for model in plan.models if prices.price(model) is None]
     if unknown:
-        names = ", ".join(dict.fromkeys(unknown))
+        names = ", ".join(unknown)
         raise BadInputError(
             f"a budget needs prices, and {names} is not in the price table of {prices.as_of}: "
             "name a table that has it by MAESTRALE_PRICES (here and for the workers)"

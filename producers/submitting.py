@@ -10,8 +10,7 @@ import orjson
 from sqlalchemy import Connection
 
 from models.errors import BadInputError, DuplicateJobError
-from models.payloads import Estimate, JobSpec, Options
-from models.recipes import Recipe
+from models.payloads import Estimate, JobSpec
 from models.states import JobKind
 from models.store import jobs, rows, shards
 from models.store.engine import Store, one_at_a_time
@@ -34,8 +33,12 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 class Submission:
     """One wish for a job, with everything decided."""
 
-    recipe: Recipe
-    options: Options
+    kind: JobKind
+    name: str
+    """The recipe's or suite's, for people."""
+    spec: JobSpec
+    content_hash: str
+    """Of what is asked: the recipe's, or the evaluation's."""
     estimate: Estimate
     priority: int = 5
     idempotency_key: str | None = None
@@ -48,6 +51,8 @@ class Submission:
     """URLs that hear of the job, from its very first event on."""
     budget_nano: int | None = None
     """What it may spend; None: as much as it takes."""
+    parent_id: str | None = None
+    """The pipeline that it is a stage of."""
 
     def fingerprint(self, input_fingerprint: str, accepted: int) -> str:
         """The same file, recipe and options give the same 64 hex characters.
@@ -58,8 +63,8 @@ class Submission:
         asked = [
             input_fingerprint,
             accepted,
-            self.recipe.hash,
-            self.options.model_dump(exclude=WAY),
+            self.content_hash,
+            self.spec.options.model_dump(exclude=WAY),
             self.max_failed_share,
             self.on_duplicate,
         ]
@@ -119,16 +124,16 @@ def _known(connection: Connection, submission: Submission, job: Job) -> Job | No
 
 
 def _job(submission: Submission, found: ReadResult) -> Job:
-    spec = JobSpec(recipe=submission.recipe.model_dump(mode="json"), options=submission.options)
     return Job(
         id="job_" + "".join(secrets.choice(_ALPHABET) for _ in range(8)),
-        kind=JobKind.GENERATE,
-        name=submission.recipe.name,
+        kind=submission.kind,
+        name=submission.name,
         priority=submission.priority,
-        spec=spec.model_dump_json(),
+        spec=submission.spec.model_dump_json(),
         estimate=submission.estimate.model_dump_json(),
         fingerprint=submission.fingerprint(found.fingerprint, found.accepted),
         idempotency_key=submission.idempotency_key or None,
+        parent_id=submission.parent_id,
         input_name=found.name,
         max_failed_share=submission.max_failed_share,
         budget_nano=submission.budget_nano,

@@ -65,6 +65,8 @@ class Answered:
     usage: Usage
     from_ledger: bool
     retried: int = 0
+    latency_ms: int = 0
+    cost_nano: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,16 @@ class Payer:
         sent.stake.spend(cost_nano, self._ledger.paid(sent.intent, record))
         if wish.job.has_budget:
             self._purses.caution.learn(wish.body, reply.usage)
-        return Answered(wish.key, reply.answer, wish.model, reply.usage, False, retried)
+        return Answered(
+            wish.key,
+            reply.answer,
+            wish.model,
+            reply.usage,
+            from_ledger=False,
+            retried=retried,
+            latency_ms=latency_ms,
+            cost_nano=cost_nano,
+        )
 
     def _note_fault(self, fault: Fault, sent: _Sent) -> None:
         sent.permit.refused(fault)

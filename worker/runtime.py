@@ -32,7 +32,7 @@ from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway
 from worker.gateway.remote import RemoteApi
 from worker.gateway.routes import Routes
-from worker.kinds import generate
+from worker.kinds import evaluate, generate
 from worker.kinds.train import Trainings
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
@@ -193,7 +193,11 @@ class Runtime:
         wandb_key = settings.wandb_key.get_secret_value()
         start = partial(Run.start, python=settings.train_python, wandb_key=wandb_key)
         trainings = Trainings(write=self._write, read=self._read, home=settings.home, start=start)
-        return {JobKind.GENERATE: generate.run_row, JobKind.TRAIN: trainings.run_row}
+        return {
+            JobKind.GENERATE: generate.run_row,
+            JobKind.TRAIN: trainings.run_row,
+            JobKind.EVALUATE: evaluate.run_row,
+        }
 
     def _open_operations(self, prices: PriceTable) -> Operations:
         batches = Batches(

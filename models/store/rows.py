@@ -169,6 +169,26 @@ def results(
         after = page[-1].seq
 
 
+def with_records(
+    connection: Connection, job_id: str
+) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """(row id, data, records) of the done rows in input order, a page at a time."""
+    after = -1
+    while True:
+        query = (
+            select(rows.c.seq, rows.c.row_id, rows.c.data, rows.c.records)
+            .where(rows.c.job_id == job_id, rows.c.state == RowState.DONE, rows.c.seq > after)
+            .order_by(rows.c.seq)
+            .limit(PAGE)
+        )
+        page = connection.execute(query).all()
+        for found in page:
+            yield found.row_id, orjson.loads(found.data), orjson.loads(found.records)
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
+
+
 def inputs(connection: Connection, job_id: str) -> Iterator[dict[str, Any]]:
     """What the done rows were given, in the order of `results`, a page at a time."""
     after = -1

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from producers.cli import (
     control,
     datasets,
+    evaluating,
     generating,
     happening,
     hooks,
@@ -89,7 +90,7 @@ def _register() -> None:
             spending.priority,
             spending.costs,
         ),
-        "Training": (training.train,),
+        "Training": (training.train, evaluating.evaluate),
         "Events": (happening.events,),
         "Keeping": (keeping.prune, keeping.backup),
         "Processes": (running.up, running.down, running.status, running.doctor, running.migrate),

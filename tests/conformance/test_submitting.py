@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders import a_submission
 
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec, Options
@@ -32,8 +33,7 @@ def found(tmp_path: Path) -> Iterator[ReadResult]:
 
 def wish(**changes: object) -> Submission:
     """A submission of the recipe `translate`."""
-    base = {"recipe": load_recipe("translate"), "options": Options(), "estimate": NOTHING}
-    return Submission(**{**base, **changes})  # type: ignore[arg-type]
+    return a_submission(**{"recipe": load_recipe("translate"), "estimate": NOTHING, **changes})
 
 
 def test_the_same_key_twice_is_one_job(store: Store, found: ReadResult) -> None:

@@ -1,0 +1,121 @@
+"""`maestrale evaluate`: check, estimate, submit, watch, report."""
+
+# ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from producers.cli import wishes
+from producers.cli.options import AsJson
+
+_WHAT, _HOW = "What is asked", "How it runs"
+
+
+def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
+
+SuiteName = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A shipped suite, or a folder or TOML file.")
+]
+Models = Annotated[
+    str,
+    _option(
+        _WHAT,
+        "Who is asked, divided by commas: names of the API, of the registry, of models served "
+        "here; NAME@PROMPT for another of the suite's prompts. Others are compared with the first.",
+        "--models",
+        "-m",
+        metavar="A,B",
+    ),
+]
+Data = Annotated[
+    str | None, _option(_WHAT, "Rows to ask about; the suite's own unless given.", metavar="FILE")
+]
+Attempts = Annotated[
+    int | None,
+    _option(_WHAT, "How often each model is asked each row.", min=1, max=100, metavar="N"),
+]
+JudgeName = Annotated[
+    list[str] | None, _option(_WHAT, "Who judges; repeatable where judges are compared.", "--judge")
+]
+StoreName = Annotated[
+    str | None,
+    _option(_WHAT, "Embedded documents to search (`maestrale embed`).", "--store", metavar="NAME"),
+]
+ReportFolder = Annotated[
+    Path | None,
+    _option(_HOW, "Write the report here: HTML, Markdown, JSON.", "--report", metavar="DIR"),
+]
+
+
+def evaluate(
+    suite: SuiteName,
+    models: Models,
+    data: Data = None,
+    attempts: Attempts = None,
+    judge: JudgeName = None,
+    store: StoreName = None,
+    limit: wishes.Limit = None,
+    report: ReportFolder = None,
+    dry_run: wishes.DryRun = False,
+    watch: wishes.Watch = True,
+    via: wishes.Via = "realtime",
+    by: wishes.By = None,
+    on_timeout: wishes.OnTimeout = None,
+    priority: wishes.Priority = 5,
+    webhook: wishes.Webhook = None,
+    budget: wishes.Budget = None,
+    partial: wishes.Partial = False,
+    idempotency_key: wishes.IdempotencyKey = None,
+    again: wishes.Again = False,
+    fresh: wishes.Fresh = False,
+    on_uncertain: wishes.OnUncertain = "retry",
+    on_duplicate: wishes.OnDuplicate = "stop",
+    max_rejected_share: wishes.MaxRejectedShare = 0.05,
+    max_failed_share: wishes.MaxFailedShare = 0.05,
+    as_json: AsJson = False,
+) -> None:
+    """Put models to a suite of questions, and compare them on the same rows.
+
+    Answers that cannot be used count as wrong; they are never dropped.
+
+    Asked again, it makes no calls; with one more model, it pays for that one alone.
+    """
+    from producers.cli.durations import parse_duration
+    from producers.cli.evaluation import Evaluation, How
+    from producers.cli.voice import Voice
+    from producers.evaluating import Wish
+
+    wish = Wish(
+        suite=suite,
+        models=tuple(name.strip() for name in models.split(",") if name.strip()),
+        data=data,
+        attempts=attempts,
+        judges=tuple(judge or ()),
+        store=store,
+        limit=limit,
+        on_duplicate=on_duplicate,
+        max_rejected_share=max_rejected_share,
+        via=via,
+        by=timedelta(seconds=parse_duration(by)) if by else None,
+    )
+    how = How(
+        report=report,
+        watch=watch,
+        dry_run=dry_run,
+        on_timeout=on_timeout,
+        priority=priority,
+        webhooks=tuple(webhook or ()),
+        budget=budget,
+        partial=partial,
+        idempotency_key=idempotency_key,
+        again=again,
+        fresh=fresh,
+        on_uncertain=on_uncertain,
+        max_failed_share=max_failed_share,
+    )
+    raise typer.Exit(Evaluation(wish, how, Voice(as_json=as_json)).run())
