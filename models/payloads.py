@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.embedding import Embedding
 from models.states import FailureCode, JobKind
 from models.training import TrainingSpec
 
@@ -53,30 +54,48 @@ class JobSpec(BaseModel):
     """The recipe's snapshot with all its files inlined."""
     training: TrainingSpec | None = None
     """What a training job trains."""
+    embedding: Embedding | None = None
+    """What an embedding job embeds."""
     evaluation: dict[str, Any] = Field(default_factory=dict)
     """The `Evaluation` of an evaluation job: its suite with all files inlined, and its models."""
+    pipeline: dict[str, Any] = Field(default_factory=dict)
+    """The snapshot of a run's pipeline, and how it is run."""
     options: Options = Options()
 
 
+SCORED = "perplexity"
+"""The kind of suites whose rows are read to models by a child of ours: nobody is called."""
+ON_DEVICE = (JobKind.TRAIN, JobKind.EVALUATE)
+"""Kinds of which some jobs run on our own machines, as `is_on_device` says."""
+
+
 def models_asked(spec: str) -> list[str]:
-    """The models in a stored `JobSpec`, in the order they are asked; none if unreadable."""
+    """The models in a stored `JobSpec` that are called, in order; none if unreadable."""
     try:
         told = JobSpec.model_validate_json(spec)
-        asked = [*told.recipe.get("steps", []), *told.evaluation.get("contestants", [])]
+        evaluation, suite = told.evaluation, told.evaluation.get("suite", {})
+        if suite.get("kind") == SCORED:
+            return []
+        asked = [*told.recipe.get("steps", []), *evaluation.get("contestants", [])]
         names = [str(one["model"]) for one in asked if one.get("model")]
-        return list(dict.fromkeys([*names, *told.evaluation.get("judges", [])]))
+        names += [told.embedding.model] if told.embedding else []
+        names += [suite["grounding"]["embed_model"]] if suite.get("grounding") else []
+        return list(dict.fromkeys([*names, *evaluation.get("judges", [])]))
     except (ValidationError, AttributeError, TypeError):  # of another version, or damaged
         return []
 
 
 def is_on_device(kind: str, spec: str) -> bool:
-    """Whether a job (by its stored `JobSpec`) trains on one of our own machines."""
-    if kind != JobKind.TRAIN:
+    """Whether a job (by its stored `JobSpec`) has one of our own machines train, or read."""
+    if kind not in ON_DEVICE:
         return False
     try:
-        training = JobSpec.model_validate_json(spec).training
+        told = JobSpec.model_validate_json(spec)
     except ValidationError:  # of another version
         return False
+    if kind == JobKind.EVALUATE:
+        return bool(told.evaluation.get("suite", {}).get("kind") == SCORED)
+    training = told.training
     return training is not None and training.trainer == "local"
 
 

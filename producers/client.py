@@ -135,6 +135,7 @@ class Maestrale:
         webhooks: Sequence[Hook] = (),
         budget: Amount = None,
         partial: bool = False,
+        parent_id: str | None = None,
     ) -> Job:
         """Commits the job, then rings for its first shards; a dead broker only delays it.
 
@@ -156,6 +157,7 @@ class Maestrale:
             again=again,
             webhooks=tuple(webhooks),
             budget_nano=spending.checked_budget(budget, plan, chosen.via, prices, partial=partial),
+            parent_id=parent_id,
         )
         job, _is_new = submitting.submit(self.store, wish, plan.found)
         self.ring_for(job.id)

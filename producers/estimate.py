@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from typing import Any, Protocol
 
 import orjson
 
+from models.embedding import MOST_TEXTS, MOST_TOKENS
 from models.limits import Limit, limit_for
 from models.payloads import Estimate, Usage
 from models.prices import PriceTable
@@ -28,6 +30,8 @@ class Ways:
     """How long batches take is the provider's secret: its seconds are never known."""
     rounds: int
     """Successive batches: a step is asked when the one before it is answered."""
+    requests: int = 0
+    """What goes out in real time: fewer than calls where texts travel together."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,16 @@ class _ModelSum:
     calls: float = 0
     prompt_tokens: float = 0
     completion_tokens: float = 0
+    vectors: float = 0
+    """How many of the calls ask for vectors: these travel together."""
+
+    @property
+    def requests(self) -> float:
+        """What counts against a limit of requests."""
+        if not self.vectors:
+            return self.calls
+        together = max(self.vectors / MOST_TEXTS, self.prompt_tokens / MOST_TOKENS)
+        return self.calls - self.vectors + min(self.vectors, together)
 
 
 class Request(Protocol):
@@ -42,7 +56,7 @@ class Request(Protocol):
 
     @property
     def body(self) -> dict[str, Any]:
-        """One of them; its model, messages and tools are what is counted."""
+        """One of them; its model, messages (or input) and tools are what is counted."""
 
     @property
     def count(self) -> int:
@@ -89,6 +103,7 @@ def estimate_requests(
         part.calls *= scale
         part.prompt_tokens *= scale
         part.completion_tokens *= scale
+        part.vectors *= scale
     notes = [f"{unrenderable} of {sampled} sampled rows cannot be asked"] if unrenderable else []
     guess = Estimate(
         rows=found.accepted,
@@ -101,7 +116,8 @@ def estimate_requests(
         notes=notes,
     )
     by_batch = {"cost_usd": _cost(sums, prices, batch=True), "seconds": None}
-    return Ways(guess, guess.model_copy(update=by_batch), rounds)
+    requests = ceil(sum(part.requests for part in sums.values()))
+    return Ways(guess, guess.model_copy(update=by_batch), rounds, requests)
 
 
 def _spread(found: ReadResult) -> Iterator[dict[str, Any]]:
@@ -112,10 +128,17 @@ def _spread(found: ReadResult) -> Iterator[dict[str, Any]]:
 
 def _add(sums: dict[str, _ModelSum], request: Request, counter: TokenCounter) -> None:
     part = sums.setdefault(str(request.body["model"]), _ModelSum())
-    text = orjson.dumps([request.body["messages"], request.body.get("tools")]).decode()
     part.calls += request.count
-    part.prompt_tokens += request.count * counter.count(text)
+    part.vectors += request.count if "input" in request.body else 0
+    part.prompt_tokens += request.count * counter.count(_text(request.body))
     part.completion_tokens += request.count * request.expected_output_tokens
+
+
+def _text(body: Mapping[str, Any]) -> str:
+    if "input" in body:  # one text, or several
+        given = body["input"]
+        return given if isinstance(given, str) else "\n".join(given)
+    return orjson.dumps([body["messages"], body.get("tools")]).decode()
 
 
 def _cost(sums: Mapping[str, _ModelSum], prices: PriceTable, *, batch: bool) -> float | None:
@@ -138,7 +161,7 @@ def _seconds(sums: Mapping[str, _ModelSum], limits: Mapping[str, Limit]) -> floa
             return None
         tokens = part.prompt_tokens + part.completion_tokens
         if limit.requests_per_minute:
-            slowest = max(slowest, part.calls / limit.requests_per_minute * 60)
+            slowest = max(slowest, part.requests / limit.requests_per_minute * 60)
         if limit.tokens_per_minute:
             slowest = max(slowest, tokens / limit.tokens_per_minute * 60)
     return slowest

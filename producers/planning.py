@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Self
 
+from models.embedding import Embedding
 from models.payloads import Estimate, Options
 from models.recipes import Recipe
-from models.suites import Evaluation
+from models.suites import Evaluation, SuiteKind
 from producers.estimate import Ways
 from producers.readers import OnDuplicate, ReadResult
 from producers.routing import Route, Via
@@ -72,3 +73,20 @@ class EvaluationPlan(Checked):
     def models(self) -> list[str]:
         """Every model that will be asked, each once."""
         return self.evaluation.models
+
+    @property
+    def reads_here(self) -> bool:
+        """Whether its rows are read to models by a trainer of ours, and nobody is called."""
+        return self.evaluation.suite.kind == SuiteKind.PERPLEXITY
+
+
+@dataclass(frozen=True)
+class EmbeddingPlan(Checked):
+    """Rows and what is embedded of them."""
+
+    embedding: Embedding
+
+    @property
+    def models(self) -> list[str]:
+        """The one that embeds."""
+        return [self.embedding.model]

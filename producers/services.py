@@ -54,6 +54,8 @@ save ""
 maxmemory-policy noeviction
 """
 _STOPPING_LAST = {"receiver": 3, "simulator": 3, "server": 4}
+CONDUCTING = (sys.executable, "-P", "-m", "producers.pipelines")
+"""The conductor's command; -P: whatever lies in the folder where it starts is not ours."""
 _QUIET = ("--without-gossip", "--without-mingle", "--loglevel=WARNING")
 
 
@@ -106,6 +108,8 @@ class Services:
                 self.start_trainer()
             if "clock" not in names:
                 self.spawn("clock", _celery("beat"))
+            if "conductor" not in names:
+                self.start_conductor()
             if flower_port is not None and "flower" not in names:
                 self.start_flower(flower_port)
             return [service for service in self.running() if service not in before]
@@ -144,6 +148,10 @@ class Services:
         # what it tells of itself is one slot, and it is nice to the rest by its child
         own = {"MAESTRALE_SHARDS_IN_FLIGHT": "1", "MAESTRALE_DRAIN": f"{TRAINER_DRAIN_S}"}
         return self.spawn("trainer", command, **own)
+
+    def start_conductor(self) -> Service:
+        """What runs pipelines without a window."""
+        return self.spawn("conductor", list(CONDUCTING))
 
     def start_flower(self, port: int) -> Service:
         """Flower on loopback; it takes some seconds until it answers."""

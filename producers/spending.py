@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from models.budgets import parse_budget
 from models.errors import BadInputError
 from models.prices import PriceTable
-from models.store import jobs, money
+from models.store import families, jobs, money
 from models.tables import NANO, Job
 from models.words import counted
 from models.words import money as words_of
@@ -63,7 +63,7 @@ def resume(connection: Connection, job: Job, budget: Amount, prices: PriceTable)
     """paused -> queued, under another budget if one is given, which must be above what is spent."""
     nano = None if budget is None else parse_budget(str(budget), prices)
     if nano is not None:
-        jobs.lock(connection, [job.id, *jobs.unsettled_children(connection, job.id)])
+        jobs.lock(connection, families.family(connection, job.id))
         spent = money.spent_nano(connection, job.id)
         if nano <= spent:
             raise BadInputError(

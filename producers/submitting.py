@@ -53,6 +53,8 @@ class Submission:
     """What it may spend; None: as much as it takes."""
     parent_id: str | None = None
     """The pipeline that it is a stage of."""
+    large_shards: bool = False
+    """Whether what a shard begins with costs more than sharing the rows gains."""
 
     def fingerprint(self, input_fingerprint: str, accepted: int) -> str:
         """The same file, recipe and options give the same 64 hex characters.
@@ -69,6 +71,10 @@ class Submission:
             self.on_duplicate,
         ]
         return hashlib.sha256(orjson.dumps(asked)).hexdigest()
+
+    def shard_size(self, count: int) -> int:
+        """Rows per shard."""
+        return LARGEST_SHARD if self.large_shards else shard_size(count)
 
 
 def shard_size(count: int) -> int:
@@ -91,7 +97,7 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         jobs.create(connection, job)
         for hook in submission.webhooks:
             bind(connection, hook, job.id)
-        size = shard_size(found.accepted)
+        size = submission.shard_size(found.accepted)
         count = rows.insert_all(connection, _rows(job.id, size, found))
         if count != found.accepted:
             raise BadInputError(f"{found.name} changed while it was read: submit it again")
@@ -116,11 +122,17 @@ def _known(connection: Connection, submission: Submission, job: Job) -> Job | No
     known = jobs.by_fingerprint(connection, job.fingerprint)
     if known is not None and not submission.again:
         raise DuplicateJobError(
-            f"this file was submitted with this recipe before: job {known.id} exists "
+            f"this file was submitted with {_with_what(submission)} before: job {known.id} exists "
             f"({known.state}). See it with `maestrale show {known.id}`, or submit with --again "
             "(answers already paid for come from the ledger)"
         )
     return None
+
+
+def _with_what(submission: Submission) -> str:
+    """What the file was submitted with, in words for people."""
+    words = {JobKind.EVALUATE: "this suite and these models", JobKind.EMBED: "this text and model"}
+    return words.get(submission.kind, "this recipe")
 
 
 def _job(submission: Submission, found: ReadResult) -> Job:
@@ -139,7 +151,7 @@ def _job(submission: Submission, found: ReadResult) -> Job:
         budget_nano=submission.budget_nano,
         rows_total=found.accepted,
         rows_rejected=found.rejected,
-        shards_total=-(-found.accepted // shard_size(found.accepted)),
+        shards_total=-(-found.accepted // submission.shard_size(found.accepted)),
         created_at=0.0,
     )
 

@@ -26,13 +26,16 @@ from models.store import fleet, jobs
 from models.store.engine import open_store
 from worker.asking import Asker
 from worker.clock import Clock
+from worker.evaluating.libraries import Stores
+from worker.evaluating.losses import Losses
+from worker.evaluating.scorers import Scorers
 from worker.exporter import Exporter, Sources, expose, parse_address
 from worker.figures import Figures
 from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway
 from worker.gateway.remote import RemoteApi
 from worker.gateway.routes import Routes
-from worker.kinds import evaluate, generate
+from worker.kinds import embed, evaluate, generate
 from worker.kinds.train import Trainings
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
@@ -51,6 +54,7 @@ from worker.shards import Shards
 from worker.sharing import Sharing
 from worker.signs import Signs
 from worker.training import Run
+from worker.training.scorer import Scorer
 from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
@@ -130,6 +134,7 @@ class Runtime:
         self.purses = Purses(self._write, self._stop_job, self.owner, ttl_s=settings.lease_s)
         prices = load_prices(settings.prices_file)
         self.asker = self._open_asker(prices)
+        self.losses = self._open_losses()
         self.shards = self._open_shards()
         self.remote = await RemoteApi.from_settings(settings).open()
         self.operations = self._open_operations(prices)
@@ -195,9 +200,14 @@ class Runtime:
         trainings = Trainings(write=self._write, read=self._read, home=settings.home, start=start)
         return {
             JobKind.GENERATE: generate.run_row,
+            JobKind.EMBED: embed.run_row,
             JobKind.TRAIN: trainings.run_row,
-            JobKind.EVALUATE: evaluate.run_row,
+            JobKind.EVALUATE: evaluate.Evaluations(self.losses, Stores()).run_row,
         }
+
+    def _open_losses(self) -> Losses:
+        home, python = self._settings.home, self._settings.train_python
+        return Losses(self._read, home, Scorers(partial(Scorer.start, home=home, python=python)))
 
     def _open_operations(self, prices: PriceTable) -> Operations:
         batches = Batches(
@@ -236,6 +246,7 @@ class Runtime:
     async def _close(self) -> None:
         self.shards.drain()
         await self.asker.drained(self._settings.drain_s)
+        await self.losses.close()
         await self.clock.close()
         await self.operations.close()
         await self.remote.close()

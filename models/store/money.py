@@ -19,6 +19,7 @@ from models.payloads import CallRecord
 from models.store import inserts
 from models.store import jobs as job_moves
 from models.store.engine import now_s
+from models.store.families import jobs_of_run
 from models.tables import BudgetHold, Doubt, Job, Spending
 from models.words import money
 
@@ -111,14 +112,18 @@ class Cost:
 def costs(
     connection: Connection, by: By = "job", job_id: str | None = None, since: date | None = None
 ) -> list[Cost]:
-    """What was spent, the dearest first (days: the newest); `since` counts from 0:00 UTC on."""
+    """What was spent, the dearest first (days: the newest); `since` counts from 0:00 UTC on.
+
+    Of a pipeline's run: what the jobs below it spent.
+    """
+    ids = None if job_id is None else [job_id, *jobs_of_run(connection, job_id)]
     first = None if since is None else (since - _EPOCH).days
     found: dict[Any, Cost] = {}
-    for key, *sums in connection.execute(_spent(by, job_id, first)):
+    for key, *sums in connection.execute(_spent(by, ids, first)):
         values = {name: int(amount) for name, amount in zip(_SUMS, sums, strict=True)}
         found[key] = Cost(_name(by, key), **values)
     is_sqlite = connection.dialect.name == "sqlite"
-    doubted = _doubted(by, job_id, first, is_sqlite=is_sqlite)
+    doubted = _doubted(by, ids, first, is_sqlite=is_sqlite)
     for key, count, unpriced, nano in connection.execute(doubted):
         cost = found.setdefault(key, Cost(_name(by, key)))
         cost.doubts, cost.doubts_unpriced, cost.doubts_nano = count, unpriced, int(nano)
@@ -127,14 +132,14 @@ def costs(
     return sorted(found.values(), key=lambda cost: (-cost.cost_nano, -cost.calls, cost.key))
 
 
-def _spent(by: By, job_id: str | None, first: int | None) -> Any:
+def _spent(by: By, ids: list[str] | None, first: int | None) -> Any:
     key = {"job": spending.c.job_id, "model": spending.c.model, "day": spending.c.day}[by]
     query = select(key, *(func.sum(spending.c[name]) for name in _SUMS)).group_by(key)
-    query = query if job_id is None else query.where(spending.c.job_id == job_id)
+    query = query if ids is None else query.where(spending.c.job_id.in_(ids))
     return query if first is None else query.where(spending.c.day >= first)
 
 
-def _doubted(by: By, job_id: str | None, first: int | None, *, is_sqlite: bool) -> Any:
+def _doubted(by: By, ids: list[str] | None, first: int | None, *, is_sqlite: bool) -> Any:
     days = doubts.c.created_at / DAY_S
     # SQLite cuts where PostgreSQL rounds, and has no floor() everywhere
     day = (days if is_sqlite else func.floor(days)).cast(Integer)
@@ -142,7 +147,7 @@ def _doubted(by: By, job_id: str | None, first: int | None, *, is_sqlite: bool) 
     unpriced = func.count() - func.count(doubts.c.cost_nano)
     nano = func.coalesce(func.sum(doubts.c.cost_nano), 0)
     query = select(key, func.count(), unpriced, nano).group_by(key)
-    query = query if job_id is None else query.where(doubts.c.job_id == job_id)
+    query = query if ids is None else query.where(doubts.c.job_id.in_(ids))
     return query if first is None else query.where(doubts.c.created_at >= first * DAY_S)
 
 

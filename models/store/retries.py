@@ -1,10 +1,12 @@
-"""Failed work opened again: rows with their shards, and the runs of a sweep."""
+"""Failed work opened again: rows with their shards, runs of a sweep, stages of a pipeline."""
 
 from sqlalchemy import Connection, func, select, update
 
-from models.states import JobState, RowState, ShardState
+from models.states import JobState, RowState, ShardState, StageState
 from models.store import jobs as job_moves
+from models.store import stages, stages_seen
 from models.store.engine import now_s
+from models.store.families import is_run
 from models.store.jobs import jobs, rows, shards
 from models.store.progress import TENTHS
 
@@ -12,11 +14,13 @@ from models.store.progress import TENTHS
 def retry(connection: Connection, job_id: str) -> int:
     """Re-opens the failed rows (only those) and their shards, of a sweep those of its runs.
 
-    Answers how many rows. A sweep that is over goes on with its runs.
+    Answers how many rows. A sweep that is over goes on with its runs; of a pipeline's run the lost
+    stages are opened and counted.
     """
+    if is_run(connection, job_id):
+        return _retry_run(connection, job_id)
     parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
-    mine = (jobs.c.parent_id == job_id) & (jobs.c.state == JobState.FAILED)
-    runs = list(connection.scalars(select(jobs.c.id).where(mine).order_by(jobs.c.id)))
+    runs = _lost_runs(connection, job_id)
     job_moves.lock(connection, [job_id, *runs, *filter(None, [parent])])
     if not runs:
         count = _retry(connection, job_id)
@@ -31,9 +35,63 @@ def _go_on(connection: Connection, sweep: str | None, run: str | None) -> None:
     """The sweep of a run that was opened again counts its runs anew, and is not over."""
     if sweep is None or run is None:
         return
+    if is_run(connection, sweep):
+        _stages_go_on(connection, sweep, run)
+        return
     over = (JobState.SUCCEEDED, JobState.FAILED)
     job_moves.move(connection, sweep, JobState.QUEUED, only_from=over, finished_at=None)
     job_moves.tell_parent(connection, run)
+
+
+def _retry_run(connection: Connection, run_id: str) -> int:
+    """The failed stages with what failed of their jobs, and those that were passed over."""
+    found = stages_seen.of_run(connection, run_id)
+    failed = [stage for stage in found if stage.state == StageState.FAILED]
+    job_moves.lock(connection, [run_id, *(stage.job_id for stage in failed if stage.job_id)])
+    count = 0
+    for stage in failed:
+        goes_on = bool(stage.job_id and _retry_job(connection, stage.job_id))
+        count += stages.reopen(connection, stage, job_goes_on=goes_on)
+    return count + _open_run(connection, run_id) if count else 0
+
+
+def _retry_job(connection: Connection, job_id: str) -> int:
+    """Failed rows of a stage's job, or of its runs; how many, or 1 for a job that is done and of
+    which only the collecting failed. The stage is the caller's."""
+    job = job_moves.get(connection, job_id)
+    if job is None or job.state != JobState.FAILED:
+        return int(job is not None and job.state == JobState.SUCCEEDED)
+    runs = _lost_runs(connection, job_id)
+    if not runs:
+        return _retry(connection, job_id)
+    count = sum(_retry(connection, run) for run in runs)
+    _go_on(connection, job_id, runs[0] if count else None)
+    return count
+
+
+def _lost_runs(connection: Connection, job_id: str) -> list[str]:
+    mine = (jobs.c.parent_id == job_id) & (jobs.c.state == JobState.FAILED)
+    return list(connection.scalars(select(jobs.c.id).where(mine).order_by(jobs.c.id)))
+
+
+def _stages_go_on(connection: Connection, run_id: str, job_id: str) -> None:
+    """A job of a run was opened again by itself: if its stage had failed, the run goes on."""
+    found = stages_seen.of_run(connection, run_id)
+    mine = [one for one in found if (one.job_id, one.state) == (job_id, StageState.FAILED)]
+    if any(stages.reopen(connection, stage, job_goes_on=True) for stage in mine):
+        _open_run(connection, run_id)
+
+
+def _open_run(connection: Connection, run_id: str) -> int:
+    """The run goes on, with the stages that were passed over; answers how many."""
+    over = (JobState.FAILED,)
+    job_moves.move(connection, run_id, JobState.QUEUED, only_from=over, finished_at=None)
+    lost = [
+        one for one in stages_seen.of_run(connection, run_id) if one.state == StageState.SKIPPED
+    ]
+    count = sum(stages.reopen(connection, stage, job_goes_on=False) for stage in lost)
+    stages.recount(connection, run_id)
+    return count
 
 
 def _retry(connection: Connection, job_id: str) -> int:

@@ -5,12 +5,14 @@ from typing import Any
 
 from models.recipes.answers import Choice, Read
 from models.recipes.compiled import Body, Compiled
-from models.recipes.estimates import expected_output_tokens
+from models.recipes.estimates import expected_output_tokens, typical_answer
+from models.recipes.fields import names_read
 from models.recipes.loops import Scope
 from models.recipes.problems import Problem
 from models.recipes.schema import AnswerSchema, Asking, Output, Recipe, Step
 from models.recipes.strict_json import Json
 from models.recipes.templates import compile_text
+from models.suites import grounding
 from models.suites.schema import Contestant, Criterion, Evaluation
 
 VERDICT = "verdict"
@@ -32,6 +34,8 @@ class Asked:
         asked = {_step_name(name): asking for name, asking in self.suite.prompts.items()}
         if self.suite.judge is not None:
             asked[VERDICT] = _judging(self.suite.judge.ask, self.suite.judge.criteria)
+        if self.suite.grounding is not None:
+            asked.update(grounding.prompts(self.suite.grounding))
         steps = [_step(name, asking) for name, asking in {**asked, **(more or {})}.items()]
         recipe = Recipe(
             name=self.suite.name,
@@ -42,6 +46,7 @@ class Asked:
         self._compiled = Compiled(recipe)
         self._steps = {step.name: step for step in recipe.steps}
         self._texts: dict[str, Callable[[dict[str, Json]], str]] = {}
+        self._reads: dict[tuple[str, str], bool] = {}
 
     def question(self, contestant: Contestant, row: Body, names: Mapping[str, Json]) -> Body:
         """What the contestant is asked about the row; `names`: what its prompt may read besides.
@@ -55,10 +60,39 @@ class Asked:
         """The contestant's answer: text, or the value of its prompt's schema or function."""
         return self.read(_step_name(contestant.prompt or self.suite.default_prompt), choice)
 
+    def reads(self, contestant: Contestant, name: str) -> bool:
+        """Whether the contestant's prompt reads the variable: what it does not, it is not shown."""
+        prompt = contestant.prompt or self.suite.default_prompt
+        key = (prompt, name)
+        if key not in self._reads:
+            sources = [source for _, _, source in self.suite.prompts[prompt].templates()]
+            self._reads[key] = any(name in names_read(source) for source in sources)
+        return self._reads[key]
+
+    def may_look_up(self, contestant: Contestant) -> bool:
+        """Whether the contestant is offered the function that searches the store."""
+        tool = self.suite.retrieval.tool if self.suite.retrieval else None
+        prompt = contestant.prompt or self.suite.default_prompt
+        return tool is not None and (not tool.prompts or prompt in tool.prompts)
+
+    def needs_store(self, contestant: Contestant) -> bool:
+        """Whether the contestant is shown documents, or may ask for them."""
+        is_shown = self.suite.retrieval is not None and self.reads(contestant, "context")
+        return is_shown or self.may_look_up(contestant)
+
     def expected_tokens(self, contestant: Contestant) -> int:
         """Length of a typical answer, for estimates."""
-        step = _step_name(contestant.prompt or self.suite.default_prompt)
+        return self.expected_of(_step_name(contestant.prompt or self.suite.default_prompt))
+
+    def expected_of(self, step: str) -> int:
+        """Length of a typical answer to any step."""
         return expected_output_tokens(self._steps[step])
+
+    def typical(self, contestant: Contestant) -> Json:
+        """An answer of about the usual length, made up."""
+        return typical_answer(
+            self._steps[_step_name(contestant.prompt or self.suite.default_prompt)]
+        )
 
     def request(self, step: str, model: str, row: Body, names: Mapping[str, Json]) -> Body:
         """The request of any step; `RowProblem` if the row cannot be asked."""

@@ -42,12 +42,23 @@ class Answer:
     order: str = ""
     """Choice: the row's letters in the order shown."""
     retrieved: list[dict[str, Json]] = field(default_factory=list)
-    """Documents that were shown: id, score, why; those left out for want of room say so."""
+    """Documents in the order shown: id, score (the cosine), why (entity, cosine or tool), for those
+    that were looked up the turn; `left_out` is true of those for which there was no room."""
+    lookups: list[dict[str, Json]] = field(default_factory=list)
+    """What the model looked up itself: turn, query, entity, found (documents); or the error that it
+    was told."""
+
+
+FIRST, SECOND = "first", "second"
+"""Kind judges: what verdicts call the row's two answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge gave two answers in one order; points None: no valid verdict, asked twice."""
+    """What a judge gave two answers in one order; points None: no valid verdict, asked twice.
+
+    `first` and `second` name the answers as they were shown; the other order is another verdict.
+    """
 
     WHAT: ClassVar[str] = "verdict"
     judge: str
@@ -60,13 +71,21 @@ class Verdict:
     problem: str = ""
     detail: str = ""
     expert: float | None = None
-    """Kind judges: the expert's preference, above 0 for the first, 0 for a tie."""
+    """Kind judges: the expert's preference, above 0 for the row's first answer (the one called
+    `FIRST`, whichever is shown first), 0 for a tie; the same in both orders."""
+    unasked: bool = False
+    """An answer could not be used, and the judge was not asked: that answer has no points, the
+    other all of them (a win, but no measure of its worth), two such answers tie without points."""
     paid: Paid = field(default_factory=Paid)
 
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """Faithfulness and answer relevancy of one answer, each from 0 to 1; None: not to be had."""
+    """Faithfulness and answer relevancy of one answer; None: not to be had, as `detail` says.
+
+    An answer that cannot be used (`problem` is the answer's) claims nothing and is relevant to
+    nothing: faithfulness None, relevancy 0. Any other `problem` is the judge's.
+    """
 
     WHAT: ClassVar[str] = "grounds"
     model: str

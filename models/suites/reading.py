@@ -7,9 +7,14 @@ from models.recipes.answers import Read
 from models.recipes.problems import Problem, RowProblem, shorten
 from models.recipes.strict_json import Json
 from models.states import FailureCode
+from models.suites.letters import json_in
 from models.suites.schema import Classification
+from models.suites.wordings import THOUGHT
 
 _EDGES = " \t\r\n.,;:!?\"'`*_()[]{}<>«»“”‘’"  # quotes that models put around labels
+_WITHIN = re.compile(r"(?<=[^\W\d])[-\u2010\u2011](?=[^\W\d])")
+_DENIAL = r"(?:not|non|never|neither|nor|nicht|keine?|pas|\w+n't) (?:(?:a|an|the|really|very) )?"
+_TAKEN = "\0"  # in place of a word that was found, so that what it holds is not found again
 
 
 def gold_label(told: Classification, row: Mapping[str, Json]) -> str:
@@ -27,20 +32,42 @@ def gold_label(told: Classification, row: Mapping[str, Json]) -> str:
 def label_in(told: Classification, value: Json) -> Read | Problem:
     """The label that an answer says: a JSON answer by its one value, a text as a whole.
 
-    A longer text says a label if it names exactly one of them, as words of their own.
+    A longer text says a label if it names exactly one of them, as words of their own, and does not
+    deny it.
     """
-    if isinstance(value, dict):
-        value = value.get(told.gold, next(iter(value.values()), None))
-    labels = _labels(told)
-    text = _plain(value)
-    if text in labels:
-        return Read(labels[text])
-    named = {label for word, label in labels.items() if _names(word, text)}
-    named -= {one for one in named if any(one != other and _covers(other, one) for other in named)}
+    named = _named(told, value)
     if len(named) == 1:
         return Read(named.pop())
     why = f"names {len(named)} of the labels" if named else "names none of the labels"
     return Problem(FailureCode.INVALID_ANSWER, f"{shorten(repr(value), 120)} {why}")
+
+
+def _named(told: Classification, value: Json) -> set[str]:
+    """The labels that any JSON value names."""
+    if isinstance(value, str):
+        text = THOUGHT.sub("", value)
+        inside = json_in(text)
+        return _named(told, inside) if inside is not None else _in_text(_labels(told), text)
+    if isinstance(value, Mapping):
+        parts = [value[told.gold]] if told.gold in value else list(value.values())
+        whole = {label for part in parts if (label := _labels(told).get(_plain(part)))}
+        return whole or (_named(told, parts[0]) if len(parts) == 1 else set())
+    if isinstance(value, list):
+        return set().union(*(_named(told, part) for part in value))
+    return _in_text(_labels(told), str(value)) if isinstance(value, bool | int | float) else set()
+
+
+def _in_text(labels: Mapping[str, str], given: str) -> set[str]:
+    text = _plain(given)
+    if text in labels:
+        return {labels[text]}
+    named = set()
+    for word in sorted(labels, key=len, reverse=True):  # `not news` names no `news`
+        pattern = re.compile(rf"(?<!\w)(?P<no>{_DENIAL})?{re.escape(word)}(?!\w)")
+        if any(not found["no"] for found in pattern.finditer(text)):
+            named.add(labels[word])
+        text = pattern.sub(_TAKEN, text)
+    return named
 
 
 def _labels(told: Classification) -> dict[str, str]:
@@ -51,13 +78,5 @@ def _labels(told: Classification) -> dict[str, str]:
 
 
 def _plain(value: Json) -> str:
-    return " ".join(str(value).casefold().strip(_EDGES).replace("_", " ").split())
-
-
-def _names(word: str, text: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
-
-
-def _covers(longer: str, shorter: str) -> bool:
-    """`not news` names `news` as well, and means only itself."""
-    return _names(_plain(shorter), _plain(longer))
+    text = _WITHIN.sub(" ", str(value).casefold().replace("_", " "))
+    return " ".join(text.strip(_EDGES).split())

@@ -8,10 +8,11 @@ import hashlib
 import json
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from models.bounds import MOST_SEQ_LEN
 from models.recipes.schema import Asking, Input, Name, Part, Text
 from models.recipes.variables import Variable
 
@@ -69,6 +70,9 @@ class Lookup(Part):
     name: Text = "look_up"
     description: Text = "Finds documents about an entity or a topic."
     max_turns: int = Field(4, ge=1, le=20)
+    """Answers that may look something up; the one after them has to do without."""
+    prompts: list[Name] = Field(default_factory=list)
+    """Prompts whose models are offered the function; none: all."""
 
 
 class Retrieval(Part):
@@ -76,6 +80,8 @@ class Retrieval(Part):
 
     store: Text | None = None
     """Name of an embedded store, or its file; None: named when the suite is run (`--store`)."""
+    model: Text | None = None
+    """Who has to have embedded it; None: whoever did."""
     query: Text
     """A template: what is searched for."""
     document: Text
@@ -128,6 +134,13 @@ class Grounding(Part):
     """Questions generated back from an answer."""
 
 
+class Perplexity(Part):
+    """`[perplexity]`: may be left out."""
+
+    seq_len: int = Field(1024, ge=16, le=MOST_SEQ_LEN)
+    """Tokens of a row that count, as in training; longer rows are cut."""
+
+
 class Suite(Part):
     """What is asked, of whom in which words, and how it is judged."""
 
@@ -149,6 +162,7 @@ class Suite(Part):
     retrieval: Retrieval | None = None
     judge: Judge | None = None
     grounding: Grounding | None = None
+    perplexity: Perplexity | None = None
 
     @cached_property
     def hash(self) -> str:
@@ -179,28 +193,41 @@ class Evaluation(Part):
     """What a job of kind `evaluate` does with each of its rows."""
 
     suite: Suite
-    contestants: list[Contestant] = Field(min_length=1)
-    """The first is the one that others are compared with."""
+    contestants: list[Contestant] = Field(default_factory=list)
+    """The first is the one that others are compared with; none for the kind `judges` alone."""
     attempts: int = Field(1, ge=1, le=MOST_ATTEMPTS)
     judges: list[Text] = Field(default_factory=list)
     """Who judges or grounds; several for the kind `judges`."""
     store: Text | None = None
     """The file of the embedded store that `[retrieval]` searches."""
     store_hash: str = ""
+    """SHA-256 of the store's content: another content is never searched."""
+    store_model: str = ""
+    """Who embedded it, and so embeds what is searched for."""
+    asked_as: dict[str, str] = Field(default_factory=dict)
+    """Suite, data, store and limit in the user's own words: for the command that repeats it."""
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 over what is asked of whom, in hex: the suite's hash and all else."""
-        told = self.model_dump(mode="json", exclude={"suite", "store"})
+        told = self.model_dump(mode="json", exclude={"suite", "store", "asked_as"})
         canonical = json.dumps([self.suite.hash, told], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    @model_validator(mode="after")
+    def _has_somebody(self) -> Self:
+        if bool(self.contestants) == (self.suite.kind == SuiteKind.JUDGES):
+            raise ValueError("contestants answer in every kind but `judges`, which has judges only")
+        return self
+
     @property
     def models(self) -> list[str]:
-        """Every model that is asked, each once."""
+        """Every model that is asked through calls, each once."""
         named = [contestant.model for contestant in self.contestants]
-        if self.suite.kind == SuiteKind.JUDGES:
+        if self.suite.kind == SuiteKind.PERPLEXITY:  # a child reads rows to them
             named = []
         if self.suite.grounding:
             named = [*named, self.suite.grounding.embed_model]
+        if self.store_model:
+            named = [*named, self.store_model]
         return list(dict.fromkeys([*named, *self.judges]))

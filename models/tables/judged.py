@@ -1,6 +1,6 @@
 """What evaluations found, what people judge, stages of pipelines, and embedded documents."""
 
-from sqlalchemy import Column, Float, Index, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Text
 from sqlmodel import Field, SQLModel
 
 
@@ -26,13 +26,18 @@ class Review(SQLModel, table=True):
     """`rev_...`"""
     name: str
     job_id: str = Field(index=True)
-    """The evaluation whose answers are judged."""
+    """The evaluation whose answers are judged; empty: they came in files."""
     question: str = Field(sa_column=Column(Text, nullable=False))
     """What reviewers are asked, in words for people."""
     first: str
     second: str
     """The two models; which of them stands left is each pair's secret."""
-    seed: int = 0
+    seed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    """Of the choice of rows and of who stands left. Whoever knows it can tell the sides."""
+    rows_both: int = 0
+    """Rows that both models answered."""
+    rows_alike: int = 0
+    """Of these, where both said the same: left out, for there is nothing to judge."""
     pairs_total: int = 0
     created_at: float = Field(sa_column=Column(Float(53), nullable=False))
 
@@ -89,6 +94,8 @@ class Stage(SQLModel, table=True):
     """SHA-256 of what it does and of what it is given: the same was done before, or was not."""
     job_id: str | None = Field(default=None, index=True)
     """The job that does it, if a job does."""
+    attempt: int = 0
+    """How often `retry` re-opened it."""
     output: str = Field(default="{}", sa_column=Column(Text, nullable=False))
     """What later stages read, as JSON: files, names, hashes, counts."""
     claimed_until: float | None = Field(default=None, sa_column=Column(Float(53)))
@@ -111,6 +118,6 @@ class VectorStore(SQLModel, table=True):
     dimensions: int
     documents: int
     hash: str
-    """SHA-256 over ids, documents and vectors."""
+    """SHA-256 over the model's name, ids, documents and vectors."""
     job_id: str = Field(index=True)
     created_at: float = Field(sa_column=Column(Float(53), nullable=False))

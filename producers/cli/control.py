@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def retry(job_id: JobId, as_json: AsJson = False) -> None:
-    """Try the failed rows of a finished job again, and only those."""
+    """Try the failed rows of a finished job again, and only those; of a run its lost stages."""
     from producers.cli import facts, showing
     from producers.cli.opening import client
     from producers.cli.voice import Voice
@@ -23,8 +23,9 @@ def retry(job_id: JobId, as_json: AsJson = False) -> None:
     with client() as maestrale:
         count = maestrale.retry(job_id)
         job = maestrale.get(job_id)
-    nothing = showing.hint(f"{job.id} has no failed rows: nothing to retry.")
-    opened = showing.moved(job, f"{counted(count, 'failed row')} will be tried again")
+    what = "lost stage" if job.kind == JobKind.PIPELINE else "failed row"
+    nothing = showing.hint(f"{job.id} has no {what}s: nothing to retry.")
+    opened = showing.moved(job, f"{counted(count, what)} will be tried again")
     Voice(as_json=as_json).facts(
         {**facts.job_facts(job), "rows_reopened": count}, opened if count else nothing
     )

@@ -26,7 +26,8 @@ Models = Annotated[
     _option(
         _WHAT,
         "Who is asked, divided by commas: names of the API, of the registry, of models served "
-        "here; NAME@PROMPT for another of the suite's prompts. Others are compared with the first.",
+        "here; NAME@PROMPT for another of the suite's prompts. Others are compared with the first. "
+        "Only suites that compare judges do without.",
         "--models",
         "-m",
         metavar="A,B",
@@ -50,17 +51,19 @@ ReportFolder = Annotated[
     Path | None,
     _option(_HOW, "Write the report here: HTML, Markdown, JSON.", "--report", metavar="DIR"),
 ]
+Overwrite = Annotated[bool, _option(_HOW, "Replace what is in the report's folder.", "--overwrite")]
 
 
 def evaluate(
     suite: SuiteName,
-    models: Models,
+    models: Models = "",
     data: Data = None,
     attempts: Attempts = None,
     judge: JudgeName = None,
     store: StoreName = None,
     limit: wishes.Limit = None,
     report: ReportFolder = None,
+    overwrite: Overwrite = False,
     dry_run: wishes.DryRun = False,
     watch: wishes.Watch = True,
     via: wishes.Via = "realtime",
@@ -105,6 +108,7 @@ def evaluate(
     )
     how = How(
         report=report,
+        overwrite=overwrite,
         watch=watch,
         dry_run=dry_run,
         on_timeout=on_timeout,

@@ -1,5 +1,6 @@
 """One run of `maestrale evaluate`, step by step."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from models.payloads import Options
 from models.prices import load_prices
 from models.states import JobState
 from models.tables import Job
-from producers import spending
-from producers.cli import facts, hook_words, money_words, plan_words, showing
+from producers import spending, trainers
+from producers.cli import facts, hook_words, money_words, plan_words, reporting, showing
 from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
 from producers.cli.generation import exit_code
 from producers.cli.generation import report as tell_end
@@ -21,7 +22,8 @@ from producers.cli.opening import client
 from producers.cli.voice import Voice
 from producers.cli.words import counted, safe
 from producers.client import Maestrale
-from producers.evaluating import Evaluating, Wish
+from producers.evaluating import Evaluating, Wish, reports
+from producers.evaluating.figures.libraries import require_libraries
 from producers.planning import EvaluationPlan
 from producers.services import Services
 from producers.webhooks import Hook
@@ -32,6 +34,7 @@ class How:
     """How the user wants it done."""
 
     report: Path | None = None
+    overwrite: bool = False
     watch: bool = True
     dry_run: bool = False
     on_timeout: Literal["resubmit", "realtime"] | None = None
@@ -56,8 +59,6 @@ class Evaluation:
     """Checks, estimates, submits, watches, reports; answers the exit code."""
 
     def __init__(self, wish: Wish, how: How, voice: Voice) -> None:
-        if not wish.models:
-            raise BadInputError("nobody is asked: name models by --models A,B")
         if how.on_timeout is not None and wish.via == "realtime":
             raise BadInputError("--on-timeout goes with --via batch or auto")
         self._wish = wish
@@ -71,8 +72,10 @@ class Evaluation:
             hooks = maestrale.webhooks.prepare(self._how.webhooks)
             evaluating = Evaluating(maestrale)
             with self._voice.busy("reading the suite and its rows"):
+                require_libraries()
                 plan = evaluating.plan(self._wish)
             with plan:
+                self._check_folder(plan)
                 self._announce(plan)
                 self._check_budget(maestrale, plan)
                 if self._how.dry_run:
@@ -81,15 +84,23 @@ class Evaluation:
                 job = self._submit(maestrale, evaluating, plan, hooks)
             return self._end(self._see(maestrale, job))
 
+    def _check_folder(self, plan: EvaluationPlan) -> None:
+        how = self._how
+        if how.report is not None:
+            reports.check_folder(how.report, plan.evaluation.suite.name, overwrite=how.overwrite)
+
     def _announce(self, plan: EvaluationPlan) -> None:
         told = plan.evaluation
         title = Text.assemble(
             (told.suite.name, "bold"),
             f"  {told.suite.kind} on {safe(plan.found.name)}, ",
-            f"{counted(len(told.contestants), 'model')}, {counted(told.attempts, 'attempt')}",
+            f"{counted(len(told.contestants or told.judges), 'model')}, ",
+            counted(told.attempts, "attempt"),
         )
-        names = ", ".join(safe(one.label) for one in told.contestants)
-        self._voice.say("", Text("  ") + title, showing.line("models", names))
+        self._voice.say("", Text("  ") + title)
+        if told.contestants:
+            names = ", ".join(safe(one.label) for one in told.contestants)
+            self._voice.say(showing.line("models", names))
         if told.judges:
             self._voice.say(showing.line("judge", ", ".join(map(safe, told.judges))))
         self._voice.say(plan_words.planned(plan))
@@ -128,6 +139,8 @@ class Evaluation:
         )
         if not Services(maestrale.settings).serves_us:
             self._voice.say(showing.warning(OTHER_ACCOUNT))
+        if plan.reads_here and (lack := trainers.missing(maestrale)):
+            self._voice.say(showing.warning(lack))
         self._voice.say(showing.line("job", Text(job.id, style="bold")))
         self._facts["job"] = facts.job_facts(job)
         if hooks:
@@ -142,6 +155,10 @@ class Evaluation:
             if not maestrale.workers():
                 voice.say(showing.warning(NO_WORKER))
             voice.say("", showing.hint("Watch it:", f"maestrale watch {job.id}"))
+            out = shlex.quote(safe(self._how.report or "DIR", 4000))
+            again = " --overwrite" if self._how.overwrite else ""
+            make = f"maestrale report {job.id} --out {out}{again}"
+            voice.say(showing.hint("Write its report then:", make))
             return 0
         voice.say("")
         with explaining_interrupts(job, voice):
@@ -149,7 +166,9 @@ class Evaluation:
         tell_end(maestrale, job, limit, voice)
         self._facts["job"] = facts.job_facts(job)
         if job.state in (JobState.SUCCEEDED, JobState.FAILED) and job.rows_done:
-            self._facts["report"] = write_report(maestrale, job, self._how.report, voice)
+            self._facts["report"] = write_report(
+                maestrale, job, self._how.report, voice, overwrite=self._how.overwrite
+            )
         return exit_code(job)
 
     def _end(self, code: int) -> int:
@@ -159,7 +178,9 @@ class Evaluation:
 
 
 def write_report(
-    maestrale: Maestrale, job: Job, folder: Path | None, voice: Voice
+    maestrale: Maestrale, job: Job, folder: Path | None, voice: Voice, *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Makes the report, keeps it with the job, shows its summary, writes it into `folder`."""
-    return {}
+    with voice.busy("making the report"):
+        made = reports.make(maestrale, job)
+    return reporting.tell(made, folder, voice, overwrite=overwrite)

@@ -242,6 +242,8 @@ _BEFORE_RESUMING: Mapping[str, str] = {
     "money": "Top up or raise the spending limit in the provider's console first.",
     "budget": "Resume with a larger one (--budget 10USD), or it pauses again at the next call. If "
     "it names a price, give the workers the price table too (MAESTRALE_PRICES).",
+    "store": "Bring the store back that the evaluation was planned with (`maestrale stores`), or "
+    "evaluate anew with the one there is.",
     "quota": "The limit seems used up for longer than a minute: look in the provider's console.",
 }
 """By the word that `state_reason` begins with (`worker.retrying.PauseReason`)."""

@@ -24,6 +24,7 @@ _OF_SETTINGS: tuple[tuple[str, Check], ...] = (
 _OF_DATABASE: tuple[tuple[str, Check], ...] = (
     ("workers", processes.check_workers),
     ("trainer", processes.check_trainer),
+    ("conductor", processes.check_conductor),
     ("clock", processes.check_clock),
     ("spool", places.check_spool),
     ("limits", account.check_limits),

@@ -15,6 +15,7 @@ from models.suites.outcomes import Outcome, to_outcomes
 from models.tables import Job
 from producers import estimate, registry, routing, spending, submitting
 from producers.client import Maestrale
+from producers.evaluating import own_models, searching
 from producers.evaluating.previewing import Previewer
 from producers.planning import EvaluationPlan
 from producers.readers import OnDuplicate, ReadOptions, read
@@ -27,7 +28,7 @@ class Wish:
     """Who is put to what. `models`: names, each perhaps with `@prompt`; the first is compared
     with the others. `data` None: the suite's own rows. `attempts` None: as the suite says."""
 
-    suite: str
+    suite: str | Suite
     models: tuple[str, ...]
     data: str | None = None
     attempts: int | None = None
@@ -60,8 +61,12 @@ class Evaluating:
 
         Raises `BadInputError` (or a child of it) when suite, rows or models cannot be used.
         """
-        suite, own_data = load_suite(wish.suite)
-        evaluation = evaluation_of(suite, wish)
+        suite, own_data = (
+            load_suite(wish.suite) if isinstance(wish.suite, str) else (wish.suite, None)
+        )
+        evaluation = own_models.placed(evaluation_of(suite, wish), self._maestrale.store)
+        evaluation = searching.with_store(evaluation, self._maestrale)
+        own_models.check_way(evaluation, wish.via)
         source = wish.data or own_data
         if source is None:
             raise BadInputError(
@@ -76,6 +81,7 @@ class Evaluating:
         options = ReadOptions(
             id_field=suite.input.id,
             required=previewer.required_fields,
+            lift="meta",
             limit=wish.limit,
             on_duplicate=wish.on_duplicate,
             max_rejected_share=wish.max_rejected_share,
@@ -128,6 +134,7 @@ class Evaluating:
             webhooks=tuple(webhooks),
             budget_nano=spending.checked_budget(budget, plan, chosen.via, prices, partial=partial),
             parent_id=parent_id,
+            large_shards=told.suite.kind == SuiteKind.PERPLEXITY,  # a model is loaded for each
         )
         job, _is_new = submitting.submit(maestrale.store, wish, plan.found)
         maestrale.ring_for(job.id)
@@ -150,15 +157,38 @@ class Evaluating:
 def evaluation_of(suite: Suite, wish: Wish) -> Evaluation:
     """The suite with its models; `BadInputError` for models or judges that make no sense."""
     contestants = [contestant_of(suite, name) for name in dict.fromkeys(wish.models)]
-    if len(contestants) < 2 and suite.kind == SuiteKind.PAIRWISE:
-        raise BadInputError("a pairwise suite compares answers: give two models or more (--models)")
+    _check_contestants(suite, contestants)
     return Evaluation(
         suite=suite,
         contestants=contestants,
         attempts=wish.attempts or suite.attempts,
         judges=_judges(suite, wish.judges),
         store=wish.store or (suite.retrieval.store if suite.retrieval else None),
+        asked_as=_asked_as(wish),
     )
+
+
+def _asked_as(wish: Wish) -> dict[str, str]:
+    suite = wish.suite if isinstance(wish.suite, str) else ""
+    limit = "" if wish.limit is None else str(wish.limit)
+    words = {"suite": suite, "data": wish.data or "", "store": wish.store or "", "limit": limit}
+    return {name: word for name, word in words.items() if word}
+
+
+def _check_contestants(suite: Suite, contestants: Sequence[Contestant]) -> None:
+    if suite.kind == SuiteKind.JUDGES:
+        if contestants:
+            raise BadInputError(
+                "a judges suite has its answers in the rows: leave --models out, and name the "
+                "judges by --judge, once for each"
+            )
+        return
+    if not contestants:
+        raise BadInputError("nobody is asked: name models by --models A,B")
+    if len(contestants) < 2 and suite.kind == SuiteKind.PAIRWISE:
+        raise BadInputError("a pairwise suite compares answers: give two models or more (--models)")
+    if len({one.label for one in contestants}) < len(contestants):
+        raise BadInputError("two of the models are asked in the same words: name each once")
 
 
 def contestant_of(suite: Suite, named: str) -> Contestant:

@@ -69,7 +69,12 @@ class Chart:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two models on the same rows. `difference`: second minus first, with its interval; `p` of the
-    paired test named by `test`. `verdict`: in words, also when n is too small to tell."""
+    paired test named by `test`. `verdict`: in words, also when n is too small to tell.
+
+    `adjusted`: p after Holm's correction for the `family` comparisons that the report makes (equal
+    to `p` where it makes one); verdicts go by it. `rows`: on how many rows both have a value.
+    `rows_needed`: about how many would tell a difference of the size that was seen.
+    """
 
     metric: str
     first: str
@@ -78,6 +83,12 @@ class Comparison:
     test: str = ""
     p: float | None = None
     verdict: str = ""
+    adjusted: float | None = None
+    family: int = 1
+    rows: int = 0
+    rows_needed: int | None = None
+    told: bool = False
+    """Whether the difference can be told from chance (5%)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 
 import orjson
 
@@ -37,6 +38,7 @@ class RowChecker:
 
     def check(self, row: Row) -> tuple[str, bytes]:
         """The row's id (in NFC) and the line to stage for it. Raises `RowError`."""
+        row = self._lifted(row)
         self._check_fields(row)
         row_id = self._id_of(row)
         try:
@@ -50,6 +52,10 @@ class RowChecker:
         if len(staged) > self._options.max_line_bytes + 2 * MAX_ID_CHARS * 6:
             raise RowError(RejectCode.LINE_TOO_LONG, f"the row is {len(staged):,} bytes of JSON")
         return row_id, staged
+
+    def _lifted(self, row: Row) -> Row:
+        below = row.data.get(self._options.lift)
+        return replace(row, data={**below, **row.data}) if isinstance(below, dict) else row
 
     def _check_fields(self, row: Row) -> None:
         for name in self._options.required:

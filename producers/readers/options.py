@@ -18,6 +18,9 @@ class ReadOptions:
     where the file is to be edited and submitted again."""
     required: frozenset[str] = frozenset()
     """Fields that each row must have, not null."""
+    lift: str = ""
+    """Field with an object whose fields become the row's own where it lacks them: rows of a dataset
+    keep in `meta` what they were made of."""
     types: Mapping[str, JsonType] = field(default_factory=dict)
     """JSON types of fields, where something depends on them; null passes unless required."""
     limit: int | None = None

@@ -1,22 +1,29 @@
 """One row of an evaluation under way: who is asked, what it was asked, and what that took."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from models.payloads import Failed, Snoozed, Submitted
 from models.recipes.answers import Choice, Read
-from models.recipes.problems import Problem
+from models.recipes.problems import Problem, invalid
 from models.recipes.strict_json import Json
 from models.states import FailureCode
 from models.suites import Asked, Evaluation
 from models.suites.outcomes import Paid
+from models.vectors import unpack
+from worker.embedding import asking
+from worker.evaluating.libraries import Stores
 from worker.gateway.mistral import to_choice
-from worker.kinds.generate import RowRun
 from worker.paying import Answered
+from worker.rows import RowRun
 
 Body = dict[str, Any]
 Stopped = Failed | Snoozed | Submitted
+Check = Callable[[Json], str]
+"""What is wrong with an answer that fits its schema; empty: nothing."""
+T = TypeVar("T")
 
 BAD_ANSWERS = frozenset({FailureCode.REQUEST_REJECTED, FailureCode.REFUSED})
 """Failed calls that are an answer of a kind: this model cannot answer this row. Any other failure
@@ -28,6 +35,11 @@ class EvaluationRow:
     """A row and what it asks through."""
 
     run: RowRun
+    stores: Stores = field(default_factory=Stores)
+    """Where its documents are: this process's open stores."""
+    shown: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    """Texts of the documents that each answer was given, by its label and attempt: what it has to
+    keep to, and what a judge may read."""
 
     @property
     def asked(self) -> Asked:
@@ -64,19 +76,52 @@ class EvaluationRow:
         return asked
 
     async def draw(
-        self, step: str, model: str, names: Mapping[str, Json], paid: Paid, *, attempt: int = 1
+        self,
+        step: str,
+        model: str,
+        names: Mapping[str, Json],
+        paid: Paid,
+        *,
+        attempt: int = 1,
+        check: Check | None = None,
     ) -> Read | Problem | Stopped:
         """A usable answer to a step, asked once more with the error if the first does not fit."""
         body = self.asked.request(step, model, self.data, names)
         choice = await self.ask(step, body, paid, attempt=attempt)
         if not isinstance(choice, Choice):
             return choice
-        read = self.asked.read(step, choice)
+        read = self._read(step, choice, check)
         if isinstance(read, Problem) and read.repairable:
             body = self.asked.repair(step, body, choice, read)
             choice = await self.ask(step, body, paid, attempt=attempt)
-            return self.asked.read(step, choice) if isinstance(choice, Choice) else choice
+            return self._read(step, choice, check) if isinstance(choice, Choice) else choice
         return read
+
+    async def vector(self, model: str, text: str, paid: Paid) -> list[float] | Stopped:
+        """The text's embedding; what it took is added to `paid`."""
+        asked = await asking.ask(self.run, model, text)
+        if not isinstance(asked, Answered):
+            return asked
+        count(paid, asked)
+        found = asking.packed(asked.answer)
+        return found if isinstance(found, Failed) else unpack(found)
+
+    def _read(self, step: str, choice: Choice, check: Check | None) -> Read | Problem:
+        read = self.asked.read(step, choice)
+        complaint = check(read.value) if check and isinstance(read, Read) else ""
+        return invalid(complaint) if complaint else read
+
+
+async def together(wanted: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All of them at the same time and to their end, then the first error if there was one: a row
+    is over when nothing of it is asked any more."""
+    ended = await asyncio.gather(*wanted, return_exceptions=True)
+    found: list[T] = []
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
+        found.append(one)
+    return found
 
 
 def count(paid: Paid, asked: Answered) -> None:

@@ -1,0 +1,64 @@
+"""What a stage is given: the outputs before it, its templates rendered, its hash."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from models.pipelines.hashing import stage_hash
+from models.pipelines.loading import place_of
+from models.pipelines.rendering import stage_rendered
+from models.pipelines.schema import FILES, Pipeline, Prepared, RunSpec
+from models.pipelines.schema import Stage as Asked
+from models.states import STAGE_GOOD
+from models.tables import Stage
+from producers.pipelines.hand import content_of, limit_of
+
+Outputs = Mapping[str, Mapping[str, Any]]
+SUITE_DATA = "suite_data"
+
+
+def outputs_of(stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
+    """What stages that are done made, by name."""
+    done = (stage for stage in stages if stage.state in STAGE_GOOD)
+    return {stage.name: dict(orjson.loads(stage.output)) for stage in done}
+
+
+def asked_of(told: RunSpec, name: str, outputs: Outputs) -> Asked:
+    """What the stage shall do. Raises `BadInputError` naming the key that cannot be used."""
+    return stage_rendered(told.pipeline, told.pipeline.stage(name), outputs)
+
+
+def digest_of(told: RunSpec, name: str, asked: Asked, outputs: Outputs) -> str:
+    """What the stage is known by: see `stage_hash`."""
+    prepared = told.pipeline.stage(name)
+    contents = dict(_contents(told.pipeline, prepared, asked))
+    if limit := limit_of(told, prepared):
+        contents["limit"] = str(limit)
+    return stage_hash(told.pipeline, prepared, outputs, contents)
+
+
+def _contents(pipeline: Pipeline, prepared: Prepared, asked: Asked) -> Iterator[tuple[str, str]]:
+    """Hashes of the files that a stage names, by key; what is no file here is its own."""
+    told = asked.model_dump(by_alias=True)
+    for key in FILES.get(prepared.kind, ()):
+        for at, name in enumerate(_named(told, key)):
+            yield f"{key}[{at}]", _content(place_of(pipeline.folder, name))
+    if prepared.suite_data and not _names_data(told):
+        yield SUITE_DATA, _content(prepared.suite_data)
+
+
+def _named(told: Mapping[str, Any], key: str) -> list[str]:
+    value: Any = told
+    for part in key.split("."):
+        value = value.get(part)
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def _names_data(told: Mapping[str, Any]) -> bool:
+    return bool(told.get("data") or (told.get("ranking") or {}).get("data"))
+
+
+def _content(name: str) -> str:
+    return content_of(name) if Path(name).is_file() else name

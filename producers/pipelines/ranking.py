@@ -1,0 +1,57 @@
+"""Runs of a sweep compared by a suite: all of them put to it, and the best figure found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.pipelines.schema import Train
+from models.suites import Suite
+from models.tables import Job
+from producers.evaluating import Evaluating, Wish
+from producers.evaluating.report import Figure
+from producers.pipelines import evaluating, serving
+from producers.pipelines.hand import Hand
+from producers.pipelines.outcomes import Outcome
+
+PART = "ranking"
+
+
+def submitted(
+    hand: Hand, asked: Train, models: Sequence[str], *, notes: Mapping[str, Any]
+) -> Outcome:
+    """Puts the models to the suite of `rank_by`, in one job."""
+    serving.serve(hand, models)
+    told = asked.ranking
+    tail = f"@{told.prompt}" if told.prompt else ""
+    wish = Wish(
+        suite=Suite.model_validate(hand.prepared.suite),
+        models=tuple(f"{model}{tail}" for model in models),
+        data=hand.file(told.data) if told.data else hand.prepared.suite_data,
+        attempts=told.attempts,
+        judges=evaluating.texts(told.judge),
+        store=told.store,
+        limit=told.limit,
+    )
+    with Evaluating(hand.maestrale).plan(wish) as planned:
+        return evaluating.submit(hand, planned, part=PART, notes=notes)
+
+
+def best(hand: Hand, asked: Train, job: Job, names: Mapping[str, str]) -> str | None:
+    """The registered model with the best figure; None: no model has it."""
+    from producers.evaluating import reports  # noqa: PLC0415 # figures are slow to import
+
+    wanted = asked.rank_by.rpartition(":")[2].split("+")
+    figures = reports.make(hand.maestrale, job).report.figures
+    by_model = {label.rpartition("@")[0] or label: found for label, found in figures.items()}
+    values = {
+        registered: mean_of(by_model.get(model, {}), wanted) for registered, model in names.items()
+    }
+    known = {name: value for name, value in values.items() if value is not None}
+    sign = -1 if asked.ranking.lowest else 1
+    return max(known, key=lambda name: sign * known[name], default=None)
+
+
+def mean_of(figures: Mapping[str, Figure], wanted: Sequence[str]) -> float | None:
+    """A figure, or the mean of several (`faithfulness+relevancy`); None: one cannot be had."""
+    values = [figures[name].value for name in wanted if name in figures]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(wanted) else None

@@ -1,0 +1,143 @@
+"""The door for pipelines: load, start, find, look."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from models.budgets import parse_budget
+from models.errors import BadInputError, NotFoundError
+from models.payloads import Estimate, JobSpec
+from models.pipelines.rendering import sources, templated, with_defaults
+from models.pipelines.schema import Pipeline, Prepared, RunSpec
+from models.prices import load_prices
+from models.recipes.fields import names_read
+from models.states import JobKind, JobState
+from models.store import retries, stages, stages_seen
+from models.store.engine import one_at_a_time
+from models.store.stages_seen import StageSeen
+from models.tables import Job
+from producers.client import Maestrale
+from producers.pipelines.hand import content_of
+from producers.webhooks import Hook, bind
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+TOLD_AT_THE_END = ("job.succeeded", "job.failed", "job.cancelled", "job.paused")
+"""What an endpoint of a run hears: one message at its end, and that it stands still."""
+
+
+class Runs:
+    """Runs of pipelines through a client."""
+
+    def __init__(self, maestrale: Maestrale) -> None:
+        self._maestrale = maestrale
+
+    def start(
+        self,
+        told: RunSpec,
+        *,
+        priority: int = 5,
+        budget: str | None = None,
+        webhooks: Sequence[Hook] = (),
+    ) -> tuple[Job, bool]:
+        """Commits the run with its stages; a conductor takes it up. Answers it and whether it is
+        new: the same pipeline on the same rows that is under way is answered as it stands.
+        """
+        found = fingerprint(told)
+        run = self._run(told, found, priority, budget)
+        with self._maestrale.store.write() as connection:
+            one_at_a_time(connection, found)
+            known = stages_seen.same_under_way(connection, found)
+            if known is not None and not told.again:
+                return known, False
+            planned = [
+                one.model_dump(include={"name", "kind", "needs"}) for one in told.pipeline.stages
+            ]
+            stages.create(connection, run, planned)
+            for hook in webhooks:
+                bind(connection, hook, run.id, TOLD_AT_THE_END)
+        return self._maestrale.get(run.id), True
+
+    def go_on(self, name: str, *, budget: str | None = None) -> Job:
+        """The newest run of the pipeline of this name, gone on with from where it failed or stands.
+
+        Raises `NotFoundError` if there is none, `BadInputError` if it is done.
+        """
+        nano = self._nano(budget)
+        with self._maestrale.store.write() as connection:
+            run = stages_seen.newest_run(connection, name)
+            if run is None:
+                raise NotFoundError(f"{name} was never run: leave --resume out")
+            if run.state == JobState.SUCCEEDED:
+                raise BadInputError(f"{run.id} is done: leave --resume out to run {name} again")
+            if nano is not None and run.state != JobState.PAUSED:
+                stages.set_budget(connection, run.id, nano)
+            if run.state == JobState.FAILED:
+                retries.retry(connection, run.id)
+        if run.state == JobState.PAUSED:
+            return self._maestrale.resume(run.id, budget=budget)
+        return self._maestrale.get(run.id)
+
+    def stages(self, run_id: str) -> list[StageSeen]:
+        """The stages of a run in the order of the file, as they stand."""
+        with self._maestrale.store.read() as connection:
+            return stages_seen.seen(connection, run_id)
+
+    def _nano(self, budget: str | None) -> int | None:
+        prices = load_prices(self._maestrale.settings.prices_file)
+        return None if budget is None else parse_budget(budget, prices)
+
+    def _run(self, told: RunSpec, found: str, priority: int, budget: str | None) -> Job:
+        count = len(told.pipeline.stages)
+        return Job(
+            id="job_" + "".join(secrets.choice(_ALPHABET) for _ in range(8)),
+            kind=JobKind.PIPELINE,
+            name=told.pipeline.name,
+            priority=priority,
+            spec=JobSpec(pipeline=told.model_dump(mode="json")).model_dump_json(),
+            estimate=_no_estimate(count),
+            fingerprint=found,
+            input_name=Path(told.pipeline.input or "").name,
+            budget_nano=self._nano(budget),
+            max_failed_share=0.0,
+            rows_total=count,
+            shards_total=count,
+            created_at=0.0,
+        )
+
+
+def fingerprint(told: RunSpec) -> str:
+    """The same pipeline on the same rows, wherever they lie, gives the same 64 hex characters."""
+    data = told.model_dump(mode="json", exclude={"again": True, "pipeline": {"folder", "input"}})
+    source = told.pipeline.input
+    content = content_of(source) if source and Path(source).is_file() else source
+    told_all = orjson.dumps(["pipeline", data, content], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(told_all).hexdigest()
+
+
+def check_input(pipeline: Pipeline) -> None:
+    """Raises `BadInputError` for a pipeline whose input is read and is no file."""
+    if not any(_reads_input(stage) for stage in pipeline.stages):
+        return
+    if not (pipeline.input and Path(pipeline.input).is_file()):
+        named = f"{pipeline.input} is no file" if pipeline.input else "it has no input of its own"
+        raise BadInputError(f"the pipeline {pipeline.name}: {named}; give one by --input FILE")
+
+
+def _reads_input(stage: Prepared) -> bool:
+    asked = templated(stage.kind, with_defaults(stage.kind, stage.asked))
+    return any("input" in names_read(source) for _, source in sources(asked, ""))
+
+
+def _no_estimate(count: int) -> str:
+    """What the stages will take is told by `--plan`, as far as it is known."""
+    return Estimate(
+        rows=count,
+        calls=0,
+        prompt_tokens=0,
+        completion_tokens=0,
+        cost_usd=None,
+        seconds=None,
+    ).model_dump_json()

@@ -1,0 +1,128 @@
+"""Stages of kind `train`: one run, or a sweep whose best run is taken."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from models.pipelines.schema import VALIDATION_LOSS, Train
+from models.store import registry as tuned
+from models.tables import Job, TunedModel
+from models.training.plan import Length
+from producers import registry
+from producers.client import Maestrale
+from producers.pipelines import ranking
+from producers.pipelines.hand import Hand
+from producers.pipelines.outcomes import Expected, Lost, Made, Outcome, Submitted
+from producers.sweeps import Ran, facts_of, ranked
+from producers.training import Training, Wish
+from producers.training_jobs import Submission
+
+SWEEP = "sweep"
+"""Note of a stage whose runs are being ranked by a suite: the sweep's job."""
+
+
+def begin(hand: Hand) -> Outcome:
+    """Submits the run, or the sweep, once."""
+    asked = cast("Train", hand.asked)
+    training = Training(hand.maestrale)
+    wish = wish_of(hand, asked)
+    if asked.sweep:
+        runs = training.plan_sweep(wish, asked.sweep)
+        job = training.submit_sweep(runs, _how(hand), name=hand.name)
+    else:
+        job = training.submit(training.plan(wish), _how(hand))
+    return Submitted(job.id)
+
+
+def wish_of(hand: Hand, asked: Train) -> Wish:
+    """The stage as the door for trainings takes it."""
+    return Wish(
+        dataset=asked.dataset,
+        base=asked.base,
+        trainer=asked.trainer,
+        name=hand.name,
+        length=Length(asked.steps, asked.epochs, asked.tokens_seen).checked(),
+        learning_rate=asked.lr,
+        batch_size=asked.batch_size,
+        seq_len=asked.seq_len,
+        rank=asked.rank,
+        seed=asked.seed,
+        patience=asked.patience,
+        eval_every=asked.eval_every,
+        validation=Path(hand.file(asked.validation)) if asked.validation else None,
+    )
+
+
+def collect(hand: Hand, job: Job) -> Outcome:
+    """The run's model, or the best of the sweep; the runs are put to a suite first if need be."""
+    asked = cast("Train", hand.asked)
+    training = Training(hand.maestrale)
+    if not asked.sweep:
+        model = training.model_of(job.id)
+        return _made(hand, job.id, model) if model else Lost(f"{job.id} left no model")
+    sweep = hand.notes.get(SWEEP) or job.id
+    runs = [run for run in ranked(training, training.children(sweep)) if run.model]
+    if not runs:
+        return Lost(f"no run of {sweep} left a model")
+    if asked.rank_by == VALIDATION_LOSS:
+        return _best(hand, sweep, runs[0], runs)
+    names = {run.model: named(training.model(run.model)) for run in runs}
+    if SWEEP not in hand.notes:
+        return ranking.submitted(hand, asked, list(names.values()), notes={SWEEP: sweep})
+    best = ranking.best(hand, asked, job, names)
+    run = next((run for run in runs if run.model == best), None)
+    if run is None:
+        return Lost(f"{job.id} has no figure {asked.rank_by.rpartition(':')[2]} of any run")
+    return _best(hand, sweep, run, runs)
+
+
+def expect(hand: Hand) -> Expected:
+    """Steps, cost and time of all its runs."""
+    asked = cast("Train", hand.asked)
+    training, wish = Training(hand.maestrale), wish_of(hand, asked)
+    runs = training.plan_sweep(wish, asked.sweep) if asked.sweep else [training.plan(wish)]
+    costs, times = [run.plan.cost_usd for run in runs], [run.plan.seconds for run in runs]
+    steps = sum(run.plan.steps for run in runs)
+    words = f"{len(runs)} runs, {steps:,} steps" if len(runs) > 1 else f"{steps:,} steps"
+    cost = None if None in costs else sum(one or 0.0 for one in costs)
+    return Expected(words, cost, None if None in times else sum(one or 0.0 for one in times))
+
+
+def is_there(maestrale: Maestrale, output: Mapping[str, Any]) -> bool:
+    """Whether the registry has the model, and this machine its files."""
+    with maestrale.store.read() as connection:
+        model = tuned.by_name(connection, output["registered"])
+    if model is None or model.trainer != "local":
+        return model is not None
+    return (maestrale.settings.home / model.place).parent.is_dir()
+
+
+def named(model: TunedModel) -> str:
+    """What evaluations call it: the provider's id, or the registry's name."""
+    return model.name if model.trainer == "local" else model.place
+
+
+def _best(hand: Hand, sweep: str, run: Ran, runs: list[Ran]) -> Outcome:
+    model = Training(hand.maestrale).model(run.model)
+    more = {"sweep": [facts_of(one) for one in runs]}
+    return _made(hand, sweep, model, **more)
+
+
+def _made(_hand: Hand, job_id: str, model: TunedModel, **more: Any) -> Outcome:
+    names = registry.served_names(model) if model.trainer == "local" else (model.name, model.base)
+    digest = hashlib.sha256(f"{model.name}/{model.job_id}".encode()).hexdigest()
+    told = {"job": job_id, "model": named(model), "base": names[-1], "registered": model.name}
+    return Made({**told, "metrics": orjson.loads(model.metrics), "hash": digest, **more})
+
+
+def _how(hand: Hand) -> Submission:
+    return Submission(
+        priority=hand.run.priority,
+        again=True,
+        idempotency_key=hand.key(),
+        budget_nano=hand.budget_nano,
+        parent_id=hand.run.id,
+    )
