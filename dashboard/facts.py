@@ -109,7 +109,8 @@ def facts_of(page: JobPage) -> Facts:
 def told(event: Event) -> Told:
     """The event's own figures in words: as things stood when it became true."""
     data: Mapping[str, object] = orjson.loads(event.data)
-    rows = f"{data.get('rows_done', 0):,} of {data.get('rows_total', 0):,} rows done"
+    what = "stages" if data.get("kind") == JobKind.PIPELINE else "rows"
+    rows = f"{data.get('rows_done', 0):,} of {data.get('rows_total', 0):,} {what} done"
     if data.get("rows_failed"):
         rows += f", {data['rows_failed']:,} failed"
     return Told(event.seq, event.type, event.created_at, str(data.get("reason", "")), rows)

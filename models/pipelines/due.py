@@ -55,8 +55,9 @@ def alone_s(run: Job, stages: Sequence[Stage], jobs: Mapping[str, Job], now: flo
     claims = [stage.claimed_until for stage in stages if stage.claimed_until is not None]
     if not is_due:
         return 0.0
-    ends = [one.finished_at for one in (*stages, *jobs.values()) if one.finished_at is not None]
-    return max(0.0, now - max([run.created_at, *ends, *claims]))
+    theirs = [job for stage in stages if (job := jobs.get(stage.job_id or ""))]
+    ends = [one.finished_at or 0.0 for one in stages] + [job.finished_at or 0.0 for job in theirs]
+    return max(0.0, now - max(run.created_at, *ends, *claims))
 
 
 def needs_of(stage: Stage) -> list[str]:

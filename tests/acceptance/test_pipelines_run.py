@@ -294,6 +294,8 @@ def test_a_sweep_is_ranked_by_a_suite_and_stages_run_beside_each_other(
     tuned = made["tuned"]
     assert len(tuned.output["sweep"]) == 2
     assert tuned.stage.job_id == tuned.output["job"]
+    assert 0 < tuned.cost_nano < run.cost_nano, "what ranked its runs is of the stage, too"
+    assert sum(one.cost_nano for one in made.values()) == run.cost_nano
     assert sorted(job.kind for job in children(on, run)) == [
         "embed",
         "evaluate",

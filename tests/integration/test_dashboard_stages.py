@@ -101,6 +101,10 @@ def test_it_tells_how_each_stage_stands(browser: Browser, dashboard: Dashboard):
     with looking_at(browser, dashboard.url(f"/job/{run}")) as page:
         lines = page.locator("#stages tbody tr")
         told = [" ".join(line.inner_text().split()) for line in lines.all()]
+        assert page.locator("#figure-cost dd").first.inner_text() == "$0.7500"
+        assert page.locator("#figure-speed, #charts").count() == 0, "its jobs' pages have them"
+        assert "Nothing was paid" not in page.locator("#spending").inner_text()
+        assert f"0 of {len(PLANNED)} stages done" in page.locator("#event-1").inner_text()
     assert [line.split()[0] for line in told] == [name for name, _, _ in PLANNED]
     wanted = {
         0: ("done", "succeeded", "4 of 4", "$0.2500", "1 min 00 s"),
