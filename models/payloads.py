@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.bounds import MOST_BATCH_HOURS
 from models.states import FailureCode, JobKind
 from models.training import TrainingSpec
 
@@ -39,7 +40,7 @@ class Options(BaseModel):
     """How calls are made: at once, or by hosted batches at half the price."""
     on_timeout: Literal["resubmit", "realtime"] = "resubmit"
     """What becomes of calls that a batch ended without: another batch, or the ordinary way."""
-    batch_hours: int = Field(default=24, ge=1, le=168)
+    batch_hours: int = Field(default=24, ge=1, le=MOST_BATCH_HOURS)
     """How long a hosted batch may take."""
 
 
@@ -65,14 +66,17 @@ def models_asked(spec: str) -> list[str]:
         return []
 
 
+def training_of(spec: str) -> TrainingSpec | None:
+    """What a stored `JobSpec` trains; None: nothing, or this version cannot read it."""
+    try:
+        return JobSpec.model_validate_json(spec).training
+    except ValidationError:
+        return None
+
+
 def is_on_device(kind: str, spec: str) -> bool:
     """Whether a job (by its stored `JobSpec`) trains on one of our own machines."""
-    if kind != JobKind.TRAIN:
-        return False
-    try:
-        training = JobSpec.model_validate_json(spec).training
-    except ValidationError:  # of another version
-        return False
+    training = training_of(spec) if kind == JobKind.TRAIN else None
     return training is not None and training.trainer == "local"
 
 

@@ -5,7 +5,6 @@ password), so that `maestrale down` in another terminal stops exactly what `up` 
 """
 
 import fcntl
-import importlib.util
 import json
 import os
 import secrets
@@ -26,6 +25,7 @@ from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
 from models.settings import SERVICES_FILE, Settings
+from models.training import libraries
 from producers.processes import (
     Service,
     becomes_free,
@@ -248,9 +248,7 @@ class Services:
 
 def can_train(settings: Settings) -> bool:
     """Whether the extra `train` is installed (or another Python that has it is named)."""
-    return bool(settings.train_python) or all(
-        importlib.util.find_spec(name) for name in ("torch", "trl", "peft")
-    )
+    return bool(settings.train_python) or not libraries.lacking(libraries.TRAINING)
 
 
 def environment(settings: Settings) -> dict[str, str]:

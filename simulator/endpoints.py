@@ -13,7 +13,7 @@ from simulator.answers import CHARACTERS_PER_TOKEN, choices, tokens_in, tokens_o
 from simulator.bodies import ChatBody, EmbeddingBody
 from simulator.catalogue import embeds
 from simulator.embeddings import embeddings
-from simulator.replies import NO_STREAMING, Reply, invalid_model, unprocessable
+from simulator.replies import NO_STREAMING, Reply, invalid_model, unprocessable, wrong_in
 
 Body = ChatBody | EmbeddingBody
 _CACHE_BLOCK = 64  # characters; prefixes are cached in whole blocks
@@ -76,13 +76,8 @@ class Endpoint:
         try:
             data = orjson.loads(raw)
             body = self.body_type.model_validate(data)
-        except orjson.JSONDecodeError as problem:
-            return unprocessable([_detail("json_invalid", (problem.pos,), problem.msg, None)])
-        except ValidationError as problem:
-            found = problem.errors(include_url=False, include_context=False)
-            return unprocessable(
-                [_detail(e["type"], e["loc"], e["msg"], e["input"]) for e in found]
-            )
+        except (orjson.JSONDecodeError, ValidationError) as problem:
+            return unprocessable(wrong_in(problem))
         return self._refusal(body, models) or Call(self, body, self._digest(data))
 
     def _refusal(self, body: Body, models: tuple[str, ...]) -> Reply | None:
@@ -123,10 +118,6 @@ def _shared_blocks(one: str, other: str) -> int:
         if one[part] != other[part]:
             return block
     return whole
-
-
-def _detail(kind: str, place: tuple[int | str, ...], message: str, given: object) -> dict[str, Any]:
-    return {"type": kind, "loc": ["body", *place], "msg": message, "input": given}
 
 
 def _chat(body: ChatBody, seed: int, cache: PromptCache) -> tuple[dict[str, Any], Usage]:

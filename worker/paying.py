@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal, assert_never
@@ -76,8 +77,7 @@ class Way:
 
 
 IsOurs = Callable[[str], Awaitable[bool]]
-"""Whether a model was trained here, and so is nobody's but ours to serve. What `withholds` is true
-of is not sent to the API at all: its prompts were meant to stay here."""
+"""Whether a model was trained here, and so is nobody's but ours to serve."""
 
 
 async def _none_is(_model: str) -> bool:
@@ -110,13 +110,11 @@ class Payer:
         random: Random,
         local: Way | None = None,
         is_ours: IsOurs = _none_is,
-        withholds: IsOurs = _none_is,
     ) -> None:
         self._ledger = ledger
         self._api = Way(limiter, gateway)
         self._local = local or self._api
         self._is_ours = is_ours
-        self._withholds = withholds
         self._prices = prices
         self._purses = purses
         self._figures = figures
@@ -125,8 +123,6 @@ class Payer:
 
     async def pay(self, wish: Wish) -> Answered | Failed | Snoozed:
         """Asks until there is an answer, the retry policy gives up, or the job is stopped."""
-        if not wish.is_local and await self._withholds(wish.model):
-            return _ended(wish.shard, PauseJob("account", serve_first(wish.model)))
         tries, retried = Tries(), 0
         while sent := await self._begin(wish):
             reply = await self._send(wish, sent)
@@ -181,8 +177,9 @@ class Payer:
     ) -> GiveUp | PauseJob:
         """With the remedy for a model of our own that was asked of the API."""
         is_unknown = isinstance(decision, PauseJob) and fault.status in UNKNOWN_MODEL
-        if is_unknown and not wish.is_local and await self._is_ours(wish.model):
-            return PauseJob("account", f"{serve_first(wish.model)} ({fault.message})")
+        with suppress(Exception):  # the job is paused, whether we know of a remedy or not
+            if is_unknown and not wish.is_local and await self._is_ours(wish.model):
+                return PauseJob("account", f"{serve_first(wish.model)} ({fault.message})")
         return decision
 
     def by_batch(self, wish: Wish) -> Wanted:

@@ -30,6 +30,7 @@ from models.tables import (
 )
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+sweeps = jobs.alias("sweeps")
 rows = Row.__table__  # type: ignore[attr-defined]
 shards = Shard.__table__  # type: ignore[attr-defined]
 calls = Call.__table__  # type: ignore[attr-defined]
@@ -150,8 +151,8 @@ def forget_answers(connection: Connection, job_id: str, before: float) -> int:
     return _some(connection, calls, [calls.c.key], old)
 
 
-def _is_old(before: float) -> ColumnElement[bool]:
-    return and_(jobs.c.state.in_(SETTLED), jobs.c.finished_at < before)
+def _is_old(before: float, of: Any = jobs) -> ColumnElement[bool]:
+    return and_(of.c.state.in_(SETTLED), of.c.finished_at < before)
 
 
 def _is_pending() -> ColumnElement[bool]:
@@ -167,10 +168,15 @@ def _is_untold() -> ColumnElement[bool]:
 
 
 def _may_go(before: float) -> ColumnElement[bool]:
-    """Settled for long enough, told of, and out of every worker's hand, here and over there."""
+    """Settled for long enough, told of, and out of every worker's hand, here and over there.
+
+    A run goes with its sweep, which is counted by its runs until it is over.
+    """
+    is_needed = exists().where(sweeps.c.id == jobs.c.parent_id, not_(_is_old(before, sweeps)))
     in_hand = exists().where(shards.c.job_id == jobs.c.id, shards.c.state == ShardState.LEASED)
     is_out = exists().where(operations.c.job_id == jobs.c.id, operations.c.state.in_(OPEN))
-    return and_(_is_old(before), not_(_is_untold()), not_(in_hand), not_(is_out))
+    mine = and_(_is_old(before), not_(_is_untold()), not_(in_hand), not_(is_out))
+    return and_(mine, not_(is_needed))
 
 
 def _of_no_job(job_id: ColumnElement[str]) -> ColumnElement[bool]:

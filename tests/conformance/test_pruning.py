@@ -6,6 +6,7 @@ import pytest
 from builders import (
     a_call,
     a_doubt,
+    a_job,
     a_key,
     a_stored_job,
     assert_all_rows_accounted_for,
@@ -17,7 +18,7 @@ from builders import (
 )
 from sqlalchemy import func, insert, select, update
 
-from models.states import DeliveryState, RemoteState
+from models.states import DeliveryState, JobKind, JobState, RemoteState
 from models.store import calls, events, jobs, pruning, registry, retries, shards
 from models.store.engine import Store
 from models.tables import (
@@ -255,6 +256,31 @@ def test_a_cancelled_job_with_remote_work_out_stays(store: Store, state: RemoteS
     change(store, pruning.operations, operation, state=RemoteState.CANCELLED)
     assert pruned(store).jobs == 1
     assert counted(store)["operations"] == 0
+
+
+def test_a_sweep_keeps_its_runs(store: Store):
+    """By them it is counted: it settles with the last, however long ago the first one ended."""
+    sweep = a_job(kind=JobKind.TRAIN, rows_total=2, shards_total=2, max_failed_share=0.5)
+    with store.write() as connection:
+        jobs.create(connection, sweep)
+    one: dict[str, Any] = {"kind": JobKind.TRAIN, "rows_count": 1, "parent_id": sweep.id}
+    first, last = (a_stored_job(store, **one) for _ in range(2))
+    finish(store, first)
+    change(store, pruning.jobs, pruning.jobs.c.id == first, finished_at=1.0)
+    tell(store, first)
+    assert pruned(store).jobs == 0
+    finish(store, last)
+    assert the_job(store, sweep.id).state == JobState.SUCCEEDED
+    change(store, pruning.jobs, pruning.jobs.c.id.in_([sweep.id, last]), finished_at=1.0)
+    for job_id in (sweep.id, last):
+        tell(store, job_id)
+    assert pruned(store).jobs == 3
+
+
+def finish(store: Store, job_id: str) -> None:
+    """A run of one row, from its claim to its end."""
+    held = claimed(store, job_id)
+    settled(store, held, [done(held, 0)])
 
 
 def test_answers_go_only_when_asked_for_and_not_those_of_kept_jobs(store: Store):
