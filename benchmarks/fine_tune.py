@@ -100,12 +100,9 @@ class Show:
     def make(self) -> None:
         """Rows of each class apart for the test; the others become a dataset."""
         rows = [json.loads(line) for line in self._told.file.open()]
-        by_class = {
-            name: [row for row in rows if row[self._told.label] == name] for name in self._names
-        }
         random.Random(7).shuffle(rows)
         held, learnt = [], []
-        for name in by_class:
+        for name in self._names:
             mine = [row for row in rows if row[self._told.label] == name]
             held += mine[: self._told.held_out]
             learnt += mine[self._told.held_out :][: self._told.learnt]
@@ -136,8 +133,8 @@ class Show:
         """`maestrale models serve`: the tuned model, and its base."""
         command = [*_MAESTRALE, "models", "serve", "tuned", "--port", str(self._port)]
         print("$ maestrale", *command[len(_MAESTRALE) :], flush=True)
-        log = (self.home / "serve.log").open("wb")
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        with (self.home / "serve.log").open("wb") as log:
+            server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
             deadline = time.monotonic() + 120
             while not listens(self._port) and time.monotonic() < deadline:

@@ -28,6 +28,7 @@ from models.training.plan import perplexity
 
 Place = tuple[float, float]
 HINT_WIDTH = 14.0
+BEYOND = 1e300
 NOTHING = "Nothing was told yet"
 
 
@@ -190,6 +191,11 @@ def _told(curve: Curve, look: Look) -> str:
 def places_of(
     points: Sequence[TrainingPoint], value: Callable[[TrainingPoint], float | None]
 ) -> list[Place]:
-    """The points where the value is a number: a run that diverged may tell of others."""
+    """The points where the value can be drawn: a run that diverged may tell of others."""
     told = ((float(point.step), value(point)) for point in points)
-    return [(step, one) for step, one in told if one is not None and math.isfinite(one)]
+    return [(step, one) for step, one in told if one is not None and can_be_drawn(one)]
+
+
+def can_be_drawn(value: float) -> bool:
+    """Whether it is a number, and a span to others has an end."""
+    return abs(value) < BEYOND  # so is no NaN

@@ -17,6 +17,7 @@ from models.store.jobpage import JobPage
 from models.tables import Event, Job
 
 HASH_LENGTH = 16
+"""Characters of a SHA-256 that a page shows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The page Jobs: which there are, how far, how fast, at what cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from dashboard import pace
 from dashboard.frame import View
 from models.states import JobKind, JobState
-from models.store import board, pulses
+from models.store import board, pulses, trainings
 from models.store.board import PAGE, SORTS, Listed, Wanted
 from models.store.engine import read_now
 
@@ -114,13 +114,20 @@ def look(connection: Connection, wanted: Wanted) -> Found:
     """Everything the page shows. A page beyond the end is the last one."""
     now, total = read_now(connection), board.count(connection, wanted)
     wanted = replace(wanted, page=max(1, min(wanted.page, -(-total // PAGE))))
-    found = board.listed(connection, wanted)
+    found = with_runs(connection, board.listed(connection, wanted))
     moving = [job.id for job in found if job.state == JobState.RUNNING]
     rates = pulses.rates_now(connection, moving) if moving else {}
     asked = board.models_asked(connection, moving) if moving else {}
     limits = pace.limits_by_model(board.standings(connection)) if moving else {}
     lines = [_line(job, rates.get(job.id), asked.get(job.id, {}), limits, now) for job in found]
     return Found(now, wanted, lines, total, board.by_state(connection))
+
+
+def with_runs(connection: Connection, found: Sequence[Listed]) -> list[Listed]:
+    """The jobs, sweeps with what their runs have cost in place of their own nothing."""
+    trained = [job.id for job in found if job.kind == JobKind.TRAIN]
+    sums: Mapping[str, Mapping[str, Any]] = trainings.paid_by_runs(connection, trained)
+    return [replace(job, **sums.get(job.id, {})) for job in found]
 
 
 def _line(

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+ROUNDING = 1e-9
+"""Values closer than that, of their size, are one: no tick could tell them apart."""
 _TIME_STEPS = (
     10,
     20,
@@ -63,9 +65,10 @@ def short(value: float) -> str:
 
 def range_ticks(low: float, high: float, *, least: float = 0.0) -> list[float]:
     """Round steps, none below `least`, from `low` or just below to `high` or just above."""
-    if low == high:
-        half = abs(low) / 2 or 0.5
-        low, high = low - half, high + half
+    middle = (low + high) / 2
+    if high - low <= ROUNDING * abs(middle):
+        half = abs(middle) / 2 or 0.5
+        low, high = middle - half, middle + half
     step = max(least, value_ticks(high - low)[1])
     first, last = math.floor(low / step + 0.001), math.ceil(high / step - 0.001)
     return [float(f"{number * step:.12g}") for number in range(first, max(last, first + 1) + 1)]

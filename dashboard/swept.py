@@ -1,11 +1,10 @@
 """The charts of a sweep: how its runs learn, one upon the other, and their scores. Pure."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.charts import Chart
-from dashboard.curves import Curve, Look, Place, chart, places_of
+from dashboard.curves import Curve, Look, Place, can_be_drawn, chart, places_of
 from dashboard.scales import scientific, short
 from models.store.trainingpage import SweptRun
 from models.tables import TrainingPoint
@@ -86,7 +85,7 @@ def scores(swept: Sequence[Swept], *, empty: str) -> Chart:
     """Validation loss by learning rate, a dot for each run; a line for each number of steps."""
     places: dict[int, list[Place]] = {}
     for one in swept:
-        if (loss := one.run.loss_after) is not None and math.isfinite(loss):
+        if (loss := one.run.loss_after) is not None and can_be_drawn(loss):
             places.setdefault(one.spec.steps, []).append((one.spec.learning_rate, loss))
     title = "Validation loss by learning rate"
     look = Look("score", title, "rate", scientific, is_log=True, empty=empty)

@@ -4,26 +4,25 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from statistics import median
 from typing import TypedDict
 
 import orjson
-from pydantic import ValidationError
 
 from dashboard import curves, pace, swept
 from dashboard.charts import Chart
+from dashboard.facts import HASH_LENGTH
 from dashboard.scales import scientific, short
-from models.payloads import JobSpec
+from models.payloads import training_of
 from models.states import SETTLED, JobState
 from models.store.jobpage import JobPage
 from models.store.trainingpage import SweptRun, TrainingPage
 from models.tables import TrainingPoint, TunedModel
 from models.training import TrainingSpec
-from models.training.plan import perplexity
+from models.training.plan import perplexity, seconds_per_step
 from models.words import duration
 
-HASH_LENGTH = 16
+NONE = "–"
+"""What stands for a figure that is not known."""
 NEWEST = 10
 """Points that the pace is told by."""
 LARGE = 100
@@ -86,6 +85,11 @@ class TrainingFacts:
     runs: Sequence[Ranked]
 
     @property
+    def best_run(self) -> Ranked | None:
+        """Of a sweep, the run with the best validation loss; None: none was validated yet."""
+        return next((run for run in self.runs if run.after != NONE), None)
+
+    @property
     def counts_steps(self) -> bool:
         """Whether progress is told in steps: of one run whose spec can be read."""
         return self.steps is not None and not self.is_sweep
@@ -126,10 +130,7 @@ def facts_of(page: JobPage) -> TrainingFacts | None:
 @lru_cache(maxsize=256)  # a sweep has many, and a spec never changes
 def spec_of(spec: str) -> TrainingSpec | None:
     """What a stored `JobSpec` trains; None: this version cannot read it."""
-    try:
-        return JobSpec.model_validate_json(spec).training
-    except ValidationError:
-        return None
+    return training_of(spec)
 
 
 def is_hosted(spec: TrainingSpec | None) -> bool:
@@ -146,7 +147,7 @@ def rate_of(spec: TrainingSpec | None, point: TrainingPoint | None, *, is_over: 
         }
     if spec is not None and is_hosted(spec):
         return {"rate": scientific(spec.learning_rate), "rate_when": "asked for"}
-    return {"rate": "–", "rate_when": "none was told" if is_over else "not told yet"}
+    return {"rate": NONE, "rate_when": "none was told" if is_over else "not told yet"}
 
 
 def charts_of(seen: TrainingPage, spec: TrainingSpec | None, *, is_over: bool) -> Sequence[Chart]:
@@ -164,10 +165,8 @@ def seconds_left(page: JobPage, spec: TrainingSpec | None) -> float | None:
     seen = page.training
     if seen is None or spec is None or page.job.state != JobState.RUNNING:
         return None
-    newest = seen.losses[-NEWEST:]
-    paces = [(b.at - a.at) / (b.step - a.step) for a, b in pairwise(newest) if b.step > a.step]
-    per_step = median(paces) if paces else 0.0
-    return max(0, spec.steps - seen.step) * per_step if per_step > 0 else None
+    per_step = seconds_per_step([(point.step, point.at) for point in seen.losses[-NEWEST:]])
+    return None if per_step is None else max(0, spec.steps - seen.step) * per_step
 
 
 def ranked(run: SweptRun) -> Ranked:
@@ -177,7 +176,7 @@ def ranked(run: SweptRun) -> Ranked:
         id=run.id,
         name=run.name,
         state=run.state,
-        rate=scientific(spec.learning_rate) if spec else "–",
+        rate=scientific(spec.learning_rate) if spec else NONE,
         steps=f"{run.step:,} of {spec.steps:,}" if spec else f"{run.step:,}",
         before=figure(run.loss_before),
         after=figure(run.loss_after),
@@ -228,11 +227,11 @@ def metrics_of(model: TunedModel) -> list[tuple[str, str]]:
 def figure(value: float | None) -> str:
     """A loss, close enough to rank by; a dash for none, and for what is no number."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return NONE
     return f"{value:.3f}" if abs(value) < LARGE else short(value)
 
 
 def likely(loss: float | None) -> str:
     """The perplexity of a loss, or a dash."""
     value = perplexity(loss)
-    return short(value) if value is not None and math.isfinite(value) else "–"
+    return short(value) if value is not None and math.isfinite(value) else NONE

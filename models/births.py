@@ -1,5 +1,6 @@
 """When a process was started: tells it from a later one that got the same pid."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def born(pid: int) -> str:
 
 def _born_by_ps(pid: int) -> str:
     command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    plain = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}  # whoever asks hears the same words
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)  # noqa: S603
     state, _, since = told.stdout.strip().partition(" ")
     return "" if not state or state.startswith("Z") else " ".join(since.split())

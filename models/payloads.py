@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.bounds import MOST_BATCH_HOURS
 from models.embedding import Embedding
 from models.states import FailureCode, JobKind
 from models.training import TrainingSpec
@@ -40,7 +41,7 @@ class Options(BaseModel):
     """How calls are made: at once, or by hosted batches at half the price."""
     on_timeout: Literal["resubmit", "realtime"] = "resubmit"
     """What becomes of calls that a batch ended without: another batch, or the ordinary way."""
-    batch_hours: int = Field(default=24, ge=1, le=168)
+    batch_hours: int = Field(default=24, ge=1, le=MOST_BATCH_HOURS)
     """How long a hosted batch may take."""
 
 
@@ -85,17 +86,28 @@ def models_asked(spec: str) -> list[str]:
         return []
 
 
+def training_of(spec: str) -> TrainingSpec | None:
+    """What a stored `JobSpec` trains; None: nothing, or this version cannot read it."""
+    try:
+        return JobSpec.model_validate_json(spec).training
+    except ValidationError:
+        return None
+
+
+def _is_scored(spec: str) -> bool:
+    """Whether an evaluation reads rows to models; False too where this version cannot tell."""
+    try:
+        suite = JobSpec.model_validate_json(spec).evaluation.get("suite", {})
+    except ValidationError:
+        return False
+    return bool(suite.get("kind") == SCORED)
+
+
 def is_on_device(kind: str, spec: str) -> bool:
     """Whether a job (by its stored `JobSpec`) has one of our own machines train, or read."""
-    if kind not in ON_DEVICE:
-        return False
-    try:
-        told = JobSpec.model_validate_json(spec)
-    except ValidationError:  # of another version
-        return False
     if kind == JobKind.EVALUATE:
-        return bool(told.evaluation.get("suite", {}).get("kind") == SCORED)
-    training = told.training
+        return _is_scored(spec)
+    training = training_of(spec) if kind == JobKind.TRAIN else None
     return training is not None and training.trainer == "local"
 
 

@@ -8,8 +8,6 @@ import orjson
 
 NOT_PART_OF_THE_ANSWER = frozenset({"prompt_cache_key", "metadata"})
 """Request fields that change billing or bookkeeping and never the answer."""
-
-
 SERVED_HERE = "served by maestrale"
 """The server of models that `maestrale models serve` answers for, whatever its port: the API's
 answer to such a name is another. `models.served` says more of bases."""

@@ -12,9 +12,11 @@ class JobState(StrEnum):
     nothing left to claim, its last one settling) takes it out. If every
     process dies here, the sweeper rings for its shards when a worker is back."""
     RUNNING = "running"
-    """At least one shard was claimed. The last settled row takes it out."""
+    """At least one shard was claimed. The last settled row takes it out, or the last shard that
+    parks for remote work."""
     WAITING = "waiting"
-    """Remote work (a batch, a training run) was started and is polled by the clock."""
+    """Remote work (a batch, a training run) is all that is left of it, and is polled by the clock.
+    The first shard that is claimed again takes it out; whoever dies meanwhile changes nothing."""
     PAUSED = "paused"
     """The user, a spending limit or a refused key stopped it: rows in flight finish, nothing new
     starts. `resume` takes it out."""

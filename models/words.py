@@ -33,6 +33,11 @@ def money(nano: int) -> str:
     return f"${usd:,.2f}" if usd >= 1 or not usd else f"${usd:.4f}"
 
 
+def dollars(usd: float) -> str:
+    """The same of a sum in USD."""
+    return money(round(usd * NANO))
+
+
 def is_unknown_cost(*, calls: int, unpriced: int) -> bool:
     """Whether not one of the paid calls has a known price: such a cost is never told as 0."""
     return bool(calls) and unpriced >= calls

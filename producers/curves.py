@@ -1,18 +1,14 @@
 """Learning curves as PNG: loss and perplexity against steps, score against learning rate."""
 
 import json
-import os
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from models.errors import SetupError
 from models.tables import TrainingPoint
-from models.training import surroundings
 from models.training.plan import perplexity
-from models.words import printable
-from producers import drawing
+from producers import drawing, training_python
 from producers.sweeps import Ran, varied
 
 Value = Callable[[TrainingPoint], float | None]
@@ -116,21 +112,16 @@ def _chosen(run: Ran, names: Sequence[str]) -> str:
 def _draw_by(python: str, charts: Sequence[drawing.Chart], folder: Path) -> None:
     """By the interpreter that trains: nothing of ours is imported there, and no key goes along."""
     try:
-        done = subprocess.run(  # noqa: S603 # the operator's interpreter, words as words
-            [python, "-P", drawing.__file__, str(folder.resolve())],
-            input=json.dumps(charts).encode(),
-            capture_output=True,
-            env=surroundings.of_child(os.environ),
-            check=False,
-        )
+        command = [python, "-P", drawing.__file__, str(folder.resolve())]
+        done = training_python.ask(command, json.dumps(charts).encode())
     except OSError as error:
         named = f"{python}, named so, does not start: {error.strerror}"
         raise SetupError(f"{NO_MATPLOTLIB} ({named})") from error
-    last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    last = training_python.last_words(done)
     if "No module named 'matplotlib'" in last:
         raise SetupError(f"{NO_MATPLOTLIB} ({python}, named so, has none)")
     if done.returncode:
         raise SetupError(
             f"{python}, which MAESTRALE_TRAIN_PYTHON names, could not draw "
-            f"({printable(last, 300)}): mend that, or draw elsewhere"
+            f"({last}): mend that, or draw elsewhere"
         )

@@ -57,16 +57,17 @@ def vllm_command(model: TunedModel, home: Path, *, port: int, context: int) -> l
     ]
 
 
-def served_names(model: TunedModel) -> tuple[str, ...]:
+def served_names(model: TunedModel, settings: Settings) -> tuple[str, ...]:
     """What its server answers for: the model, and its base by its short name, unless that is the
     name of a model of the API."""
     base = _short(model)
-    return (model.name, base) if base != model.name and not _is_of_the_api(base) else (model.name,)
+    is_free = base != model.name and not _is_of_the_api(base, settings)
+    return (model.name, base) if is_free else (model.name,)
 
 
-def check_servable(model: TunedModel) -> None:
+def check_servable(model: TunedModel, settings: Settings) -> None:
     """Raises `BadInputError` for a model that would stand before one of the API."""
-    if _is_of_the_api(model.name):
+    if _is_of_the_api(model.name, settings):
         raise BadInputError(
             f"{model.name} is the name of a model of the API, whose calls would come here: "
             "train it under another --name"
@@ -75,12 +76,20 @@ def check_servable(model: TunedModel) -> None:
 
 def base_of(model: TunedModel, home: Path) -> str:
     """Where its base stands, or the hub's name of it."""
-    result = _result_of(run_folder(model, home))
+    return _base_in(_result_of(run_folder(model, home)), model)
+
+
+def _base_in(result: Mapping[str, Any], model: TunedModel) -> str:
     return str(result.get("base_gguf") or result.get("base") or model.base)
 
 
-def _is_of_the_api(name: str) -> bool:
-    return load_prices().price(name) is not None
+def _is_of_the_api(name: str, settings: Settings) -> bool:
+    """Whether the operator's table, or the shipped one, has a price for it.
+
+    A price of 0 is one for a model of the operator's own, whose jobs have budgets.
+    """
+    found = (load_prices(path).price(name) for path in (settings.prices_file, None))
+    return any(price.input or price.output for price in found if price is not None)
 
 
 def check_no_batches(names: Iterable[str], store: Store, home: Path) -> None:
@@ -115,19 +124,9 @@ def llama_command(
             f"{model.name} has no adapter for llama.cpp (its base is of a kind that is not "
             "written so): serve it on a GPU by --engine vllm"
         )
-    base = result.get("base_gguf") or result.get("base") or model.base
     adapter = folder / Path(result["gguf"]).name  # the home may have moved since
-    python = settings.train_python or sys.executable
-    command = [
-        python,
-        "-P",
-        "-m",
-        "worker.serving",
-        "--base",
-        str(base),
-        "--base-name",
-        _short(model),
-    ]
+    command = [settings.train_python or sys.executable, "-P", "-m", "worker.serving"]
+    command += ["--base", _base_in(result, model), "--base-name", _short(model)]
     command += ["--adapter", str(adapter), "--name", model.name, "--port", str(port)]
     sizes = {"--threads": threads, "--parallel": parallel, "--context": context}
     return command + [word for name, value in sizes.items() for word in (name, str(value))]

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from models.bounds import MOST_BATCH_HOURS
 from models.errors import BadInputError
 from models.payloads import Estimate, Options
-from models.tables import NANO
-from models.words import counted, duration, money
+from models.words import counted, dollars, duration
 from producers.estimate import Ways
 
 Via = Literal["realtime", "batch"]
@@ -38,8 +38,6 @@ ROUND_S = 3_600.0
 """Rule of thumb for one round of batches; the provider promises no more than the batch's hours."""
 LEAST_SAVED_USD = 0.10
 HOUR_S = 3_600.0
-MOST_HOURS = 168
-"""What the provider gives a batch at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def batch_hours(by_s: float | None, rounds: int) -> int | None:
             f"{duration(by_s)} is too short for {counted(rounds, 'round')} of batches, which need "
             f"an hour each: give --by {rounds}h or more, or take --via realtime"
         )
-    return min(hours, MOST_HOURS)
+    return min(hours, MOST_BATCH_HOURS)
 
 
 def choose(realtime: Estimate, batch: Estimate, *, rounds: int, by_s: float | None = None) -> Route:
@@ -119,12 +117,12 @@ def _by_deadline(realtime: Estimate, saved_usd: float, rounds: int, by_s: float)
         takes = duration(realtime.seconds)
         return _batch(f"real time would take {takes}, longer than the {left} there are", hours)
     if saved_usd < LEAST_SAVED_USD:
-        return _realtime(f"batches would save {_usd(saved_usd)} only")
-    return _batch(f"{batches} fit into {left} and save about {_usd(saved_usd)}", hours)
+        return _realtime(f"batches would save {dollars(saved_usd)} only")
+    return _batch(f"{batches} fit into {left} and save about {dollars(saved_usd)}", hours)
 
 
 def _without_deadline(realtime: Estimate, saved_usd: float) -> Route:
-    saves = f"batches save about {_usd(saved_usd)}"
+    saves = f"batches save about {dollars(saved_usd)}"
     if realtime.calls > MANY_CALLS:
         return _batch(f"{realtime.calls:,} calls are more than {MANY_CALLS:,}: {saves}")
     if realtime.seconds is None:
@@ -142,7 +140,3 @@ def _realtime(why: str) -> Route:
 
 def _batch(why: str, hours: int | None = None) -> Route:
     return Route("batch", why, hours, asked="auto")
-
-
-def _usd(usd: float) -> str:
-    return money(round(usd * NANO))

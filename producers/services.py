@@ -5,7 +5,6 @@ password), so that `maestrale down` in another terminal stops exactly what `up` 
 """
 
 import fcntl
-import importlib.util
 import json
 import os
 import secrets
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
 from models.settings import SERVICES_FILE, Settings
+from models.training import libraries
 from producers.processes import (
     Service,
     becomes_free,
@@ -43,6 +43,8 @@ __all__ = ["Service", "Services", "environment"]
 START_S = 20.0
 TRAINER_DRAIN_S = 65.0
 """A training that is told to stop has 60 s for the step under way and its checkpoint."""
+BURIED_S = 1.0
+"""A process that is ending is gone within this."""
 _SERVER_CONF = """\
 bind 127.0.0.1
 port {port}
@@ -202,8 +204,16 @@ class Services:
         stopped = self.running()
         for group in _in_stopping_order(stopped):
             self._end(group, self._patience_s(group) if patience_s is None else patience_s)
+        self._bury()
         self._file.unlink(missing_ok=True)
         return stopped
+
+    def _bury(self) -> None:
+        """Children that died by themselves, perhaps just now: none is left as a zombie."""
+        for child in self._children.values():
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(BURIED_S)
+        self._children.clear()
 
     def _patience_s(self, group: Sequence[Service]) -> float:
         """As long as the slowest of them may take to end in good order."""
@@ -256,9 +266,7 @@ class Services:
 
 def can_train(settings: Settings) -> bool:
     """Whether the extra `train` is installed (or another Python that has it is named)."""
-    return bool(settings.train_python) or all(
-        importlib.util.find_spec(name) for name in ("torch", "trl", "peft")
-    )
+    return bool(settings.train_python) or not libraries.lacking(libraries.TRAINING)
 
 
 def environment(settings: Settings) -> dict[str, str]:

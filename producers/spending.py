@@ -7,7 +7,7 @@ from models.errors import BadInputError
 from models.prices import PriceTable
 from models.store import families, jobs, money
 from models.tables import NANO, Job
-from models.words import counted
+from models.words import counted, dollars
 from models.words import money as words_of
 from producers.estimate import Ways
 from producers.planning import Checked
@@ -41,19 +41,15 @@ def checked_budget(
     return nano
 
 
-def _usd(usd: float) -> str:
-    return words_of(round(usd * NANO))
-
-
 def _too_much(nano: int, cost_usd: float, ways: Ways) -> str:
     rows = ways.batch.rows
     fit = int(rows * nano / (cost_usd * NANO))
     some = f"take what fits by --limit {fit}, " if fit else ""
     batch_usd = ways.batch.cost_usd
     is_cheaper = batch_usd is not None and batch_usd * NANO <= nano
-    way = f"take it by --via batch for about {_usd(batch_usd or 0)}, " if is_cheaper else ""
+    way = f"take it by --via batch for about {dollars(batch_usd or 0)}, " if is_cheaper else ""
     return (
-        f"the job takes about {_usd(cost_usd)}, more than its budget of "
+        f"the job takes about {dollars(cost_usd)}, more than its budget of "
         f"{words_of(nano)}: about {fit:,} of {counted(rows, 'row')} fit. Give more, {way}{some}or "
         "start all the same by --partial: it pauses when the budget is spent"
     )

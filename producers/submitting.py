@@ -1,8 +1,7 @@
 """From a checked file to a committed job: rows, shards and event in one transaction."""
 
 import hashlib
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from models.states import JobKind
 from models.store import jobs, rows, shards
 from models.store.engine import Store, one_at_a_time
 from models.tables import Job
+from producers.ids import new_id
 from producers.readers import OnDuplicate, ReadResult
 from producers.webhooks import Hook, bind
 
@@ -25,8 +25,6 @@ SHARDS_WANTED = 64
 
 WAY = {"via", "on_timeout", "batch_hours"}
 """The options that say how answers come, and nothing of what they are."""
-
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,7 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         one_at_a_time(connection, submission.idempotency_key or job.fingerprint)
         if known := _known(connection, submission, job):
             return known, False
-        jobs.create(connection, job)
-        for hook in submission.webhooks:
-            bind(connection, hook, job.id)
+        create(connection, job, submission.webhooks)
         size = submission.shard_size(found.accepted)
         count = rows.insert_all(connection, _rows(job.id, size, found))
         if count != found.accepted:
@@ -106,6 +102,13 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         created = jobs.get(connection, job.id)
     assert created is not None
     return created, True
+
+
+def create(connection: Connection, job: Job, hooks: Sequence[Hook]) -> None:
+    """The job with those that hear of it, from its very first event on."""
+    jobs.create(connection, job)
+    for hook in hooks:
+        bind(connection, hook, job.id)
 
 
 def _known(connection: Connection, submission: Submission, job: Job) -> Job | None:
@@ -137,7 +140,7 @@ def _with_what(submission: Submission) -> str:
 
 def _job(submission: Submission, found: ReadResult) -> Job:
     return Job(
-        id="job_" + "".join(secrets.choice(_ALPHABET) for _ in range(8)),
+        id=new_id("job"),
         kind=submission.kind,
         name=submission.name,
         priority=submission.priority,

@@ -6,9 +6,12 @@ from typing import Any
 
 import orjson
 
+from models.states import JobKind
+from models.store import trainings
 from models.tables import Job, TrainingPoint
 from models.training import TrainingSpec
 from models.training.plan import perplexity
+from producers.client import Maestrale
 from producers.training import Training, spec_of_job
 
 
@@ -47,6 +50,14 @@ def ranked(training: Training, children: Sequence[Job]) -> list[Ran]:
     runs = [_ran(training, child) for child in children]
     found = [run for run in runs if run is not None]
     return sorted(found, key=lambda run: (run.valid_loss is None, run.valid_loss or 0.0))
+
+
+def with_runs(maestrale: Maestrale, found: Sequence[Job]) -> list[Job]:
+    """The jobs, sweeps with what their runs have cost in place of their own nothing."""
+    trained = [job.id for job in found if job.kind == JobKind.TRAIN]
+    with maestrale.store.read() as connection:
+        sums = trainings.paid_by_runs(connection, trained)
+    return [Job(**{**job.model_dump(), **sums.get(job.id, {})}) for job in found]
 
 
 def facts_of(run: Ran) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from models.budgets import parse_budget
 from models.errors import BadInputError, NotFoundError
-from models.payloads import JobSpec
+from models.payloads import training_of
 from models.prices import load_prices
 from models.store import registry, trainings
 from models.tables import NANO, Job, TrainingPoint, TunedModel
@@ -39,7 +40,16 @@ from producers.datasets.by_base import Uncounted, as_trained, counts_of, parts_o
 from producers.training_files import with_validation
 from producers.training_jobs import Submission
 
-DEFAULT_RANK = 16
+FIELDS: Mapping[str, str] = {
+    "lr": "learning_rate",
+    "batch-size": "batch_size",
+    "seq-len": "seq_len",
+    "rank": "rank",
+    "seed": "seed",
+    "patience": "patience",
+    "eval-every": "eval_every",
+}
+"""Options, some of them axes of a sweep too, and the field of a wish that each fills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class Wish:
     learning_rate: float = 1e-4
     batch_size: int = 8
     seq_len: int = 1024
-    rank: int = DEFAULT_RANK
+    rank: int = 16
     seed: int = 0
     patience: int = 0
     eval_every: int = 0
@@ -63,20 +73,10 @@ class Wish:
 
     def changed(self, choice: Mapping[str, Any]) -> "Wish":
         """With one choice of a sweep in place of its own."""
-        changes = {_FIELDS[name]: value for name, value in choice.items() if name in _FIELDS}
+        changes = {FIELDS[name]: value for name, value in choice.items() if name in FIELDS}
         told = {name.replace("-", "_"): value for name, value in choice.items()}
         lengths = {name: value for name, value in told.items() if name in Length.__slots__}
         return replace(self, **changes, length=Length(**lengths) if lengths else self.length)
-
-
-_FIELDS = {
-    "lr": "learning_rate",
-    "batch-size": "batch_size",
-    "seq-len": "seq_len",
-    "rank": "rank",
-    "seed": "seed",
-}
-"""Axes of a sweep that are fields of a wish as they are."""
 
 
 class Training:
@@ -90,15 +90,17 @@ class Training:
 
     def plan(self, wish: Wish) -> Planned:
         """Checks everything; starts and pays nothing. Raises `BadInputError`, `NotFoundError`."""
-        return self._planned(wish, self._dataset(wish))
+        return self._planned(wish, self._dataset(wish), self._pace(wish))
 
     def plan_sweep(self, wish: Wish, axes: Mapping[str, Sequence[Any]]) -> list[Planned]:
         """One run for every choice of the grid, named NAME-01 and on."""
-        dataset = self._dataset(wish)
+        dataset, pace = self._dataset(wish), self._pace(wish)
         name = wish.name or default_name(dataset.name, wish.base)
         runs = enumerate(combinations(axes), start=1)
         return [
-            self._planned(replace(wish.changed(choice), name=child_name(name, number)), dataset)
+            self._planned(
+                replace(wish.changed(choice), name=child_name(name, number)), dataset, pace
+            )
             for number, choice in runs
         ]
 
@@ -112,14 +114,14 @@ class Training:
         kind, home = opened.manifest.kind, self._maestrale.settings.home
         return with_validation(found, kind, wish.validation, home)
 
-    def _planned(self, wish: Wish, dataset: DatasetRef) -> Planned:
+    def _planned(self, wish: Wish, dataset: DatasetRef, pace: Pace | None) -> Planned:
         spec = spec_of(wish, dataset)  # what is refused is so before anything is counted
         counts, uncounted = self._counts(wish, dataset)
         if counts is not None:
             spec = spec_of(wish, as_trained(dataset, counts))
         price = load_prices(self._maestrale.settings.prices_file).price(spec.base)
         usd = price.training if price is not None else None
-        told = plan(spec, usd_per_million=usd, pace=self._pace(spec))
+        told = plan(spec, usd_per_million=usd, pace=pace)
         return Planned(spec, told, counts, uncounted)
 
     def _counts(self, wish: Wish, dataset: DatasetRef) -> tuple[Counts | None, str]:
@@ -134,13 +136,12 @@ class Training:
         found = self._counted[key]
         return (None, found.why) if isinstance(found, Uncounted) else (found, "")
 
-    def _pace(self, spec: TrainingSpec) -> Pace | None:
+    def _pace(self, wish: Wish) -> Pace | None:
         """How fast the newest run of this base went here; a hosted one's is not ours to know."""
-        if spec.trainer != "local":
+        if wish.trainer != "local":
             return None
         with self._maestrale.store.read() as connection:
-            seen = trainings.recent(connection)
-        return next(filter(None, (_pace_like(spec, *run) for run in seen)), None)
+            return _newest_pace(connection, place_of(wish.base))
 
     # -- submitting ----------------------------------------------------------------------------
 
@@ -250,25 +251,27 @@ def default_name(dataset: str, base: str) -> str:
 
 
 def spec_of_job(job: Job) -> TrainingSpec | None:
-    """What a job trains; None if it trains nothing."""
-    return JobSpec.model_validate_json(job.spec).training
+    """What a job trains; None if it trains nothing, or another version's spec says what."""
+    return training_of(job.spec)
 
 
-def _pace_like(
-    spec: TrainingSpec, job_id: str, text: str, seen: list[TrainingPoint]
-) -> Pace | None:
-    """The pace of an earlier run, if it had the same base."""
-    try:
-        other = JobSpec.model_validate_json(text).training
-    except ValidationError:  # of another version
-        return None
-    if other is None or (other.trainer, other.base) != (spec.trainer, spec.base):
-        return None
+def _newest_pace(connection: Connection, base: str) -> Pace | None:
+    """Of the newest of our own runs of this base that told how fast it went."""
+    for job_id, text in trainings.recent(connection):
+        other = training_of(text)
+        if other is not None and (other.trainer, other.base) == ("local", base):
+            pace = _pace_of(job_id, other, trainings.of_job(connection, job_id))
+            if pace is not None:
+                return pace
+    return None
+
+
+def _pace_of(job_id: str, spec: TrainingSpec, seen: list[TrainingPoint]) -> Pace | None:
     seconds = seconds_per_step([(point.step, point.at) for point in seen])
     if seconds is None:
         return None
     step = tokens_per_step(
-        other.trainer, other.dataset, batch_size=other.batch_size, seq_len=other.seq_len
+        spec.trainer, spec.dataset, batch_size=spec.batch_size, seq_len=spec.seq_len
     )
     return Pace(job_id, seconds, _tokens_read(seen) or step)
 

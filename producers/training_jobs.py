@@ -1,7 +1,6 @@
 """From planned runs to committed jobs: one job, or a sweep's parent with its runs, at once."""
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,10 +16,11 @@ from models.store.engine import Store, one_at_a_time
 from models.tables import Job
 from models.training import TrainingSpec
 from models.training.plan import Plan, Planned
-from producers.webhooks import Hook, bind
+from producers.ids import new_id
+from producers.submitting import create
+from producers.webhooks import Hook
 
 MOST_NAMES = 999
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def submit(
             children = []
         else:
             job = _parent(specs, plans, how, found, sweep)
-            _create(connection, job, how)
+            create(connection, job, how.webhooks)
             share = replace(how, budget_nano=how.budget_nano and how.budget_nano // len(specs))
             children = [
                 _job(spec, one, share, fingerprint([spec]), parent=job.id)
@@ -102,7 +102,8 @@ def _known(connection: Connection, how: Submission, found: str) -> Job | None:
     if known is not None and not how.again:
         raise DuplicateJobError(
             f"this was submitted before: job {known.id} exists ({known.state}). See it with "
-            f"`maestrale show {known.id}`, or train once more with --again (or another --seed)"
+            f"`maestrale show {known.id}`, or train once more with --again (on this machine also "
+            "with another --seed)"
         )
     return None
 
@@ -129,17 +130,11 @@ def _again(name: str, number: int) -> str:
 
 def _commit_run(connection: Connection, job: Job, how: Submission) -> None:
     """The job with its one row, whose data is the spec, and its one shard."""
-    _create(connection, job, how)
+    create(connection, job, how.webhooks)
     row = {"job_id": job.id, "seq": 0, "row_id": job.name, "shard_no": 0}
     training = orjson.loads(job.spec)["training"]
     rows.insert_all(connection, [{**row, "data": orjson.dumps(training).decode()}])
     shards.create(connection, job.id, [(0, 0)])
-
-
-def _create(connection: Connection, job: Job, how: Submission) -> None:
-    jobs.create(connection, job)
-    for hook in how.webhooks:
-        bind(connection, hook, job.id)
 
 
 def _parent(
@@ -166,7 +161,7 @@ def _job(
     parent: str | None = None,
 ) -> Job:
     return Job(
-        id="job_" + "".join(secrets.choice(_ALPHABET) for _ in range(8)),
+        id=new_id("job"),
         kind=JobKind.TRAIN,
         name=spec.name,
         priority=how.priority,

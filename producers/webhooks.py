@@ -21,6 +21,7 @@ from models.states import EndpointState
 from models.store import deliveries, endpoints
 from models.store.engine import Store
 from models.tables import Endpoint
+from producers.ids import new_id
 
 SECRET_BYTES = 32
 TEST_PATIENCE_S = 25.0
@@ -31,7 +32,6 @@ KEY_ADVICE = (
     "MAESTRALE_SECRET_KEY for every one of them to what this prints:\n"
     "    python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 )
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +220,7 @@ class Webhooks:
     def _new_hook(self, url: str) -> Hook:
         raw = base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
         secret = f"whsec_{raw}"
-        letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
-        return Hook(url, f"ep_{letters}", secret, self._sealer.seal(secret))
+        return Hook(url, new_id("ep"), secret, self._sealer.seal(secret))
 
     def _check_key(self) -> None:
         """A key of one home is of no use to a worker of another: with PostgreSQL there are some."""

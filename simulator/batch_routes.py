@@ -12,8 +12,8 @@ from simulator.batches import Batches
 from simulator.endpoints import ENDPOINTS
 from simulator.files import Files, StoredFile
 from simulator.hosted_rules import Steering
-from simulator.inference import Simulation, reset, response
-from simulator.listing import holds, metadata_of, moment_of, page_of, words_of
+from simulator.inference import Simulation, answer, reset, response
+from simulator.listing import flag_of, holds, metadata_of, moment_of, page_of, words_of
 from simulator.replies import Reply, detailed, misread
 
 Name = Annotated[str, Field(min_length=1, max_length=32)]
@@ -66,8 +66,8 @@ class BatchRoutes:
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         try:
-            body = BatchBody.model_validate_json(await request.read())
-        except ValidationError as problem:
+            body = BatchBody.model_validate(orjson.loads(await request.read()))
+        except (orjson.JSONDecodeError, ValidationError) as problem:
             return response(misread(problem))
         inputs = self._inputs(body)
         if isinstance(inputs, Reply):
@@ -75,7 +75,7 @@ class BatchRoutes:
         job = self._batches.create(_job(body, inputs), inputs)
         if self._steering.take("drop_creates"):
             return reset(request)
-        return _json(job.card())
+        return answer(job.card())
 
     def _inputs(self, body: BatchBody) -> list[StoredFile] | Reply:
         if bool(body.input_files) == bool(body.requests):
@@ -114,7 +114,7 @@ class BatchRoutes:
         ]
         if query.get("order_by", "-created") == "-created":
             found.reverse()
-        return _json({"object": "list", "data": page_of(query).of(found), "total": len(found)})
+        return answer({"object": "list", "data": page_of(query).of(found), "total": len(found)})
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
         job = self._found(request)
@@ -122,12 +122,10 @@ class BatchRoutes:
         if job is None:
             return response(_MISSING)
         job.looks += 1
-        rules = self._steering.rules
-        hidden = rules.unknown_status if job.looks <= rules.unknown_looks else None
-        card = job.card(hidden)
-        if request.query.get("inline") == "true":
+        card = job.card(self._steering.hidden_status(job.looks))
+        if flag_of(request.query, "inline"):
             card["outputs"] = self._outputs(job)
-        return _json(card)
+        return answer(card)
 
     def _outputs(self, job: BatchJob) -> list[Any] | None:
         file = self._files.find(job.output_file) if job.output_file else None
@@ -140,7 +138,7 @@ class BatchRoutes:
         if not job.is_final:
             return response(detailed(400, "The job is not finished: cancel it first"))
         self._batches.remove(job)
-        return _json({"id": job.id, "object": "batch", "deleted": True})
+        return answer({"id": job.id, "object": "batch", "deleted": True})
 
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         job = self._found(request)
@@ -150,7 +148,7 @@ class BatchRoutes:
             return response(detailed(400, f"The job is already finished: {job.status}"))
         if job.status is not BatchStatus.CANCELLATION_REQUESTED:
             job.move(BatchStatus.CANCELLATION_REQUESTED, time.time())
-        return _json(job.card())
+        return answer(job.card())
 
     def _found(self, request: web.Request) -> BatchJob | None:
         return self._batches.find(request.match_info["job"])
@@ -166,7 +164,3 @@ def _job(body: BatchBody, inputs: list[StoredFile]) -> BatchJob:
         created=time.time(),
         total=sum(file.num_lines for file in inputs),
     )
-
-
-def _json(payload: object) -> web.Response:
-    return response(Reply(200, orjson.dumps(payload)))

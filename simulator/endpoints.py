@@ -13,7 +13,14 @@ from simulator.answers import CHARACTERS_PER_TOKEN, choices, tokens_in, tokens_o
 from simulator.bodies import ChatBody, EmbeddingBody
 from simulator.catalogue import embeds
 from simulator.embeddings import embeddings, too_much
-from simulator.replies import NO_STREAMING, Reply, invalid_model, too_large, unprocessable
+from simulator.replies import (
+    NO_STREAMING,
+    Reply,
+    invalid_model,
+    too_large,
+    unprocessable,
+    wrong_in,
+)
 from simulator.taught import Taught
 
 Body = ChatBody | EmbeddingBody
@@ -77,13 +84,8 @@ class Endpoint:
         try:
             data = orjson.loads(raw)
             body = self.body_type.model_validate(data)
-        except orjson.JSONDecodeError as problem:
-            return unprocessable([_detail("json_invalid", (problem.pos,), problem.msg, None)])
-        except ValidationError as problem:
-            found = problem.errors(include_url=False, include_context=False)
-            return unprocessable(
-                [_detail(e["type"], e["loc"], e["msg"], e["input"]) for e in found]
-            )
+        except (orjson.JSONDecodeError, ValidationError) as problem:
+            return unprocessable(wrong_in(problem))
         return self._refusal(body, models) or Call(self, body, self._digest(data))
 
     def _refusal(self, body: Body, models: tuple[str, ...]) -> Reply | None:
@@ -129,10 +131,6 @@ def _shared_blocks(one: str, other: str) -> int:
         if one[part] != other[part]:
             return block
     return whole
-
-
-def _detail(kind: str, place: tuple[int | str, ...], message: str, given: object) -> dict[str, Any]:
-    return {"type": kind, "loc": ["body", *place], "msg": message, "input": given}
 
 
 def _chat(

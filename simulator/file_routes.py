@@ -2,16 +2,15 @@
 
 import time
 
-import orjson
 from aiohttp import BodyPartReader, web
 from aiohttp.multipart import MultipartReader
 
 from models.errors import BadInputError
 from simulator.files import Files, StoredFile
 from simulator.hosted_rules import Steering
-from simulator.inference import Simulation, response
-from simulator.listing import page_of, words_of
-from simulator.replies import Reply, detailed
+from simulator.inference import Simulation, answer, response
+from simulator.listing import flag_of, page_of, words_of
+from simulator.replies import detailed
 
 _BLOCK = 64 * 1024
 _SAMPLE_TYPES = {"batch": "batch_request", "fine-tune": "instruct", "ocr": "batch_request"}
@@ -49,15 +48,17 @@ class FileRoutes:
             file = await self._received(await request.multipart())
         except TooLargeError:
             return response(_TOO_LARGE)
+        except ValueError:  # no boundary, a part without an end, a purpose that is no text
+            return response(detailed(422, "this is not multipart/form-data"))
         if file is None:
             return response(detailed(422, "the part `file` is missing"))
         hosted = self._simulation.stats.hosted
         hosted.files_uploaded += 1
         hosted.bytes_uploaded += file.size
-        return _json(self._files.keep(file).card())
+        return answer(self._files.keep(file).card())
 
     async def _received(self, parts: MultipartReader) -> StoredFile | None:
-        """The file of an upload, whichever part comes first."""
+        """The file of an upload, whichever part comes first. Raises `BadInputError`."""
         file, purpose = None, "fine-tune"
         async for part in parts:
             assert isinstance(part, BodyPartReader)
@@ -65,9 +66,11 @@ class FileRoutes:
                 file = await self._stored(part)
             elif part.name == "purpose":
                 purpose = await part.text()
+        if purpose not in _SAMPLE_TYPES:
+            raise BadInputError(f"purpose is one of {', '.join(_SAMPLE_TYPES)}")
         if file is not None:
             file.purpose = purpose
-            file.sample_type = _SAMPLE_TYPES.get(purpose, "instruct")
+            file.sample_type = _SAMPLE_TYPES[purpose]
         return file
 
     async def _stored(self, part: BodyPartReader) -> StoredFile:
@@ -96,12 +99,12 @@ class FileRoutes:
             and file.sample_type in (words_of(query, "sample_type") or {file.sample_type})
             and file.source in (words_of(query, "source") or {file.source})
         ]
-        total = len(found) if query.get("include_total", "true") != "false" else None
-        return _json({"data": page_of(query).of(found), "object": "list", "total": total})
+        total = len(found) if flag_of(query, "include_total", usual=True) else None
+        return answer({"data": page_of(query).of(found), "object": "list", "total": total})
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
         file = self._found(request)
-        return response(_MISSING) if file is None else _json({**file.card(), "deleted": False})
+        return response(_MISSING) if file is None else answer({**file.card(), "deleted": False})
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         file = self._found(request)
@@ -109,7 +112,7 @@ class FileRoutes:
             return response(_MISSING)
         self._files.remove(file.id)
         self._simulation.stats.hosted.files_deleted += 1
-        return _json({"id": file.id, "object": "file", "deleted": True})
+        return answer({"id": file.id, "object": "file", "deleted": True})
 
     async def _content(self, request: web.Request) -> web.StreamResponse:
         file = self._found(request)
@@ -135,11 +138,7 @@ class FileRoutes:
         file = self._found(request)
         if file is None:
             return response(_MISSING)
-        return _json({"url": f"{request.scheme}://{request.host}/v1/files/{file.id}/content"})
+        return answer({"url": f"{request.scheme}://{request.host}/v1/files/{file.id}/content"})
 
     def _found(self, request: web.Request) -> StoredFile | None:
         return self._files.find(request.match_info["file"])
-
-
-def _json(payload: object) -> web.Response:
-    return response(Reply(200, orjson.dumps(payload)))

@@ -18,8 +18,8 @@ from simulator.batches import Batches
 from simulator.file_routes import FileRoutes
 from simulator.files import Files
 from simulator.hosted_rules import Steering
-from simulator.inference import Simulation, response
-from simulator.replies import Reply, detailed, invalid_request
+from simulator.inference import Simulation, answer, response
+from simulator.replies import detailed, invalid_request
 from simulator.tuning_routes import TuningRoutes
 from simulator.tunings import Tunings
 
@@ -70,7 +70,7 @@ class Hosted:
             rules = self.steering.change(orjson.loads(await request.read() or b"{}"))
         except (BadInputError, ValueError, TypeError) as problem:
             return response(invalid_request(str(problem)))
-        return response(Reply(200, orjson.dumps(asdict(rules))))
+        return answer(asdict(rules))
 
     async def ticking(self, app: web.Application) -> AsyncIterator[None]:
         """Run the clock while the application runs."""

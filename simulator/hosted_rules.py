@@ -1,9 +1,9 @@
 """How files, batches and fine-tuning jobs behave: chosen at the start, changed by `/_batch`."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from models.errors import BadInputError
@@ -11,6 +11,10 @@ from models.errors import BadInputError
 ALL = -1
 """As a count of jobs: all of them from now on."""
 _MOST_BYTES = 512 * 2**20
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Amount = Annotated[float, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0)]
+_Jobs = Annotated[int, Field(ge=ALL)]
 
 
 @checked(frozen=True, slots=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -25,27 +29,27 @@ class HostedRules:
     in no list. `ignore_metadata`: as if the API took none. `tuning_closed`: no model can be tuned.
     """
 
-    queued_s: float = 0.0
-    rate: float = 0.0
-    fail_500: float = 0.0
-    fail_429: float = 0.0
-    fail_400: float = 0.0
+    queued_s: _Amount = 0.0
+    rate: _Amount = 0.0
+    fail_500: _Share = 0.0
+    fail_429: _Share = 0.0
+    fail_400: _Share = 0.0
     failures_in: Literal["error_file", "output_file"] = "error_file"
     errors_as: Literal["response", "error"] = "response"
-    fail_jobs: int = 0
-    timeout_jobs: int = 0
-    timeout_after: float = 0.5
-    unknown_looks: int = 0
+    fail_jobs: _Jobs = 0
+    timeout_jobs: _Jobs = 0
+    timeout_after: _Share = 0.5
+    unknown_looks: _Count = 0
     unknown_status: str = "PAUSED_BY_PROVIDER"
-    break_downloads: int = 0
-    drop_creates: int = 0
-    listing_lag_s: float = 0.0
+    break_downloads: _Jobs = 0
+    drop_creates: _Jobs = 0
+    listing_lag_s: _Amount = 0.0
     ignore_metadata: bool = False
-    file_limit: int = _MOST_BYTES
+    file_limit: _Count = _MOST_BYTES
     tuning_closed: bool = False
-    tuning_s: float = 1.0
-    tuning_checkpoints: int = 10
-    fail_tunings: int = 0
+    tuning_s: _Amount = 1.0
+    tuning_checkpoints: _Count = 10
+    fail_tunings: _Jobs = 0
 
 
 _RULES = TypeAdapter(HostedRules)
@@ -71,6 +75,10 @@ class Steering:
         if left > 0:
             self.change({name: left - 1})
         return left != 0
+
+    def hidden_status(self, looks: int) -> str | None:
+        """What is said instead of a job's status at this look; None: the truth."""
+        return self.rules.unknown_status if looks <= self.rules.unknown_looks else None
 
 
 def rule_names() -> str:

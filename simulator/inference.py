@@ -167,6 +167,11 @@ def response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=headers)
 
 
+def answer(payload: object) -> web.Response:
+    """A good answer."""
+    return response(Reply(200, orjson.dumps(payload)))
+
+
 def _spoil(fault: Malformed, payload: dict[str, Any]) -> None:
     for choice in payload.get("choices", ()):
         fault.spoil(choice)

@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 import orjson
 from multidict import MultiMapping
+from pydantic import TypeAdapter, ValidationError
 
 from models.errors import BadInputError
 
 Item = TypeVar("Item")
 _PAGE_SIZE = 100
+_FLAG = TypeAdapter(bool)
 _PARAMETERS = {
     "page", "page_size", "model", "agent_id", "created_after", "created_before", "created_by_me",
     "status", "order_by", "wandb_project", "wandb_name", "suffix", "metadata",
@@ -73,6 +75,14 @@ def moment_of(query: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         raise BadInputError(f"{name} is a date and time, as 2026-08-01T12:00:00Z") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def flag_of(query: Mapping[str, str], name: str, *, usual: bool = False) -> bool:
+    """A yes or no as FastAPI reads it. Raises `BadInputError`."""
+    try:
+        return _FLAG.validate_python(query.get(name, usual))
+    except ValidationError:
+        raise BadInputError(f"{name} is true or false") from None
 
 
 def words_of(query: MultiMapping[str], name: str) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+Misread = ValidationError | orjson.JSONDecodeError
 JSON = "application/json"
 HTML = "text/html"
 
@@ -39,9 +40,21 @@ def detailed(status: int, detail: object) -> Reply:
     return Reply(status, orjson.dumps({"detail": detail}))
 
 
-def misread(problem: ValidationError) -> Reply:
-    """422 of those routes: FastAPI's list of what is wrong with the body."""
-    return detailed(422, orjson.loads(problem.json(include_url=False, include_context=False)))
+def wrong_in(problem: Misread) -> list[dict[str, Any]]:
+    """FastAPI's list of what is wrong with a body that was read as JSON."""
+    if isinstance(problem, orjson.JSONDecodeError):
+        return [_detail("json_invalid", (problem.pos,), problem.msg, None)]
+    found = problem.errors(include_url=False, include_context=False)
+    return [_detail(one["type"], one["loc"], one["msg"], one["input"]) for one in found]
+
+
+def _detail(kind: str, place: tuple[int | str, ...], message: str, given: object) -> dict[str, Any]:
+    return {"type": kind, "loc": ["body", *place], "msg": message, "input": given}
+
+
+def misread(problem: Misread) -> Reply:
+    """422 of those routes."""
+    return detailed(422, wrong_in(problem))
 
 
 def unprocessable(detail: list[dict[str, Any]]) -> Reply:

@@ -15,7 +15,7 @@ from simulator.endpoints import ENDPOINTS, Endpoint
 from simulator.fault_plan import FaultRules
 from simulator.faults import FAULTS, GROUPS
 from simulator.hosted import Hosted
-from simulator.inference import Simulation, response
+from simulator.inference import Simulation, answer, response
 from simulator.limits import LimitRules
 from simulator.replies import NOT_FOUND, UNAUTHORIZED, Reply, invalid_model, invalid_request
 
@@ -62,14 +62,14 @@ class Models:
     async def _list(self, request: web.Request) -> web.Response:
         if not self._simulation.knows(request):
             return response(UNAUTHORIZED)
-        return _json(model_list(self._simulation.models))
+        return answer(model_list(self._simulation.models))
 
     async def _card(self, request: web.Request) -> web.Response:
         if not self._simulation.knows(request):
             return response(UNAUTHORIZED)
         model = request.match_info["model"]
         known = model in self._simulation.models
-        return _json(model_card(model)) if known else response(invalid_model(model))
+        return answer(model_card(model)) if known else response(invalid_model(model))
 
 
 class Control:
@@ -90,15 +90,15 @@ class Control:
         ]
 
     async def _health(self, request: web.Request) -> web.Response:
-        return _json({"status": "ok"})
+        return answer({"status": "ok"})
 
     async def _stats(self, request: web.Request) -> web.Response:
-        return _json(self._simulation.stats.report(time.monotonic()))
+        return answer(self._simulation.stats.report(time.monotonic()))
 
     async def _reset(self, request: web.Request) -> web.Response:
         """Forget the counts; limits used stay used."""
         self._simulation.stats = self._simulation.stats.successor(time.monotonic())
-        return _json({"status": "ok"})
+        return answer({"status": "ok"})
 
     async def _limits(self, request: web.Request) -> web.Response:
         """Change the limits that are named; the others stay."""
@@ -107,10 +107,10 @@ class Control:
         if isinstance(rules, Reply):
             return response(rules)
         gates.change(rules)
-        return _json(asdict(rules))
+        return answer(asdict(rules))
 
     async def _names(self, request: web.Request) -> web.Response:
-        return _json({"faults": sorted(FAULTS), "groups": dict(GROUPS)})
+        return answer({"faults": sorted(FAULTS), "groups": dict(GROUPS)})
 
     async def _faults(self, request: web.Request) -> web.Response:
         """Follow other fault rules from now on; `{}` ends all faults."""
@@ -118,7 +118,7 @@ class Control:
         if isinstance(rules, Reply):
             return response(rules)
         self._simulation.faults.change(rules, time.monotonic())
-        return _json(asdict(rules))
+        return answer(asdict(rules))
 
 
 def _read(adapter: TypeAdapter[Rules], raw: bytes, usual: dict[str, Any]) -> Rules | Reply:
@@ -126,7 +126,3 @@ def _read(adapter: TypeAdapter[Rules], raw: bytes, usual: dict[str, Any]) -> Rul
         return adapter.validate_python({**usual, **orjson.loads(raw or b"{}")})
     except (ValidationError, BadInputError, ValueError) as problem:
         return invalid_request(str(problem))
-
-
-def _json(payload: object) -> web.Response:
-    return response(Reply(200, orjson.dumps(payload)))

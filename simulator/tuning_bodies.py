@@ -63,7 +63,9 @@ class TuningBody(_Strict):
     hyperparameters: Hyperparameters
     training_files: list[TrainingFile] = Field(default_factory=list)
     validation_files: list[str] | None = None
-    suffix: Annotated[str, Field(min_length=1, max_length=18, pattern=r"^[\w-]+$")] | None = None
+    suffix: (
+        Annotated[str, Field(min_length=1, max_length=18, pattern=r"^[a-zA-Z0-9_-]+$")] | None
+    ) = None
     integrations: list[Wandb] | None = None
     auto_start: bool = True
     invalid_sample_skip_percentage: float = Field(0, ge=0, le=0.5)
@@ -133,9 +135,10 @@ def fault_of(line: bytes) -> str | None:
     try:
         messages = orjson.loads(line)["messages"]
         roles = [message["role"] for message in messages]
+        is_known = set(roles) <= {"system", "user", "assistant", "tool"}
     except (ValueError, TypeError, KeyError):
         return "no messages with roles"
-    if not set(roles) <= {"system", "user", "assistant", "tool"}:
+    if not is_known:
         return "an unknown role"
     if roles.count("system") > 1 or "system" in roles[1:]:
         return "a system message that is not the one first message"

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from simulator.files import Files, StoredFile
 from simulator.hosted_rules import Steering
-from simulator.inference import Simulation, reset, response
-from simulator.listing import holds, metadata_of, moment_of, page_of, words_of
+from simulator.inference import Simulation, answer, reset, response
+from simulator.listing import flag_of, holds, metadata_of, moment_of, page_of, words_of
 from simulator.replies import Reply, detailed, misread
 from simulator.tuning_bodies import TUNABLE, TuningBody, dry_run
 from simulator.tuning_jobs import TuningJob, TuningStatus
@@ -41,19 +41,19 @@ class TuningRoutes:
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         try:
-            body = TuningBody.model_validate_json(await request.read())
-        except ValidationError as problem:
+            body = TuningBody.model_validate(orjson.loads(await request.read()))
+        except (orjson.JSONDecodeError, ValidationError) as problem:
             return response(misread(problem))
         files = self._files_of(body)
         if isinstance(files, Reply):
             return response(files)
         now = time.time()
-        if request.query.get("dry_run", "").lower() in ("true", "1"):
-            return _json(dry_run(body, files, now))
+        if flag_of(request.query, "dry_run"):
+            return answer(dry_run(body, files, now))
         if self._tunings.twin(body):
             return response(detailed(409, "A job with the same files and parameters exists"))
         job = self._tunings.create(body, files, now)
-        return reset(request) if self._steering.take("drop_creates") else _json(job.card())
+        return reset(request) if self._steering.take("drop_creates") else answer(job.card())
 
     def _files_of(self, body: TuningBody) -> list[StoredFile] | Reply:
         """The files to learn from, or what the request is refused with."""
@@ -70,13 +70,14 @@ class TuningRoutes:
         self._simulation.stats.hosted.tuning_lists += 1
         found = [job.card() for job in self._tunings.newest_first() if self._matches(request, job)]
         page = page_of(request.query)
-        return _json({"object": "list", "data": page.of(found), "total": len(found)})
+        return answer({"object": "list", "data": page.of(found), "total": len(found)})
 
     def _matches(self, request: web.Request, job: TuningJob) -> bool:
         query = request.query
         rules = self._steering.rules
         before = moment_of(query, "created_before")
-        latest = time.time() - rules.listing_lag_s if before is None else before
+        listed = time.time() - rules.listing_lag_s
+        latest = listed if before is None else min(before, listed)
         wanted = {} if rules.ignore_metadata else metadata_of(query)
         return (
             (moment_of(query, "created_after") or 0.0) <= job.created <= latest
@@ -92,10 +93,7 @@ class TuningRoutes:
         if job is None:
             return response(_MISSING)
         job.looks += 1
-        rules = self._steering.rules
-        return _json(
-            job.details(rules.unknown_status if job.looks <= rules.unknown_looks else None)
-        )
+        return answer(job.details(self._steering.hidden_status(job.looks)))
 
     async def _start(self, request: web.Request) -> web.StreamResponse:
         job = self._found(request)
@@ -104,7 +102,7 @@ class TuningRoutes:
         if job.status is not TuningStatus.VALIDATED:
             return response(detailed(400, f"Only a validated job can start; it is {job.status}"))
         job.move(TuningStatus.STARTED, time.time())
-        return _json(job.details())
+        return answer(job.details())
 
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         job = self._found(request)
@@ -114,7 +112,7 @@ class TuningRoutes:
             return response(detailed(400, f"The job is already finished: {job.status}"))
         if job.status is not TuningStatus.CANCELLATION_REQUESTED:
             job.move(TuningStatus.CANCELLATION_REQUESTED, time.time())
-        return _json(job.details())
+        return answer(job.details())
 
     def _found(self, request: web.Request) -> TuningJob | None:
         return self._tunings.find(request.match_info["job"])
@@ -124,7 +122,3 @@ def _unavailable(models: tuple[str, ...]) -> Reply:
     names = ", ".join(models)
     text = "Model not available for this type of fine-tuning (completion)."
     return detailed(422, f"{text} Available model(s): {names}")
-
-
-def _json(payload: object) -> web.Response:
-    return response(Reply(200, orjson.dumps(payload)))

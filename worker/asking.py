@@ -13,10 +13,10 @@ import orjson
 from models.payloads import CallRecord, Failed, Snoozed, Submitted
 from models.requests import call_key
 from models.states import FailureCode, RequestState
-from worker.gateway.local import LocalGateway
+from worker.gateway.local import LocalGateway, serve_first
 from worker.jobs import Collecting, ShardInHand
 from worker.ledger.ledger import Ledger
-from worker.paying import Answered, Endpoint, Payer, Wish
+from worker.paying import Answered, Endpoint, IsOurs, Payer, Wish
 
 CUT = "the worker stopped before the answer came"
 Paid = Answered | Failed | Snoozed
@@ -25,14 +25,22 @@ Asked = Paid | Submitted
 
 class Asker:
     """One per process; every call of every kind goes through `ask`. `local`: who answers for
-    models that are served on this machine."""
+    models that are served on this machine. What `withholds` is true of is not sent to the API,
+    neither at once nor by batch: its prompts were meant to stay here."""
 
     def __init__(
-        self, *, server: str, ledger: Ledger, payer: Payer, local: LocalGateway | None = None
+        self,
+        *,
+        server: str,
+        ledger: Ledger,
+        payer: Payer,
+        withholds: IsOurs,
+        local: LocalGateway | None = None,
     ) -> None:
         self._server = server
         self._ledger = ledger
         self._payer = payer
+        self._withholds = withholds
         self._local = local
         self._asking: dict[str, asyncio.Task[Paid]] = {}
 
@@ -130,14 +138,21 @@ class Asker:
         return await self._payer.pay(wish)
 
     async def _find(self, wish: Wish) -> tuple[CallRecord | None, bool]:
-        """The paid call if there is one, and whether `on_uncertain: hold` forbids to pay."""
+        """The paid call if there is one, and whether `on_uncertain: hold` forbids to pay.
+
+        A call that must not go to the API pauses its job here, before it can go either way.
+        """
         found: CallRecord | None = None
-        is_doubtful = False
+        is_doubtful = is_withheld = False
         if not wish.shard.is_stopped:
             with wish.shard.waiting():
                 found = await self._ledger.find(wish.key)
                 if found is None and wish.job.policy.on_uncertain == "hold":
                     is_doubtful = await self._ledger.is_doubtful(wish.key)
+                if found is None and not wish.is_local:
+                    is_withheld = await self._withholds(wish.model)
+        if is_withheld:
+            wish.job.pause("account", serve_first(wish.model))
         return found, is_doubtful
 
 

@@ -1,7 +1,7 @@
 """What this process's calls did: counted by job for the charts, by model for the metrics.
 
 On the hot path: one call of a method per outcome, additions only. Everything belongs to the event
-loop; the exporter's thread reads numbers that only grow, and is right to the last moment.
+loop; what the exporter tells is read there too.
 """
 
 from bisect import bisect_left

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal, assert_never
@@ -87,8 +88,7 @@ class _Path:
 
 
 IsOurs = Callable[[str], Awaitable[bool]]
-"""Whether a model was trained here, and so is nobody's but ours to serve. What `withholds` is true
-of is not sent to the API at all: its prompts were meant to stay here."""
+"""Whether a model was trained here, and so is nobody's but ours to serve."""
 
 
 async def _none_is(_model: str) -> bool:
@@ -121,7 +121,6 @@ class Payer:
         random: Random,
         local: Way | None = None,
         is_ours: IsOurs = _none_is,
-        withholds: IsOurs = _none_is,
     ) -> None:
         self._ledger = ledger
         self._api = Way(limiter, gateway)
@@ -129,7 +128,6 @@ class Payer:
         self._joint = Joint(limiter, gateway)
         self._joint_local = Joint(self._local.limiter, self._local.gateway)
         self._is_ours = is_ours
-        self._withholds = withholds
         self._prices = prices
         self._purses = purses
         self._figures = figures
@@ -138,8 +136,6 @@ class Payer:
 
     async def pay(self, wish: Wish) -> Answered | Failed | Snoozed:
         """Asks until there is an answer, the retry policy gives up, or the job is stopped."""
-        if not wish.is_local and await self._withholds(wish.model):
-            return _ended(wish.shard, PauseJob("account", serve_first(wish.model)))
         tries, retried, path = Tries(), 0, self._path(wish)
         while sent := await self._begin(wish, path):
             reply = await self._send(wish, path, sent)
@@ -208,8 +204,9 @@ class Payer:
     ) -> GiveUp | PauseJob:
         """With the remedy for a model of our own that was asked of the API."""
         is_unknown = isinstance(decision, PauseJob) and fault.status in UNKNOWN_MODEL
-        if is_unknown and not wish.is_local and await self._is_ours(wish.model):
-            return PauseJob("account", f"{serve_first(wish.model)} ({fault.message})")
+        with suppress(Exception):  # the job is paused, whether we know of a remedy or not
+            if is_unknown and not wish.is_local and await self._is_ours(wish.model):
+                return PauseJob("account", f"{serve_first(wish.model)} ({fault.message})")
         return decision
 
     def by_batch(self, wish: Wish) -> Wanted:

@@ -156,10 +156,14 @@ class Runtime:
             random=random.SystemRandom(),
             local=Way(Seats(self.limiter, self.local), self.local),
             is_ours=ours.has,
-            withholds=ours.withholds,
         )
-        server = self._settings.base_url
-        return Asker(server=server, ledger=self.ledger, payer=payer, local=self.local)
+        return Asker(
+            server=self._settings.base_url,
+            ledger=self.ledger,
+            payer=payer,
+            withholds=ours.withholds,
+            local=self.local,
+        )
 
     def _open_shards(self) -> Shards:
         settings = self._settings

@@ -9,7 +9,7 @@ import asyncio
 from worker.gateway.faults import Fault, LimitHeaders
 from worker.gateway.local import LocalGateway
 from worker.limiter import Flow, Limiter, Permit
-from worker.limiter.limiter import SERVED_HERE
+from worker.limiter.limiter import SERVED
 
 
 class Seated:
@@ -55,7 +55,7 @@ class Seats:
         await seat.acquire()
         try:
             permit = await self._limiter.acquire(
-                SERVED_HERE + model, tokens, priority=priority, flow=flow
+                SERVED + model, tokens, priority=priority, flow=flow
             )
         except BaseException:
             seat.release()

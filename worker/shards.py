@@ -173,7 +173,7 @@ class Shards:
             try:
                 await self.write(self._give_back, held, tally, shard and shard.collecting)
             finally:
-                self._let_go(shard, held)
+                self._let_go(held)
         return tally
 
     def _cut_runs(self) -> None:
@@ -206,17 +206,15 @@ class Shards:
                 await self.write(job_moves.pause, claim.job_id, UNREADABLE)
                 return None
             self.jobs[claim.job_id] = job
-        collecting = None
-        if job.spec.options.via == "batch":
-            collecting = Collecting(await self.read(batches.known, claim.job_id, claim.no))
         shard = self.held[held] = job.take()
-        shard.collecting = collecting
+        if job.spec.options.via == "batch":
+            shard.collecting = Collecting(await self.read(batches.known, claim.job_id, claim.no))
         if self.draining:  # told to stop while the claim was under way
             job.stop(STOPPING)
         return shard
 
-    def _let_go(self, shard: ShardInHand | None, held: Held) -> None:
-        self.held.pop(held, None)
+    def _let_go(self, held: Held) -> None:
+        shard = self.held.pop(held, None)
         self._lost.discard(held)
         if shard is None:
             return

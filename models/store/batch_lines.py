@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from models.payloads import CallRecord, DoubtRecord
 from models.states import FailureCode, RemoteState, RequestState
@@ -65,7 +65,7 @@ def settle_lines(
     failed = [fault for fault in faults if fault.key in out and fault.key not in new]
     calls.doubt(connection, [fault.doubt for fault in failed if fault.doubt])
     for fault in failed:
-        line = (requests.c.op_id == op.id) & (requests.c.key == fault.key)
+        line = (_unindexed(requests.c.op_id) == op.id) & (requests.c.key == fault.key)
         _unanswered(connection, op, line, fault, last)
     connection.execute(
         update(operations)
@@ -85,10 +85,19 @@ def _still_out(connection: Connection, op_id: str, keys: Sequence[str]) -> dict[
     found: dict[str, int] = {}
     for at in range(0, len(keys), LOOKUP):
         some = requests.c.key.in_(keys[at : at + LOOKUP])
-        mine = (requests.c.op_id == op_id) & (requests.c.state == SENT)
+        mine = (_unindexed(requests.c.op_id) == op_id) & (requests.c.state == SENT)
         query = select(requests.c.key, requests.c.cost_nano).where(some, mine)
         found.update({row.key: row.cost_nano or 0 for row in connection.execute(query)})
     return found
+
+
+def _unindexed(column: ColumnElement[str | None]) -> ColumnElement[str]:
+    """The column without its indexes, where a request is looked for by its key.
+
+    SQLite keeps no count of what they hold, and would rather look through a whole operation or
+    job, line by line.
+    """
+    return column.concat("")
 
 
 def _unanswered(
@@ -116,7 +125,7 @@ def _move_followers(
     keys = select(requests.c.key).where(leading).correlate(None)
     followers = (requests.c.state == FOLLOWS) & requests.c.key.in_(keys)
     if job_id is not None:
-        followers &= requests.c.job_id == job_id
+        followers &= _unindexed(requests.c.job_id) == job_id
     connection.execute(update(requests).where(followers).values(**values))
 
 

@@ -138,8 +138,8 @@ def start(connection: Connection, job_id: str) -> bool:
 
 def wait(connection: Connection, job_id: str) -> bool:
     """running -> waiting: all that is left of it waits for remote work."""
-    start_first = connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
-    if start_first == JobState.QUEUED:  # resumed with nothing left to claim
+    state = connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
+    if state == JobState.QUEUED:  # resumed with nothing left to claim
         start(connection, job_id)
     return move(connection, job_id, JobState.WAITING)
 

@@ -54,13 +54,15 @@ class OperationSeen:
 
 
 _SEEN = [operations.c[name] for name in OperationSeen.__slots__ if name in operations.c]
+_ANSWER = case((operations.c.state.in_(OUT), operations.c.answer), else_="{}").label("answer")
+"""Up to 64 KiB each, and nobody asks what was said of those that are settled."""
 
 
 def of_job(connection: Connection, job_id: str, limit: int = 50) -> list[OperationSeen]:
     """The job's operations: those still out first, and then the newest first."""
     is_settled = case((operations.c.state.in_(OUT), 0), else_=1)
     query = (
-        select(*_SEEN, operations.c.answer)
+        select(*_SEEN, _ANSWER)
         .where(operations.c.job_id == job_id)
         .order_by(is_settled, operations.c.created_at.desc(), operations.c.id)
         .limit(limit)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select
 
 from models.store import events
 from models.store import jobs as job_moves
-from models.store.engine import now_s
+from models.store.engine import now_s, one_at_a_time
 from models.tables import TunedModel
 
 models = TunedModel.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -22,6 +22,7 @@ def register(
     A name that another job's model has is kept apart by the job's id: none is ever replaced.
     """
     job_moves.lock(connection, [model.job_id])
+    one_at_a_time(connection, "registry")  # two runs of one name may end in one moment
     if known := of_job(connection, model.job_id):
         return known
     if by_name(connection, model.name) is not None:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     and_,
     case,
     exists,
-    func,
     insert,
     literal_column,
     select,
@@ -31,9 +30,6 @@ shards = Shard.__table__  # type: ignore[attr-defined]
 OPEN = tuple(state for state, nexts in REMOTE_TRANSITIONS.items() if nexts)
 IS_OPEN = operations.c.state.in_([literal_column(f"'{state}'") for state in OPEN])
 """With the values in the statement, so that databases see that `remote_operations_due` will do."""
-MOST_ANSWER = 20_000
-"""Characters of a provider's answer that are kept."""
-LONG_VALUE = 512
 MOST_REASON = 500
 
 
@@ -143,7 +139,7 @@ def sent(
         state=RemoteState.RUNNING,
         remote_id=remote_id,
         remote_status=status,
-        answer=_kept(answer),
+        answer=orjson.dumps(answer).decode(),
         submitted_at=now_s(),
         check_failures=0,
         reason="",
@@ -162,7 +158,7 @@ def seen(
     was_cancelled: bool = False,
     reason: str = "",
 ) -> bool:
-    """Notes what the provider said; `is_over`: running -> fetching.
+    """Notes what the provider said (`answer`: kept as it is given); `is_over`: running -> fetching.
 
     If its job was cancelled while it was looked at (and not before: `was_cancelled`), the next
     look is at once, and cancels it over there.
@@ -175,7 +171,7 @@ def seen(
         only_from=RemoteState.RUNNING,
         state=state,
         remote_status=status,
-        answer=_kept(answer),
+        answer=orjson.dumps(answer).decode(),
         checks=operations.c.checks + 1,
         check_failures=0,
         reason=reason[:MOST_REASON],
@@ -251,25 +247,6 @@ def hurry(connection: Connection, job_id: str) -> None:
     )
 
 
-def of_shard(connection: Connection, job_id: str, shard_no: int) -> RemoteOperation | None:
-    """The newest operation that this shard asked for."""
-    query = (
-        select(operations)
-        .where(operations.c.job_id == job_id, operations.c.shard_no == shard_no)
-        .order_by(operations.c.created_at.desc())
-        .limit(1)
-    )
-    found = connection.execute(query).mappings().first()
-    return RemoteOperation(**found) if found else None
-
-
-def open_count(connection: Connection, job_id: str) -> int:
-    """How many operations of the job are not over."""
-    query = select(func.count()).select_from(operations)
-    mine = query.where(operations.c.job_id == job_id, IS_OPEN)
-    return connection.scalar(mine) or 0
-
-
 def _write(
     connection: Connection,
     op: RemoteOperation,
@@ -287,15 +264,3 @@ def _write(
 
 def _ours(op: RemoteOperation) -> ColumnElement[bool]:
     return and_(operations.c.id == op.id, operations.c.claims == op.claims)
-
-
-def _kept(answer: Mapping[str, Any]) -> str:
-    text = orjson.dumps(answer, default=str).decode()
-    if len(text) <= MOST_ANSWER:
-        return text
-    short = {  # ids and counts always stay: the results are found by them
-        name: value
-        for name, value in answer.items()
-        if len(orjson.dumps(value, default=str)) <= LONG_VALUE
-    }
-    return orjson.dumps(short, default=str).decode()

@@ -10,6 +10,9 @@ from models.store.families import is_run
 from models.store.jobs import jobs, rows, shards
 from models.store.progress import TENTHS
 
+OVER = (JobState.SUCCEEDED, JobState.FAILED)
+"""What is tried again is in one of these: a stopped job, and a sweep's runs with it, is not."""
+
 
 def retry(connection: Connection, job_id: str) -> int:
     """Re-opens the failed rows (only those) and their shards, of a sweep those of its runs.
@@ -22,6 +25,8 @@ def retry(connection: Connection, job_id: str) -> int:
     parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
     runs = _lost_runs(connection, job_id)
     job_moves.lock(connection, [job_id, *runs, *filter(None, [parent])])
+    if connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id)) not in OVER:
+        return 0
     if not runs:
         count = _retry(connection, job_id)
         _go_on(connection, parent, job_id if count else None)
@@ -38,8 +43,7 @@ def _go_on(connection: Connection, sweep: str | None, run: str | None) -> None:
     if is_run(connection, sweep):
         _stages_go_on(connection, sweep, run)
         return
-    over = (JobState.SUCCEEDED, JobState.FAILED)
-    job_moves.move(connection, sweep, JobState.QUEUED, only_from=over, finished_at=None)
+    job_moves.move(connection, sweep, JobState.QUEUED, only_from=OVER, finished_at=None)
     job_moves.tell_parent(connection, run)
 
 
@@ -102,7 +106,7 @@ def _retry(connection: Connection, job_id: str) -> int:
         connection,
         job_id,
         JobState.QUEUED,
-        only_from=(JobState.SUCCEEDED, JobState.FAILED),
+        only_from=OVER,
         finished_at=None,
         rows_failed=jobs.c.rows_failed - count,
         progress_told=(jobs.c.rows_done + jobs.c.rows_failed - count) * TENTHS // jobs.c.rows_total,

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from models.states import JobKind, JobState
 from models.store import money, registry
 from models.tables import Job, TrainingPoint, TunedModel
+from models.training.grid import MOST_RUNS
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 points = TrainingPoint.__table__  # type: ignore[attr-defined]
@@ -26,8 +27,6 @@ RUN_POINTS = 40
 """Of a curve that shares its chart with others."""
 DRAWN = 12
 """Runs of a sweep whose curves are told, the best ones: as many as eyes tell apart."""
-RUNS = 64
-"""As many as a sweep may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def ranked_runs(connection: Connection, parent_id: str) -> list[SweptRun]:
     """The runs of a sweep, the best validation loss first; those without one last, by name."""
     wanted = [jobs.c[name] for name in _OF_RUN]
     trained = and_(jobs.c.parent_id == parent_id, jobs.c.kind == JobKind.TRAIN)
-    query = select(*wanted).where(trained).order_by(jobs.c.name, jobs.c.id).limit(RUNS)
+    query = select(*wanted).where(trained).order_by(jobs.c.name, jobs.c.id).limit(MOST_RUNS)
     found = connection.execute(query).all()
     ids = [job.id for job in found]
     told = _told(connection, points.c.job_id.in_(ids)) if ids else {}

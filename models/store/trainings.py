@@ -1,12 +1,12 @@
 """What training runs told, step by step; their remote operations; the children of a sweep."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from models.states import JobKind
-from models.store import inserts
+from models.store import inserts, rows
 from models.store.engine import now_s
 from models.tables import Job, RemoteOperation, TrainingPoint
 
@@ -24,6 +24,19 @@ def tell(connection: Connection, job_id: str, step: int, told: Mapping[str, Any]
     inserts.replace(connection, points, key, {**told, "at": now_s()})
 
 
+def tell_all(
+    connection: Connection, job_id: str, told: Iterable[tuple[int, Mapping[str, Any]]]
+) -> None:
+    """`tell` for several steps. With a checkpoint among them the run gets on: who died with it
+    did not die of it."""
+    has_checkpoint = False
+    for step, values in told:
+        tell(connection, job_id, step, values)
+        has_checkpoint |= "checkpoint" in values
+    if has_checkpoint:
+        rows.forgive(connection, job_id)
+
+
 def of_job(connection: Connection, job_id: str) -> list[TrainingPoint]:
     """A run's points in order of its steps."""
     query = select(points).where(points.c.job_id == job_id).order_by(points.c.step)
@@ -36,8 +49,20 @@ def children(connection: Connection, parent_id: str) -> list[Job]:
     return [Job(**found) for found in connection.execute(query).mappings()]
 
 
-def recent(connection: Connection) -> Sequence[tuple[str, str, list[TrainingPoint]]]:
-    """(id, spec, points) of the newest trainings that told anything: how fast they went."""
+def paid_by_runs(connection: Connection, parents: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By sweep: the sums of its runs' calls, unpriced ones and cost; no other job has an entry."""
+    names = ("calls_made", "calls_unpriced", "cost_nano")
+    query = (
+        select(jobs.c.parent_id, *(func.sum(jobs.c[name]) for name in names))
+        .where(jobs.c.parent_id.in_(parents))
+        .group_by(jobs.c.parent_id)
+    )
+    found = connection.execute(query)
+    return {row[0]: dict(zip(names, map(int, row[1:]), strict=True)) for row in found}
+
+
+def recent(connection: Connection) -> Sequence[tuple[str, str]]:
+    """(id, spec) of the newest trainings that told how fast they went: by more than one point."""
     told = select(points.c.job_id).group_by(points.c.job_id).having(func.count() > 1)
     query = (
         select(jobs.c.id, jobs.c.spec)
@@ -45,8 +70,7 @@ def recent(connection: Connection) -> Sequence[tuple[str, str, list[TrainingPoin
         .order_by(jobs.c.created_at.desc())
         .limit(LAST_JOBS)
     )
-    found = connection.execute(query).all()
-    return [(job.id, job.spec, of_job(connection, job.id)) for job in found]
+    return [(job.id, job.spec) for job in connection.execute(query)]
 
 
 def operations_of(connection: Connection, job_id: str, shard_no: int) -> list[RemoteOperation]:

@@ -10,6 +10,7 @@ import orjson
 PARTS = ("train", "validation", "test")
 UNSPLIT = "rows"
 """The one part of a dataset before it is split."""
+ALL_PARTS = (*PARTS, UNSPLIT)
 
 
 class ContentHash:
@@ -49,5 +50,5 @@ def content_hash(folder: Path) -> str:
 
 def parts_in(folder: Path) -> dict[str, Path]:
     """The parts that lie in a dataset's folder, in their order."""
-    paths = {part: folder / f"{part}.jsonl" for part in (*PARTS, UNSPLIT)}
+    paths = {part: folder / f"{part}.jsonl" for part in ALL_PARTS}
     return {part: path for part, path in paths.items() if path.is_file()}

@@ -6,17 +6,9 @@ from typing import Any
 
 from models.errors import BadInputError
 from models.training.grid import LENGTHS
-from producers.training import Wish
+from producers.training import FIELDS, Wish
 
-_FIELDS: Mapping[str, str] = {
-    "lr": "learning_rate",
-    "batch-size": "batch_size",
-    "seq-len": "seq_len",
-    "rank": "rank",
-    "seed": "seed",
-}
-"""Axes of a sweep, and the field that the option of the same name fills."""
-LOCAL = ("batch-size", "seq-len", "rank")
+LOCAL = ("batch-size", "seq-len", "rank", "seed", "patience", "eval-every")
 """What only the trainer of this machine asks for."""
 
 
@@ -40,11 +32,11 @@ def _check_hosted(wish: Wish, axes: Mapping[str, Sequence[Any]]) -> None:
     told += [f"--sweep {name}=..." for name in LOCAL if name in axes]
     if told:
         raise BadInputError(
-            f"{told[0]} is for --trainer local: the provider chooses it itself, so leave it out"
+            f"{told[0]} is for --trainer local: the provider decides that itself, so leave it out"
         )
 
 
 def _told(wish: Wish) -> list[str]:
-    """Axes whose option was given, as far as it is not what it would be anyway."""
+    """Options that were given, as far as they are not what they would be anyway."""
     usual = {field.name: field.default for field in fields(Wish)}
-    return [name for name, field in _FIELDS.items() if getattr(wish, field) != usual[field]]
+    return [name for name, field in FIELDS.items() if getattr(wish, field) != usual[field]]

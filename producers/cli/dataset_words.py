@@ -10,6 +10,7 @@ from rich.text import Text
 
 from models.training.counts import Counts
 from producers.cli import showing
+from producers.cli.tables import bare_table
 from producers.cli.words import counted, safe, share, size
 from producers.datasets.dataset import Dataset
 from producers.datasets.figures import Bucket, Figures
@@ -55,15 +56,13 @@ def page(dataset: Dataset, figures: Mapping[str, Figures]) -> RenderableType:
 
 
 def _rows(manifest: Manifest) -> Text:
-    what = "row" if manifest.kind == "chat" else "row with labels"
-    text = f"{manifest.rows:,} rows with labels" if manifest.kind == "labels" else ""
-    return Text(text or counted(manifest.rows, what))
+    with_labels = " with labels" if manifest.kind == "labels" else ""
+    return Text(counted(manifest.rows, "row") + with_labels)
 
 
 def parts(manifest: Manifest) -> RenderableType:
     """The parts with their real shares, sizes and tokens."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("part", no_wrap=True)
+    table = bare_table("part")
     for name in ("rows", "share", "size", "tokens", "answers'", "p50", "p95", "longest"):
         table.add_column(name, justify="right", no_wrap=True)
     for part, about in manifest.parts.items():
@@ -157,8 +156,7 @@ def samples(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def tokens(found: Tokens) -> RenderableType:
     """`tokens`: per part, and by which tokenizer."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("part", no_wrap=True)
+    table = bare_table("part")
     for name in ("tokens", "assistant's", "p50 a row", "p95", "longest"):
         table.add_column(name, justify="right", no_wrap=True)
     for part, about in found.parts.items():
@@ -171,8 +169,7 @@ def tokens(found: Tokens) -> RenderableType:
 
 def counts_of(found: Counts) -> RenderableType:
     """`tokens --base`: per part, as a training reads it."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("part", no_wrap=True)
+    table = bare_table("part")
     titles = ("rows", "tokens", "assistant's", "p50 a row", "p95", "longest", "longer", "left out")
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
@@ -210,8 +207,7 @@ def report(name: str, found: Report) -> RenderableType:
 
 
 def _problems(found: Sequence[Placed]) -> RenderableType:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("where", no_wrap=True)
+    table = bare_table("where")
     table.add_column("code", style="red", no_wrap=True)
     table.add_column("problem", overflow="fold")
     table.add_column("what to do", overflow="fold", style="dim")

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from producers.cli.options import MOST, AsJson
+from models.bounds import MOST_COUNT, MOST_SEQ_LEN
+from producers.cli.options import AsJson
 
 app = typer.Typer(no_args_is_help=True, help="Make datasets for training, split and check them.")
 
@@ -16,16 +17,20 @@ Name = Annotated[
 ]
 MinChars = Annotated[
     int | None,
-    typer.Option(min=0, max=MOST, metavar="N", help="Leave out shorter rows.", show_default=False),
+    typer.Option(
+        min=0, max=MOST_COUNT, metavar="N", help="Leave out shorter rows.", show_default=False
+    ),
 ]
 MaxChars = Annotated[
     int | None,
-    typer.Option(min=0, max=MOST, metavar="N", help="Leave out longer rows.", show_default=False),
+    typer.Option(
+        min=0, max=MOST_COUNT, metavar="N", help="Leave out longer rows.", show_default=False
+    ),
 ]
 MaxTokens = Annotated[
     int | None,
     typer.Option(
-        min=0, max=MOST, metavar="N", help="The same in Mistral's tokens.", show_default=False
+        min=0, max=MOST_COUNT, metavar="N", help="The same in Mistral's tokens.", show_default=False
     ),
 ]
 Share = Annotated[float, typer.Option(min=0, max=1, metavar="SHARE")]
@@ -219,7 +224,10 @@ def tokens(
         ),
     ] = "",
     seq_len: Annotated[
-        int, typer.Option(min=16, metavar="N", help="With --base: tokens per row at most.")
+        int,
+        typer.Option(
+            min=16, max=MOST_SEQ_LEN, metavar="N", help="With --base: tokens per row at most."
+        ),
     ] = 1024,
     as_json: AsJson = False,
 ) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
 from rich.text import Text
 
 from models.errors import BadInputError
@@ -231,7 +232,13 @@ class Target:
 
 def target_of(job: Job, out: Path | None, form: Format | None, *, overwrite: bool) -> Target:
     """Where the records of a job that is there already go, by its own recipe."""
-    recipe = JobSpec.model_validate_json(job.spec).recipe
+    try:
+        recipe = JobSpec.model_validate_json(job.spec).recipe
+    except ValidationError:
+        raise BadInputError(
+            f"{job.id} was submitted by another version of Maestrale, and this one cannot read "
+            "its recipe: export with that version"
+        ) from None
     if not recipe:
         raise BadInputError(f"{job.id} is a {job.kind} job, which has no records to write")
     chosen = outputs.choose_format(form, out, recipe["output"]["record"])

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import orjson
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from models.states import DeliveryState, EndpointState
@@ -15,6 +14,7 @@ from models.tables import Endpoint, Event
 from producers.cli import words
 from producers.cli.facts import moment
 from producers.cli.showing import hint, indented, line, pairs, warning
+from producers.cli.tables import bare_table
 from producers.cli.words import counted, safe
 from producers.webhooks import Bound, Tested
 
@@ -137,7 +137,7 @@ def listed(found: Sequence[Endpoint], now: float) -> RenderableType:
     """`maestrale webhooks list`."""
     if not found:
         return hint("There are no endpoints yet:", "maestrale webhooks add URL")
-    table = _table("endpoint", "state", "events", "job", "last answer")
+    table = bare_table("endpoint", "state", "events", "job", "last answer")
     table.add_column("url", overflow="fold")
     for one in found:
         table.add_row(
@@ -199,7 +199,7 @@ def deliveries(found: Sequence[Mapping[str, Any]], now: float) -> RenderableType
     """`maestrale webhooks deliveries`."""
     if not found:
         return hint("There are no such deliveries.")
-    table = _table("id", "event", "of", "endpoint", "state", "tries")
+    table = bare_table("id", "event", "of", "endpoint", "state", "tries")
     table.add_column("last answer", overflow="fold")
     table.add_column("made", style="dim", no_wrap=True)
     for one in found:
@@ -254,10 +254,3 @@ def _last(endpoint: Endpoint, now: float) -> str:
         return "-"
     what = endpoint.last_status or safe(endpoint.last_error, 60) or "no answer"
     return f"{what}, {words.ago(now - endpoint.last_at)}"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in columns:
-        table.add_column(name, no_wrap=True)
-    return table

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from producers.cli.options import MOST, AsJson, Newest
+from models.bounds import MOST_COUNT
+from producers.cli.options import AsJson, Newest
 
 app = typer.Typer(no_args_is_help=True, help="Tell other systems of events, by signed webhooks.")
 
@@ -55,7 +56,7 @@ def add(
 @app.command("list")
 def list_(
     job: OfJob = None,
-    limit: Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="How many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_COUNT, metavar="N", help="How many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List the endpoints: those of all jobs first, then the newest."""
@@ -167,7 +168,7 @@ def replay(
         typer.Argument(
             metavar="ID",
             min=1,
-            max=MOST,
+            max=MOST_COUNT,
             help="A delivery (`deliveries` lists them).",
             show_default="",
         ),

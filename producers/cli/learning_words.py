@@ -17,6 +17,7 @@ from models.training.plan import Planned, perplexity
 from producers import sweeps
 from producers.cli import facts, showing, words
 from producers.cli.showing import ACCENT, STATE_STYLES, indented, pairs
+from producers.cli.tables import bare_table
 from producers.cli.words import safe
 from producers.sweeps import Ran
 from producers.training import spec_of_job
@@ -36,15 +37,20 @@ class Shown:
     points: list[TrainingPoint]
 
     @property
-    def steps(self) -> int:
-        """How many there will be."""
+    def steps(self) -> int | None:
+        """How many there will be; None: another version's spec says it."""
         spec = spec_of_job(self.job)
-        return spec.steps if spec else 1
+        return spec.steps if spec else None
 
     @property
     def step(self) -> int:
         """How far it is."""
         return max((point.step for point in self.points), default=0)
+
+    @property
+    def reached(self) -> str:
+        """`step 3 of 40`."""
+        return f"step {self.step:,}" + (f" of {self.steps:,}" if self.steps is not None else "")
 
     def last(self, name: str) -> float | None:
         """The newest of what was told under this name."""
@@ -193,13 +199,13 @@ def progress(now: Shown) -> RenderableType:
     bar.add_row(
         Text(safe(now.job.name, 40)),
         ProgressBar(
-            total=max(1, now.steps),
+            total=now.steps,
             completed=now.step,
             width=BAR_COLUMNS,
             complete_style=STATE_STYLES.get(now.job.state, ACCENT),
             finished_style="green",
         ),
-        Text(f"step {now.step:,} of {now.steps:,}"),
+        Text(now.reached),
         Text("  ".join(figures(now)), style="dim"),
     )
     return indented(bar)
@@ -217,7 +223,7 @@ def figures(now: Shown) -> list[str]:
 
 def progress_line(now: Shown) -> str:
     """One line for logs and pipes."""
-    told = ", ".join([f"step {now.step:,} of {now.steps:,}", *figures(now)])
+    told = ", ".join([now.reached, *figures(now)])
     return f"{now.job.id} {safe(now.job.name, 60)}: {told}"
 
 
@@ -239,10 +245,9 @@ def loss_words(loss: float | None) -> str:
 
 def ranking(runs: Sequence[Ran]) -> RenderableType:
     """A sweep's runs, the best first, with what was varied."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     names = sweeps.varied(runs)
-    for name in ("", "run", *(name.replace("_", " ") for name in names), "validation", "state"):
-        table.add_column(name, no_wrap=True)
+    told = (name.replace("_", " ") for name in names)
+    table = bare_table("", "run", *told, "validation", "state")
     for place, run in enumerate(runs, start=1):
         chosen = [_choice(getattr(run.spec, name)) for name in names]
         loss = loss_words(run.valid_loss)
@@ -257,9 +262,7 @@ def _choice(value: object) -> str:
 
 def models(found: Sequence[TunedModel], now: float) -> RenderableType:
     """The registry as a list. `now`: seconds since the epoch."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("model", "base", "trainer", "dataset", "validation", "made"):
-        table.add_column(name, no_wrap=True)
+    table = bare_table("model", "base", "trainer", "dataset", "validation", "made")
     for one in found:
         metrics = orjson.loads(one.metrics)
         table.add_row(

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from models.bounds import MOST_COUNT
 from models.states import SETTLED, JobKind, JobState
-from producers.cli.options import MOST, AsJson, Form, JobId, Newest, Out, Overwrite
+from producers.cli.options import AsJson, Form, JobId, Newest, Out, Overwrite
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from models.store.operations_seen import OperationSeen
     from models.tables import Job
     from producers.client import Maestrale
 
     Told = tuple[dict[str, Any], RenderableType]
+    Codes = dict[str, int]
+    """How many rows failed, by reason."""
+    Operations = list[OperationSeen]
 
 
 def jobs(
@@ -30,9 +35,10 @@ def jobs(
     from producers.cli import facts, showing
     from producers.cli.opening import client
     from producers.cli.voice import Voice
+    from producers.sweeps import with_runs
 
     with client() as maestrale:
-        found = maestrale.jobs(limit=limit, state=state)
+        found = with_runs(maestrale, maestrale.jobs(limit=limit, state=state))
         out = maestrale.operations_out([job.id for job in found])
         now = maestrale.store.now()
     empty = showing.hint("There are no jobs yet:", "maestrale generate FILE --recipe NAME")
@@ -49,22 +55,22 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
 
     with client() as maestrale:
         job = maestrale.get(job_id)
-        told, words = _PAGES.get(job.kind, _rows)(maestrale, job)
-        codes = maestrale.failures_by_code(job.id)
-        remote = [operation_facts(operation) for operation in maestrale.operations(job.id)]
+        seen = maestrale.failures_by_code(job.id), maestrale.operations(job.id)
+        told, words = _PAGES.get(job.kind, _rows)(maestrale, job, *seen)
+    codes, operations = seen
+    remote = [operation_facts(operation) for operation in operations]
     Voice(as_json=as_json).facts({**told, "failures": codes, "operations": remote}, words)
 
 
-def _rows(maestrale: "Maestrale", job: "Job") -> "Told":
+def _rows(maestrale: "Maestrale", job: "Job", codes: "Codes", operations: "Operations") -> "Told":
     from producers.cli import facts, showing
 
-    codes = maestrale.failures_by_code(job.id)
     limit = showing.limited(facts.paced_by(job), maestrale.limits())
-    operations, now = maestrale.operations(job.id), maestrale.store.now()
+    now = maestrale.store.now()
     return facts.job_facts(job), showing.job_page(job, limit, codes, now, operations)
 
 
-def _run(maestrale: "Maestrale", job: "Job") -> "Told":
+def _run(maestrale: "Maestrale", job: "Job", _codes: "Codes", _operations: "Operations") -> "Told":
     from producers.cli import pipeline, stage_words
     from producers.pipelines import Runs
 
@@ -72,24 +78,28 @@ def _run(maestrale: "Maestrale", job: "Job") -> "Told":
     return pipeline.run_facts(maestrale, job), stage_words.run_page(job, seen, now)
 
 
-def _training(maestrale: "Maestrale", job: "Job") -> "Told":
+def _training(
+    maestrale: "Maestrale", job: "Job", codes: "Codes", operations: "Operations"
+) -> "Told":
     from producers.cli import training_pages
     from producers.training import spec_of_job
 
     spec = spec_of_job(job)
     if spec is None:
-        return _rows(maestrale, job)
-    found = training_pages.find(maestrale, job, spec)
+        return _rows(maestrale, job, codes, operations)
+    found = training_pages.find(maestrale, job, spec, operations)
     return training_pages.page_facts(found), training_pages.page(found, maestrale.store.now())
 
 
-def _evaluation(maestrale: "Maestrale", job: "Job") -> "Told":
+def _evaluation(
+    maestrale: "Maestrale", job: "Job", _codes: "Codes", _operations: "Operations"
+) -> "Told":
     from producers.cli import reporting
 
     return reporting.page(maestrale, job)
 
 
-_PAGES: "Mapping[str, Callable[[Maestrale, Job], Told]]" = {
+_PAGES: "Mapping[str, Callable[[Maestrale, Job, Codes, Operations], Told]]" = {
     JobKind.TRAIN: _training,
     JobKind.EVALUATE: _evaluation,
     JobKind.PIPELINE: _run,
@@ -141,7 +151,7 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
 def failures(
     job_id: JobId,
     limit: Annotated[
-        int, typer.Option(min=1, max=MOST, metavar="N", help="How many rows to list.")
+        int, typer.Option(min=1, max=MOST_COUNT, metavar="N", help="How many rows to list.")
     ] = 100,
     as_json: AsJson = False,
 ) -> None:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from models.store.money import Cost
 from models.tables import NANO, Job
 from models.words import is_unknown_cost
 from producers.cli import words
+from producers.cli.tables import bare_table
 from producers.cli.words import counted, safe
 
 TOTAL = "all"
@@ -38,7 +38,7 @@ def planned_budget(nano: int, estimated_usd: float | None) -> str:
 
 def costs(found: Sequence[Cost], by: str) -> RenderableType:
     """A line for each, and their sum."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = bare_table()
     table.add_column(by, overflow="fold")
     for name in ("calls", "tokens in", "tokens out", "cost", "perhaps"):
         table.add_column(name, justify="right", no_wrap=True)

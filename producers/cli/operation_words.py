@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from models.states import JobKind, JobState
 from models.store.operations_seen import OperationSeen
 from models.tables import Job
 from producers.cli.facts import moment, options_of
+from producers.cli.tables import bare_table
 from producers.cli.words import ago, counted, duration, safe
 
 LINES = 6
@@ -55,7 +55,7 @@ def line(operation: OperationSeen, now: float) -> str:
 
 def block(operations: Sequence[OperationSeen], now: float) -> RenderableType:
     """All of them as a table, with the reasons of those that failed or are odd."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = bare_table()
     for name in ("what", "model", "state", "provider says"):
         table.add_column(name, overflow="fold")
     table.add_column("requests", justify="right", no_wrap=True)

@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-Format = Literal["chat", "jsonl", "csv", "parquet"]
+from models.bounds import MOST_COUNT
 
-MOST = 2**31 - 1
-"""No id and no number of things that a database takes is larger."""
+Format = Literal["chat", "jsonl", "csv", "parquet"]
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Facts as JSON on stdout; words go to stderr.")
@@ -16,7 +15,9 @@ AsJson = Annotated[
 JobId = Annotated[
     str, typer.Argument(metavar="JOB", help="The job's id, or any beginning of it that is unique.")
 ]
-Newest = Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="How many, newest first.")]
+Newest = Annotated[
+    int, typer.Option(min=1, max=MOST_COUNT, metavar="N", help="How many, newest first.")
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="FILE", help="Where to write the records."),

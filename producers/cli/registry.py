@@ -70,7 +70,7 @@ def serve(
     with client() as maestrale:
         model = Training(maestrale).model(name)
         settings = maestrale.settings
-    registry.check_servable(model)
+    registry.check_servable(model, settings)
     port = port or free_port()
     if engine == "vllm" or (engine == "auto" and registry.has_vllm()):
         command = registry.vllm_command(model, settings.home, port=port, context=context)
@@ -83,7 +83,8 @@ def serve(
     voice.say(showing.hint("While this runs, ask it by its name (in another terminal):"))
     voice.commands(f"maestrale generate FILE --recipe NAME --model {name}")
     base = registry.base_of(model, settings.home)
-    served.note(settings.home, port, registry.served_names(model), parallel=parallel, base=base)
+    names = registry.served_names(model, settings)
+    served.note(settings.home, port, names, parallel=parallel, base=base)
     os.execvp(command[0], command)  # noqa: S606 # this process becomes the server, and ends with it
 
 

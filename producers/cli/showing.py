@@ -17,6 +17,7 @@ from models.store.operations_seen import OperationSeen
 from models.tables import Job
 from producers.cli import money_words, operation_words, words
 from producers.cli.facts import seconds_of
+from producers.cli.tables import bare_table
 from producers.cli.words import counted, safe
 
 ACCENT = "cyan"
@@ -171,7 +172,7 @@ def failures_by_code(codes: Mapping[str, int], job_id: str) -> RenderableType:
 
 def failures(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Failed rows, one a line."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = bare_table()
     table.add_column("row", overflow="fold", max_width=40)
     table.add_column("reason", style="red", no_wrap=True)
     table.add_column("detail", overflow="fold")
@@ -187,9 +188,7 @@ def jobs(
     found: Sequence[Job], now: float, out: Mapping[str, int] = MappingProxyType({})
 ) -> RenderableType:
     """The list of jobs. `now`: seconds since the epoch; `out`: remote operations, by job."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("job", "name", "state"):
-        table.add_column(name, no_wrap=True)
+    table = bare_table("job", "name", "state")
     for name in ("done", "failed", "of", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("submitted", style="dim", no_wrap=True)

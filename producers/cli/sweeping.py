@@ -11,6 +11,7 @@ import typer
 from producers.cli.options import AsJson, JobId
 
 if TYPE_CHECKING:
+    from models.tables import Job
     from producers.cli.voice import Voice
     from producers.sweeps import Ran
 
@@ -32,17 +33,15 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Rank the runs by validation loss; one training job alone is a sweep of one."""
-    from models.errors import BadInputError
     from producers import sweeps
     from producers.cli import learning_words
     from producers.cli.opening import client
     from producers.cli.voice import Voice
-    from producers.training import Training, spec_of_job
+    from producers.training import Training
 
     with client() as maestrale:
         job = maestrale.get(job_id)
-        if spec_of_job(job) is None:
-            raise BadInputError(f"{job.id} is a {job.kind} job: it trains nothing")
+        _check_trains(job)
         training = Training(maestrale)
         runs = sweeps.ranked(training, training.children(job.id) or [job])
         python = maestrale.settings.train_python
@@ -54,6 +53,20 @@ def show(
             facts["png"] = _drawn(runs, png, python, voice)
     finally:  # what is known is told, whatever becomes of the curves
         voice.facts(facts)
+
+
+def _check_trains(job: "Job") -> None:
+    from models.errors import BadInputError
+    from models.states import JobKind
+    from producers.training import spec_of_job
+
+    if job.kind != JobKind.TRAIN:
+        raise BadInputError(f"{job.id} is a {job.kind} job: it trains nothing")
+    if spec_of_job(job) is None:
+        raise BadInputError(
+            f"{job.id} was submitted by another version of Maestrale, and this one cannot read "
+            "what it trains: ask with that version"
+        )
 
 
 def _drawn(runs: "Sequence[Ran]", folder: Path, python: str, voice: "Voice") -> list[str]:

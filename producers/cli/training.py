@@ -53,7 +53,7 @@ Patience = Annotated[
     int,
     _option(
         _LONG,
-        "Stop after so many validations without a better loss; 0: never.",
+        "Stop after so many validations without a better loss; 0: never (local).",
         min=0,
         max=MOST_COUNT,
     ),
@@ -68,11 +68,18 @@ SeqLen = Annotated[
 Rank = Annotated[int, _option(_LEARN, "Rank of the adapter (local).", min=1, max=MOST_RANK)]
 Seed = Annotated[
     int,
-    _option(_LEARN, "The same seed, data and machine give the same losses.", min=0, max=MOST_SEED),
+    _option(
+        _LEARN,
+        "The same seed, data and machine give the same losses (local).",
+        min=0,
+        max=MOST_SEED,
+    ),
 ]
 EvalEvery = Annotated[
     int,
-    _option(_LEARN, "Steps between validations; 0: a tenth of the steps.", min=0, max=MOST_COUNT),
+    _option(
+        _LEARN, "Steps between validations; 0: a tenth of the steps (local).", min=0, max=MOST_COUNT
+    ),
 ]
 Wandb = Annotated[
     str | None, _option(_LEARN, "Log to this project of Weights & Biases.", metavar="PROJECT")

@@ -49,8 +49,10 @@ class Found:
         return sum(run.state in states for run in self.runs)
 
 
-def find(maestrale: Maestrale, job: Job, spec: TrainingSpec) -> Found:
-    """Reads what there is of the job."""
+def find(
+    maestrale: Maestrale, job: Job, spec: TrainingSpec, operations: Sequence[OperationSeen]
+) -> Found:
+    """Reads what else there is of the job."""
     training = Training(maestrale)
     failed = maestrale.failures(job.id, limit=1)
     return Found(
@@ -59,7 +61,7 @@ def find(maestrale: Maestrale, job: Job, spec: TrainingSpec) -> Found:
         children=training.children(job.id),
         model=training.model_of(job.id),
         reason=str(failed[0]["detail"] or failed[0]["code"]) if failed else "",
-        operations=maestrale.operations(job.id),
+        operations=operations,
     )
 
 
@@ -104,7 +106,7 @@ def _of_sweep(found: Found) -> Rows:
 
 
 def _of_run(found: Found) -> Rows:
-    rows: Rows = [("step", f"{found.shown.step:,} of {found.shown.steps:,}")]
+    rows: Rows = [("step", f"{found.shown.step:,} of {found.spec.steps:,}")]
     rows += [(name, _fall(*_losses(found, field))) for name, field in _LOSSES]
     if found.model is not None:
         rows.append(("model", Text(safe(found.model.name), style="bold")))
@@ -188,4 +190,4 @@ def page_facts(found: Found) -> dict[str, Any]:
 def _run_facts(found: Found) -> dict[str, Any]:
     pairs = {field: _losses(found, field) for _name, field in _LOSSES}
     losses = {field: {"first": first, "last": last} for field, (first, last) in pairs.items()}
-    return {"step": found.shown.step, "steps": found.shown.steps, **losses}
+    return {"step": found.shown.step, "steps": found.spec.steps, **losses}

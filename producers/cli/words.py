@@ -1,11 +1,11 @@
 """Numbers, money, times and foreign text as a terminal shows them. Pure."""
 
-from models.tables import NANO
 from models.words import (
     UNKNOWN_COST,
     ago,
     cost,
     counted,
+    dollars,
     duration,
     money,
     safe,
@@ -35,4 +35,4 @@ def safe_lines(text: str) -> str:
 
 def estimated_cost(usd: float | None) -> str:
     """`about $0.41`, or unknown; never zero for want of a price."""
-    return UNKNOWN_COST if usd is None else f"about {money(round(usd * NANO))}"
+    return UNKNOWN_COST if usd is None else f"about {dollars(usd)}"

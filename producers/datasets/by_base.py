@@ -4,9 +4,7 @@
 """
 
 import hashlib
-import importlib.util
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,9 +17,10 @@ from pydantic import ValidationError
 
 from models.errors import BadInputError
 from models.settings import Settings
-from models.training import DatasetRef, surroundings
+from models.training import DatasetRef, libraries
 from models.training.counts import Answer, Counts
 from models.words import printable
+from producers import training_python
 
 TRAINED = ("train", "validation")
 """The parts that a training reads."""
@@ -73,10 +72,17 @@ def as_trained(dataset: DatasetRef, counts: Counts) -> DatasetRef:
 
 
 def place_of(base: str) -> str:
-    """The base, a folder or GGUF here by its whole path: a worker runs in another folder."""
-    path = Path(base)
-    is_here = path.is_dir() or (path.suffix == ".gguf" and path.is_file())
-    return str(path.resolve()) if is_here else base
+    """The base, a folder or GGUF here by its whole path: a worker runs in another folder.
+
+    Raises `BadInputError` for a path that cannot be one.
+    """
+    try:
+        path = Path(base).expanduser()
+        is_here = path.is_dir() or (path.suffix == ".gguf" and path.is_file())
+        return str(path.resolve()) if is_here else base
+    except (OSError, RuntimeError) as error:  # nobody's home, a loop of links, too long a name
+        why = getattr(error, "strerror", None) or error
+        raise BadInputError(f"no base can be at {printable(base, 200)!r}: {why}") from error
 
 
 def parts_of(dataset: DatasetRef) -> tuple[str, ...]:
@@ -94,9 +100,15 @@ def _mark(dataset: DatasetRef, base: str, seq_len: int, parts: Sequence[str]) ->
 
 
 def _files_of(base: str) -> list[tuple[str, int, int]]:
-    path = Path(base).expanduser()
+    path = Path(base)
     files = [path] if path.is_file() else [p for p in path.glob("*") if p.suffix in _TELLING]
-    stats = [(file.name, file.stat()) for file in sorted(files)]
+    try:
+        stats = [(file.name, file.stat()) for file in sorted(files)]
+    except OSError as error:
+        raise BadInputError(
+            f"a file of the base cannot be read ({error.strerror}): {error.filename}: mend it, or "
+            "take it away if it is a link to what is gone"
+        ) from error
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
@@ -114,17 +126,11 @@ def _keep(path: Path, found: Counts) -> None:
 def _counted(
     dataset: DatasetRef, base: str, seq_len: int, settings: Settings, parts: Sequence[str]
 ) -> Counts | Uncounted:
-    if not settings.train_python and importlib.util.find_spec("transformers") is None:
+    if not settings.train_python and libraries.lacking(libraries.COUNTING):
         return Uncounted("the extra `train` is not installed here")
     command = _command(dataset, base, seq_len, settings, parts)
     try:
-        done = subprocess.run(  # noqa: S603 # the operator's interpreter, words as words
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=surroundings.of_child(os.environ),
-            check=False,
-        )
+        done = training_python.ask(command)
     except OSError as error:
         return Uncounted(f"{command[0]} does not start ({error.strerror})")
     return _read(done)
@@ -139,13 +145,13 @@ def _command(
     return [python, "-m", "worker.training.counting", dataset.folder, *told, *asked]
 
 
-def _read(done: "subprocess.CompletedProcess[bytes]") -> Counts | Uncounted:
+def _read(done: training_python.Answered) -> Counts | Uncounted:
     """What the child answered. Raises `BadInputError` for a problem that training has too."""
     try:
         said = Answer.model_validate_json(done.stdout)
     except ValidationError:
-        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        said_last = f", saying: {printable(last, 300)}" if last else ""
+        last = training_python.last_words(done)
+        said_last = f", saying: {last}" if last else ""
         return Uncounted(f"the counting ended with code {done.returncode}{said_last}")
     if said.problem is not None and said.problem.is_sure:
         raise BadInputError(said.problem.detail)

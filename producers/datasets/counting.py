@@ -89,7 +89,7 @@ def tokenizer_for(model: str = "") -> RowTokens:
 
 
 def count_part(rows: Iterable[Row], tokenizer: RowTokens) -> PartTokens:
-    """Tokens of one part; a row costs eight bytes of memory."""
+    """Tokens of one part; a row costs eight bytes of memory, and some fifty once all are ranked."""
     sizes, answered = array("q"), 0
     for row in rows:
         size, learnt = tokenizer.count(row)
@@ -105,7 +105,7 @@ def count_parts(parts: Mapping[str, Iterable[Row]], tokenizer: RowTokens) -> Tok
 
 
 def lengths(sizes: "array[int]") -> Lengths:
-    """Total, median, 95th percentile (nearest rank) and longest."""
+    """Total, median, 95th percentile (the first size above that share) and longest."""
     if not sizes:
         return Lengths()
     ranked = sorted(sizes)

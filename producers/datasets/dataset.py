@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from models.errors import BadInputError, SetupError
 from models.settings import Settings
-from models.training.contents import PARTS, UNSPLIT, content_hash
+from models.training.contents import ALL_PARTS, content_hash
 from models.training.counts import Counts
 from models.training.spec import DatasetRef
 from producers.datasets import folders
@@ -36,7 +36,7 @@ class Dataset:
     @property
     def parts(self) -> list[str]:
         """`train`, `validation`, `test` as far as there are rows, or `rows` before the split."""
-        return [part for part in (*PARTS, UNSPLIT) if part in self.manifest.parts]
+        return [part for part in ALL_PARTS if part in self.manifest.parts]
 
     def path(self, part: str) -> Path:
         """The file of a part. Raises `BadInputError` if the dataset has no such part."""

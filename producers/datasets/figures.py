@@ -25,7 +25,7 @@ class Bucket:
 
 @dataclass
 class Figures:
-    """What a look at all rows of one part gives; memory: eight bytes a row, and the samples."""
+    """What a look at all rows of one part gives; memory: forty bytes a row, and the samples."""
 
     lengths: list[Bucket] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)

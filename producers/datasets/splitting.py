@@ -16,7 +16,7 @@ from producers.datasets.dataset import Dataset, open_dataset
 from producers.datasets.filtering import field_of
 from producers.datasets.manifest import Split
 from producers.datasets.shaping import Row
-from producers.datasets.writing import Writer, stamp, write_all, write_manifest
+from producers.datasets.writing import Writer, stamp, write_manifest
 from producers.readers.rejects import listed
 
 _EXAMPLES = 3
@@ -91,7 +91,8 @@ def split(
     is_checked = dataset.is_checked()
     with folders.replacing(dataset.folder, overwrite=True) as draft:
         with Writer(draft) as writer:
-            write_all(writer, _divided(dataset, shares, seed, group_by))
+            for row in _all_rows(dataset):
+                writer.write(part_for(group_of(row, group_by), shares, seed), row)
             digest = writer.hexdigest()
             changes = {
                 "parts": writer.parts(),
@@ -107,13 +108,6 @@ def split(
             (draft / folders.REJECTS).write_bytes(rejects.read_bytes())
         write_manifest(draft, found)
     return Dataset(dataset.folder, found)
-
-
-def _divided(
-    dataset: Dataset, shares: Mapping[str, float], seed: int, group_by: str
-) -> Iterator[tuple[str, Row]]:
-    for row in _all_rows(dataset):
-        yield part_for(group_of(row, group_by), shares, seed), row
 
 
 def _check_groups(dataset: Dataset, group_by: str) -> tuple[int, int]:
@@ -153,9 +147,3 @@ def _nowhere(dataset: Dataset, field: str) -> BadInputError:
         f"no row of {dataset.name} has the field `{printable(field, 40)}`; there is {told}: group "
         "by one of these"
     )
-
-
-def obtained(dataset: Dataset) -> dict[str, Any]:
-    """The shares of rows that each part really has."""
-    total = max(1, dataset.manifest.rows)
-    return {part: dataset.manifest.parts[part].rows / total for part in dataset.parts}

@@ -3,7 +3,7 @@
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from typing import IO
 import orjson
 
 from models.errors import BadInputError
-from models.training.contents import PARTS, UNSPLIT, ContentHash
+from models.training.contents import ALL_PARTS, ContentHash
 from producers.datasets.counting import count_parts, lengths, tokenizer_for
 from producers.datasets.folders import MANIFEST, REJECTS
 from producers.datasets.left_out import LeftOut
@@ -67,7 +67,7 @@ class Writer:
             )
         for file in self._files.values():
             file.flush()
-        return {part: self._part(part) for part in (*PARTS, UNSPLIT) if part in self._sizes}
+        return {part: self._part(part) for part in ALL_PARTS if part in self._sizes}
 
     def hexdigest(self) -> str:
         """The content hash of what was written."""
@@ -104,9 +104,3 @@ def stamp() -> dict[str, str]:
     """When a manifest is written, and by which version."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {"created_at": now, "maestrale": version("maestrale")}
-
-
-def write_all(writer: Writer, rows: Iterable[tuple[str, Row]]) -> None:
-    """All rows, each with its part."""
-    for part, row in rows:
-        writer.write(part, row)

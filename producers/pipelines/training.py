@@ -111,8 +111,10 @@ def _best(hand: Hand, sweep: str, run: Ran, runs: list[Ran]) -> Outcome:
     return _made(hand, sweep, model, **more)
 
 
-def _made(_hand: Hand, job_id: str, model: TunedModel, **more: Any) -> Outcome:
-    names = registry.served_names(model) if model.trainer == "local" else (model.name, model.base)
+def _made(hand: Hand, job_id: str, model: TunedModel, **more: Any) -> Outcome:
+    names: tuple[str, ...] = (model.name, model.base)
+    if model.trainer == "local":
+        names = registry.served_names(model, hand.maestrale.settings)
     digest = hashlib.sha256(f"{model.name}/{model.job_id}".encode()).hexdigest()
     told = {"job": job_id, "model": named(model), "base": names[-1], "registered": model.name}
     return Made({**told, "metrics": orjson.loads(model.metrics), "hash": digest, **more})

@@ -56,7 +56,7 @@ def on(shared_stage: Stage) -> Iterator[Stage]:
     for job in shared_stage.client.jobs():
         if job.state not in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED):
             shared_stage.client.cancel(job.id)
-        eventually(lambda j=job: not out(shared_stage, j), "nothing is out", within_s=40)
+        eventually(lambda j=job: not out(shared_stage, j), "nothing is out", within_s=60)
 
 
 def begun(on: Stage, source: Path, recipe: str = "translate", **how: Any) -> Job:
@@ -147,18 +147,18 @@ def test_a_batch_is_started_once_though_nobody_heard_of_it(on: Stage, texts: Tex
 
 
 def test_a_cancelled_batch_ends_over_there_and_keeps_what_was_paid(on: Stage, texts: Texts) -> None:
-    """It is told to stop within seconds; what it had executed is in the ledger, so that the same
+    """It is told to stop before its end; what it had executed is in the ledger, so that the same
     rows cost only the rest."""
-    on.steer("batch", rate=60)
+    on.steer("batch", rate=20)  # it takes 20 s, unless it is cancelled
     job = begun(on, texts(400, 2000))
-    eventually(lambda: on.stats()["batch_executed"] > 60, "the batch is under way", within_s=40)
+    eventually(lambda: on.stats()["batch_executed"] > 30, "the batch is under way", within_s=40)
     on.client.cancel(job.id)
     eventually(
         lambda: [one["status"] for one in asked(on, "batch/jobs")][:1] == ["CANCELLED"],
         "it is cancelled over there",
-        within_s=8,
+        within_s=30,
     )
-    eventually(lambda: not out(on, job), "what it brought is stored", within_s=20)
+    eventually(lambda: not out(on, job), "what it brought is stored", within_s=60)
     (ended,) = on.client.operations(job.id)
     executed = on.stats()["batch_executed"]
     assert (ended.state, ended.requests_done) == (RemoteState.CANCELLED, executed)
@@ -241,7 +241,7 @@ def test_a_pause_stores_what_is_out_and_sends_nothing_new(on: Stage, texts: Text
     job = begun(on, SAMPLE, "amira", limit=20)
     eventually(lambda: on.stats()["batch_jobs_created"], "its first batch is there", within_s=40)
     on.client.pause(job.id)
-    eventually(lambda: not out(on, job), "its answers are stored", within_s=30)
+    eventually(lambda: not out(on, job), "its answers are stored", within_s=60)
     on.steer("batch", queued_s=0)
     (first,) = on.client.operations(job.id)
     assert (first.state, first.requests_done) == (RemoteState.SUCCEEDED, 20)
@@ -270,6 +270,7 @@ def test_steps_and_repairs_are_successive_batches(on_stage: OnStage) -> None:
     assert_nothing_is_left(on)
 
 
+@pytest.mark.timeout(400)  # up to nine restarts of all workers
 def test_kills_at_every_step_repeat_nothing(on_stage: OnStage, texts: Texts) -> None:
     """kill -9 of all workers while calls are collected, sent, asked about and stored, and at
     random: one batch, every call executed and paid once, every row settled."""
@@ -290,14 +291,9 @@ def test_kills_at_every_step_repeat_nothing(on_stage: OnStage, texts: Texts) -> 
         eventually(is_now, moment, within_s=90)
         kill_all(on)
     chance = random.Random(4)
-    while on.client.get(job.id).state not in (JobState.SUCCEEDED, JobState.FAILED):
-        before = on.client.get(job.id).rows_done
-        more = before + chance.randrange(400, 1200)
-        eventually(
-            lambda m=more: on.client.get(job.id).rows_done >= min(m, rows),
-            "it goes on",
-            within_s=60,
-        )
+    while (before := on.client.get(job.id).rows_done) < rows:
+        more = min(before + chance.randrange(400, 1200), rows)
+        eventually(lambda m=more: on.client.get(job.id).rows_done >= m, "it goes on", within_s=60)
         kill_all(on)
     assert_done(on, on.client.wait(job.id), rows)
     assert_once_each(on, rows)

@@ -122,7 +122,7 @@ def test_the_way_of_a_working_day(user: Terminal):
 def test_two_ups_at_once_start_one_set(user: Terminal):
     """The second waits for the first and finds all of it running."""
     both = [user.start("up", "--workers=1", "--no-flower", "--json") for _ in range(2)]
-    started = [json.loads(process.communicate(timeout=60)[0])["started"] for process in both]
+    started = [json.loads(process.communicate(timeout=90)[0])["started"] for process in both]
     assert sorted(map(len, started)) == [0, 3]
     assert sorted(p["name"] for p in user.facts("status")["processes"]) == [
         "clock",
@@ -164,10 +164,10 @@ def test_ctrl_c_leaves_the_job_running(on_stage: Callable[..., Stage], tmp_path:
     user = Terminal(tmp_path, on.url, on.home)
     process = user.start("generate", "texts.jsonl", "-r", "translate")
     eventually(
-        lambda: any(job.calls_made for job in on.client.jobs()), "it is under way", within_s=30
+        lambda: any(job.calls_made for job in on.client.jobs()), "it is under way", within_s=60
     )
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     (job,) = on.client.jobs()
     assert (process.returncode, err) == (130, "")
     assert f"maestrale watch {job.id}" in out

@@ -60,19 +60,18 @@ async def test_claims_have_a_time_to_live(redis: Any, owner: Make) -> None:
     for _ in range(2):
         await one.take([a_key("k")])
         assert 0 < await redis.pttl(PREFIX + a_key("k")) <= claiming.TTL_S * 1000
-    await redis.pexpire(PREFIX + a_key("k"), 50)
+    await redis.pexpire(PREFIX + a_key("k"), 5000)
     await one.refresh()
-    assert await redis.pttl(PREFIX + a_key("k")) > 1000
+    assert await redis.pttl(PREFIX + a_key("k")) > 5000
 
 
-async def test_an_expired_claim_can_be_taken(owner: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_expired_claim_can_be_taken(redis: Any, owner: Make) -> None:
     """A dead process's calls are free; the late refresh of a slow one takes nothing back."""
-    monkeypatch.setattr(claiming, "TTL_S", 0.05)
     slow, fast = owner("slow"), owner("fast")
     await slow.take([a_key("k")])
     assert await fast.take([a_key("k")]) == {a_key("k")}
+    await redis.pexpire(PREFIX + a_key("k"), 1)
     await asyncio.sleep(0.1)
-    monkeypatch.setattr(claiming, "TTL_S", 15.0)
     assert await fast.take([a_key("k")]) == set()
     await slow.refresh()
     assert await slow.take([a_key("k")]) == {a_key("k")}
@@ -85,9 +84,9 @@ async def test_dropped_claims_are_refreshed_no_more(redis: Any, owner: Make) -> 
     one.drop(a_key("k"))
     one.drop(a_key("never taken"))
     for key in ("k", "l"):
-        await redis.pexpire(PREFIX + a_key(key), 500)
+        await redis.pexpire(PREFIX + a_key(key), 5000)
     await one.refresh()
-    assert await redis.pttl(PREFIX + a_key("k")) <= 500 < await redis.pttl(PREFIX + a_key("l"))
+    assert await redis.pttl(PREFIX + a_key("k")) <= 5000 < await redis.pttl(PREFIX + a_key("l"))
 
 
 async def test_a_freed_claim_can_be_taken_at_once(redis: Any, owner: Make) -> None:
@@ -131,8 +130,8 @@ async def test_without_redis_everyone_wins() -> None:
         )
     )
     for one in (Claims(None, "one"), Claims(nowhere, "one")):
-        assert await asyncio.wait_for(one.take([a_key("k")]), 5) == set()
-        await asyncio.wait_for(one.refresh(), 5)
+        assert await asyncio.wait_for(one.take([a_key("k")]), 30) == set()
+        await asyncio.wait_for(one.refresh(), 30)
     await nowhere.aclose()
 
 

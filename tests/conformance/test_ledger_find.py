@@ -1,6 +1,7 @@
 """Finding what is paid: grouped lookups, waiting for another process, a database that is away."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ class Watched:
         self._store = store
         self.readings = 0
         self.error: Exception | None = None
+        self.may_write = threading.Event()
+        self.may_write.set()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -38,6 +41,7 @@ class Watched:
             yield connection
 
     def write(self) -> object:
+        assert self.may_write.wait(30)
         return self._store.write()
 
 
@@ -118,7 +122,7 @@ async def test_an_error_reaches_every_waiter(
     """Nobody hangs, and the next group is looked up as if nothing had been."""
     watched.error = error
     finding = (lookups.find(a_key(number % 3)) for number in range(9))
-    answers = await asyncio.wait_for(asyncio.gather(*finding, return_exceptions=True), 5)
+    answers = await asyncio.wait_for(asyncio.gather(*finding, return_exceptions=True), 30)
     assert answers == [error] * 9
     watched.error = None
     assert await lookups.find(a_key(1)) == (None, False)
@@ -159,7 +163,7 @@ async def test_another_process_is_waited_for(
     assert not waiting.done()
     payer.paid(payer.intend(record.key, job_id, record.model, 500), record)
     payer.give_up(record.key)
-    assert await asyncio.wait_for(waiting, 5) == record
+    assert await asyncio.wait_for(waiting, 30) == record
     assert the_job(store, job_id).calls_made == 1
 
 
@@ -167,15 +171,18 @@ async def test_a_claim_is_held_until_the_commit(
     store: Store, make_ledger: Callable[..., Ledger], redis_url: str
 ) -> None:
     """Paid and not yet committed, a call's claim is still refreshed: nobody pays it again."""
-    ledger = make_ledger("payer", Watched(store))
+    watched = Watched(store)
+    ledger = make_ledger("payer", watched)
     record = a_call()
     await ledger.find(record.key)
+    watched.may_write.clear()
     ledger.paid(ledger.intend(record.key, record.job_id, record.model, 1), record)
     ledger.give_up(record.key)
     client = Redis.from_url(redis_url)
-    await client.pexpire("maestrale:call:" + record.key, 300)
+    await client.pexpire("maestrale:call:" + record.key, 5000)
     await ledger.refresh_claims()
-    assert await client.pttl("maestrale:call:" + record.key) > 1000
+    assert await client.pttl("maestrale:call:" + record.key) > 5000
+    watched.may_write.set()
     await eventually_on_loop(lambda: not ledger.writer.backlog, "committed")
     await asyncio.sleep(0)
     await client.pexpire("maestrale:call:" + record.key, 300)
@@ -195,7 +202,7 @@ async def test_a_call_given_up_goes_to_the_next(
     client = Redis.from_url(redis_url)
     await client.pexpire("maestrale:call:" + a_key("k"), 50)
     await payer.refresh_claims()
-    assert await asyncio.wait_for(waiting, 5) is None
+    assert await asyncio.wait_for(waiting, 30) is None
     await client.aclose()
 
 
@@ -211,4 +218,4 @@ async def test_a_database_away_fails_no_row(
     ]
     await eventually_on_loop(lambda: watched.readings > 3, "it is asked again")
     watched.error = None
-    assert await asyncio.wait_for(asyncio.gather(*waiting), 5) == [None, False]
+    assert await asyncio.wait_for(asyncio.gather(*waiting), 30) == [None, False]

@@ -102,11 +102,11 @@ async def test_a_group_is_one_commit(store: Store, away: Away, flaky_writer: Wri
 async def test_more_than_a_group_goes_in_several(store: Store) -> None:
     """All of it is stored, in groups of at most the given size, without waiting for the window."""
     counting = Away(store)
-    writer = Writer(counting, window_s=5, group=10)  # type: ignore[arg-type]
+    writer = Writer(counting, window_s=100, group=10)  # type: ignore[arg-type]
     writer.open()
     stored = [writer.put(a_call()) for _ in range(30)]
     assert writer.backlog == 30
-    assert all(await asyncio.wait_for(asyncio.gather(*stored), 4))
+    assert all(await asyncio.wait_for(asyncio.gather(*stored), 60))
     assert counting.commits == 3
     assert writer.backlog == 0
     await writer.close()
@@ -131,7 +131,7 @@ async def test_one_bad_call_never_takes_the_group_down(
     good = [a_call(job_id=job_id) for _ in range(19)]
     bad = spoil(a_call(job_id=job_id))
     put = [writer.put(what) for what in [*good[:7], bad, *good[7:], done(held, 0)]]
-    answers = await asyncio.wait_for(asyncio.gather(*put), 10)
+    answers = await asyncio.wait_for(asyncio.gather(*put), 30)
     assert _found(store, *good) == [True] * 19
     assert answers[-1]
     assert [answers[at] for at in (*range(7), *range(8, 20))] == [True] * 19
@@ -156,7 +156,7 @@ async def test_a_bad_result_becomes_a_named_failure(
     held = claimed(store, job_id)
     bad = RowSettled(*held, 2, Succeeded([record], {}))
     group = [bad if seq == 2 else done(held, seq) for seq in range(5)]
-    stored = await asyncio.wait_for(asyncio.gather(*map(writer.put, group)), 10)
+    stored = await asyncio.wait_for(asyncio.gather(*map(writer.put, group)), 30)
     assert stored == [True] * 5
     assert _failures(store, job_id) == [(2, FailureCode.INTERNAL)]
     assert the_job(store, job_id).rows_done == 4
@@ -213,7 +213,7 @@ async def test_a_database_away_is_waited_for(
     await asyncio.sleep(0.1)
     assert not any(future.done() for future in put)
     away.is_away = False
-    assert await asyncio.wait_for(asyncio.gather(*put), 10) == [True] * 3
+    assert await asyncio.wait_for(asyncio.gather(*put), 30) == [True] * 3
     assert flaky_writer.healthy.is_set()
     assert the_job(store, job_id).calls_made == 2
     told = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -237,7 +237,7 @@ async def test_no_error_whatever_ends_the_writer(
     stored = flaky_writer.put(record)
     await eventually_on_loop(lambda: not flaky_writer.healthy.is_set(), "calling stops")
     away.is_away = False
-    assert await asyncio.wait_for(stored, 10)
+    assert await asyncio.wait_for(stored, 30)
     assert _found(store, record) == [True]
 
 
@@ -251,7 +251,7 @@ async def test_a_commit_without_an_answer_is_not_counted_twice(
     put = [flaky_writer.put(w) for w in (a_call(job_id=job_id), a_doubt(), done(held, 0))]
     await eventually_on_loop(lambda: away.commits >= 2, "it was tried twice")
     away.is_away = False
-    assert await asyncio.wait_for(asyncio.gather(*put), 10) == [True] * 3
+    assert await asyncio.wait_for(asyncio.gather(*put), 30) == [True] * 3
     job = the_job(store, job_id)
     assert (job.calls_made, job.cost_nano, job.rows_done) == (1, 1000, 1)
     assert_all_rows_accounted_for(store, job_id)
@@ -266,7 +266,7 @@ async def test_a_full_disk_stops_calling_for_a_moment(
     flaky_writer.pause_calling()
     assert await flaky_writer.put(a_call())
     assert not flaky_writer.healthy.is_set()
-    await asyncio.wait_for(flaky_writer.healthy.wait(), 5)
+    await asyncio.wait_for(flaky_writer.healthy.wait(), 30)
 
 
 async def test_closing_commits_what_waits(store: Store) -> None:
@@ -303,7 +303,7 @@ async def test_closing_waits_for_the_commit_under_way(store: Store) -> None:
     await asyncio.sleep(0.05)
     assert not closing.done()
     release.set()
-    await asyncio.wait_for(closing, 10)
+    await asyncio.wait_for(closing, 30)
     assert stored.result()
 
 

@@ -5,6 +5,7 @@ from itertools import chain
 from builders import a_job, a_limiter
 from sqlalchemy import event, insert
 
+from dashboard.jobs import look
 from models.limits import Limit
 from models.store import board, fleet, jobs
 from models.store.board import Wanted
@@ -40,6 +41,21 @@ def test_the_newest_come_first(store: Store):
     some_jobs(store)
     assert ids(store) == ["d_1%", "c", "b", "a"]
     assert ids(store, descending=False) == ["a", "b", "c", "d_1%"]
+
+
+def test_a_sweep_is_listed_with_what_its_runs_have_cost(store: Store):
+    """A cost that is not known in part is told so; its own is nothing."""
+    one = {"kind": "train", "parent_id": "sweep", "calls_made": 1}
+    stored(
+        store,
+        a_job(id="sweep", created_at=2, kind="train"),
+        a_job(id="run-1", created_at=1, cost_nano=5, **one),
+        a_job(id="run-2", created_at=0, calls_unpriced=1, **one),
+    )
+    with store.read() as connection:
+        found = [line.job for line in look(connection, Wanted()).lines]
+    costs = [(job.id, job.cost_nano, job.calls_made, job.calls_unpriced) for job in found]
+    assert costs == [("sweep", 5, 2, 1), ("run-1", 5, 1, 0), ("run-2", 0, 1, 1)]
 
 
 def test_filters_take_what_fits_all_of_them(store: Store):

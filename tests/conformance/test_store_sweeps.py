@@ -233,6 +233,17 @@ def test_runs_retried_open_their_sweep_again(store: Store) -> None:
     assert (whole.state, whole.rows_done, whole.rows_failed) == (JobState.SUCCEEDED, 2, 0)
 
 
+@pytest.mark.parametrize("stop", [pause, jobs.cancel])
+def test_runs_of_a_sweep_that_was_stopped_stay_as_they_are(store: Store, stop: Do) -> None:
+    """Only a sweep that is over is tried again, as any other job."""
+    parent, runs = a_sweep(store)
+    end(store, runs[0], lost=True)
+    with store.write() as connection:
+        assert stop(connection, parent)
+        assert retries.retry(connection, parent) == 0
+    assert the_job(store, runs[0]).state == JobState.FAILED
+
+
 def end(store: Store, run: str, *, lost: bool = False) -> None:
     """The run from its claim to its end."""
     held = ready(store, run, lost=lost)

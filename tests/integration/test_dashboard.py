@@ -225,7 +225,7 @@ def test_it_follows_without_a_reload_and_keeps_its_place(browser, dashboard: Das
             connection.execute(
                 text("UPDATE jobs SET rows_done = 555 WHERE id = :id"), {"id": RUNNING}
             )
-        shown.locator(f"#{RUNNING}", has_text="555 of 1,000").wait_for(timeout=15_000)
+        shown.locator(f"#{RUNNING}", has_text="555 of 1,000").wait_for(timeout=30_000)
         assert shown.locator("tbody tr").first.get_attribute("id") == "job_new"
         assert shown.evaluate("window.isTheSamePage")
         assert link.evaluate("link => link === document.activeElement")

@@ -186,6 +186,19 @@ def test_the_runs_of_a_sweep_learn_in_one_chart(browser: Browser, dashboard: Das
         assert score.locator("path[class^=chart-line-run]").count() == 1
 
 
+def test_a_sweep_counts_runs_and_knows_no_best_one_at_first(browser: Browser, dashboard: Dashboard):
+    """Its rows are its runs, and none is the best before one was validated."""
+    parent = a_training(dashboard, steps=0, name="fresh", state="failed")
+    a_training(dashboard, steps=0, name="fresh-01", parent_id=parent)
+    with dashboard.store.write() as connection:
+        lost = {"rows_total": 2, "rows_failed": 1}
+        connection.execute(update(jobs.jobs).where(jobs.jobs.c.id == parent).values(**lost))
+    with signed_in(browser, dashboard, f"/job/{parent}") as page:
+        assert "0 of 2 runs done (0%), 1 failed" in page.locator("#standing").inner_text()
+        assert page.get_by_role("button", name="Retry 1 failed run").is_visible()
+        assert page.locator("#figure-best dd").all_inner_texts() == ["–", "not validated"]
+
+
 def test_a_wide_sweep_shows_its_best_runs(browser: Browser, dashboard: Dashboard):
     """Twelve lines at most, each with a look of its own; scores have a line for each length."""
     parent = a_wide_sweep(dashboard)

@@ -174,7 +174,7 @@ async def test_silence_ends_at_the_time_out() -> None:
         await read_request(reader)
         await asyncio.sleep(60)
 
-    assert told(await fault_of(handler, 0.3)) == (FaultKind.TIMEOUT, True, None)
+    assert told(await fault_of(handler, 1.0)) == (FaultKind.TIMEOUT, True, None)
 
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Drip: ", http(body=b"{", length=10_000)])
@@ -188,9 +188,8 @@ async def test_a_drip_of_bytes_does_not_extend_the_time_out(head: bytes) -> None
             writer.write(b" ")
             await asyncio.sleep(0.05)
 
-    started = asyncio.get_running_loop().time()
-    fault = await fault_of(handler, 0.4)
-    assert asyncio.get_running_loop().time() - started < 2
+    async with asyncio.timeout(60):  # all bytes would take minutes
+        fault = await fault_of(handler, 1.0)
     assert (fault.kind, fault.maybe_paid) == (FaultKind.TIMEOUT, True)
     assert fault.status == (200 if b"10000" in head else None)
 

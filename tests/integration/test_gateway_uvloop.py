@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-import time
 
 import orjson
 import pytest
@@ -18,7 +17,7 @@ from worker.gateway.replies import Reply
 ANSWERED = orjson.dumps(ANSWER)
 
 
-def answer_once_and_hang_up(listening: socket.socket) -> None:
+def answer_once_and_hang_up(listening: socket.socket, hung_up: threading.Event) -> None:
     """A thread's server, since the test stops the loop: closes each connection after an answer."""
     while True:
         try:
@@ -28,14 +27,15 @@ def answer_once_and_hang_up(listening: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(http(body=ANSWERED))
         connection.close()
+        hung_up.set()
 
 
-async def after_a_hang_up(listening: socket.socket) -> Fault:
+async def after_a_hang_up(listening: socket.socket, hung_up: threading.Event) -> Fault:
     """The fault of a call on a connection that the server closed while the loop was busy."""
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with Gateway(url, SecretStr(KEY)) as gateway:
         assert isinstance(await gateway.chat(BODY), Reply)
-        time.sleep(0.1)
+        assert hung_up.wait(30)  # the loop stands still meanwhile
         fault = await gateway.chat(BODY)
     assert isinstance(fault, Fault)
     return fault
@@ -48,8 +48,9 @@ def test_a_request_that_was_never_written_cost_nothing() -> None:
         socket.create_server(("127.0.0.1", 0)) as listening,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        threading.Thread(target=answer_once_and_hang_up, args=(listening,), daemon=True).start()
-        fault = runner.run(after_a_hang_up(listening))
+        both = (listening, threading.Event())
+        threading.Thread(target=answer_once_and_hang_up, args=both, daemon=True).start()
+        fault = runner.run(after_a_hang_up(*both))
         listening.shutdown(socket.SHUT_RDWR)
     assert told(fault) == (FaultKind.TRANSIENT, False, None)
 

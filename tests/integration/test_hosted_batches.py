@@ -1,30 +1,32 @@
 """Batches by the clock's own hand, against the simulator: cancelled when nobody knows whether they
 were started."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from builders import a_key, a_stored_job, claimed
+from builders import a_key, a_stored_job, claimed, the_job
 from hosted_clock import HostedClock
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
 import simulator
 from models.prices import load_prices
-from models.states import RemoteState
+from models.states import JobState, RemoteState, RequestState
 from models.store import batches, jobs, money, remote
 from models.store.batches import Wanted
 from models.store.engine import Store
-from models.tables import RemoteOperation
+from models.tables import Job, RemoteOperation
 from worker.gateway.faults import Fault, FaultKind
-from worker.gateway.remote import RemoteApi
+from worker.gateway.remote import RemoteApi, RemoteJob
 from worker.remote.batches import Batches
-from worker.remote.schedule import ANSWER_S, LAG_S
+from worker.remote.schedule import ANSWER_S, LAG_S, TOO_MANY_FAILURES
 
 MODEL = "mistral-small-latest"
 BODY = '{"model":"mistral-small-latest","messages":[{"role":"user","content":"Is it news?"}]}'
+REFUSED = '{"model":"mistral-small-latest","messages":"none"}'
 FINAL = (RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED)
 NEVER_S = 3600.0
 
@@ -37,14 +39,24 @@ class Clock(HostedClock):
         how = {"store": store, "write": self.write, "prices": load_prices(), "folder": folder}
         super().__init__(store, "batch", Batches(api=api, **how))
 
-    def cut(self) -> str:
-        """A job with a budget whose one call was put into a batch that is to be sent."""
+    def cut(self, *bodies: str) -> str:
+        """A job with a budget whose calls were put into a batch that is to be sent."""
         job_id = a_stored_job(self.store, rows_count=1, shard_size=1, budget_nano=10**9)
         held = claimed(self.store, job_id)
+        wanted = [
+            Wanted(a_key(f"{number}"), "chat", MODEL, body, 10)
+            for number, body in enumerate(bodies or [BODY])
+        ]
         with self.store.write() as connection:
-            batches.park(connection, held, [Wanted(a_key(job_id), "chat", MODEL, BODY, 10)])
+            batches.park(connection, held, wanted)
             assert len(batches.cut(connection, job_id)) == 1
         return job_id
+
+    def requests(self) -> dict[str, str]:
+        """What became of the calls that have no answer yet."""
+        query = select(batches.requests.c.key, batches.requests.c.state)
+        with self.store.read() as connection:
+            return {row.key: row.state for row in connection.execute(query)}
 
     async def sent(self) -> str:
         """The same, sent; nobody knows whether it was started."""
@@ -138,6 +150,86 @@ async def test_a_cancelled_batch_that_was_surely_lost_starts_nothing(
     assert "before it was sent" in ended.reason
     stats = spawned.stats()
     assert (stats["batch_jobs_created"], stats["files_uploaded"]) == (0, 0)
+
+
+async def test_without_the_file_of_errors_answers_count_and_the_rest_is_asked_again(
+    clock: Clock, spawned: simulator.Spawned
+) -> None:
+    """What was answered is all in the other file: nothing of the rest was paid."""
+    spawned.steer("batch", queued_s=0.0)
+    job_id = clock.cut(BODY, REFUSED)
+    job, ended = await _ended_without(clock, job_id, "error_file")
+    assert (ended.state, ended.requests_done) == (RemoteState.SUCCEEDED, 1)
+    assert (job.calls_made, job.calls_doubtful) == (1, 0)
+    assert clock.requests() == {a_key("1"): RequestState.WAITING}
+
+
+async def test_without_the_file_of_answers_errors_are_read_and_the_rest_is_in_doubt(
+    clock: Clock, spawned: simulator.Spawned
+) -> None:
+    """A refused call fails by its line; of the other nobody knows more than that it was paid."""
+    spawned.steer("batch", queued_s=0.0)
+    job_id = clock.cut(BODY, REFUSED)
+    job, ended = await _ended_without(clock, job_id, "output_file")
+    assert (ended.state, ended.requests_failed) == (RemoteState.FAILED, 1)
+    assert "no more" in ended.reason
+    assert (job.calls_made, job.calls_doubtful) == (0, 1)
+    assert clock.requests() == {a_key("0"): RequestState.WAITING, a_key("1"): RequestState.FAILED}
+
+
+async def _ended_without(clock: Clock, job_id: str, file: str) -> tuple[Job, RemoteOperation]:
+    """The job and its operation, one of whose files is gone before it is fetched."""
+    over = await clock.until(RemoteState.FETCHING)
+    assert await clock.api.delete_file(orjson.loads(over.answer)[file]) is True
+    ended = await clock.turn()
+    return the_job(clock.store, job_id), ended
+
+
+async def test_results_that_are_not_named_yet_are_asked_for_again(
+    clock: Clock, spawned: simulator.Spawned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch may be over before its file of answers is there: no answer is given up for that."""
+    spawned.steer("batch", queued_s=0.0)
+    job_id = clock.cut()
+    await clock.until(RemoteState.RUNNING)
+    with monkeypatch.context() as patched:
+        patched.setattr(clock.api, "batch", _unnamed(clock.api))
+        for _ in range(3):
+            operation = await clock.turn()
+    assert (operation.state, "not named" in operation.reason) == (RemoteState.RUNNING, True)
+    ended = await clock.until(*FINAL)
+    assert (ended.state, ended.requests_done) == (RemoteState.SUCCEEDED, 1)
+    assert the_job(clock.store, job_id).calls_doubtful == 0
+
+
+async def test_results_that_are_never_named_are_in_doubt_at_last(
+    clock: Clock, spawned: simulator.Spawned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job pauses first: nothing is asked again unless somebody says so."""
+    spawned.steer("batch", queued_s=0.0)
+    job_id = clock.cut()
+    await clock.until(RemoteState.RUNNING)
+    monkeypatch.setattr(clock.api, "batch", _unnamed(clock.api))
+    while (await clock.turn()).check_failures == 0:
+        pass  # it is not over yet
+    clock.change(check_failures=TOO_MANY_FAILURES - 1)
+    await clock.turn()
+    assert the_job(clock.store, job_id).state == JobState.PAUSED
+    ended = await clock.until(*FINAL)
+    job = the_job(clock.store, job_id)
+    assert (ended.state, job.state) == (RemoteState.FAILED, JobState.PAUSED)
+    assert (job.calls_made, job.calls_doubtful) == (0, 1)
+
+
+def _unnamed(api: RemoteApi) -> Callable[[str], Awaitable[RemoteJob | Fault]]:
+    ask = api.batch
+
+    async def batch(job_id: str) -> RemoteJob | Fault:
+        told = await ask(job_id)
+        assert isinstance(told, RemoteJob)
+        return RemoteJob(told.id, told.status, {**told.answer, "output_file": None})
+
+    return batch
 
 
 async def test_a_start_that_hung_is_looked_for_as_long_as_one_that_was_cut(

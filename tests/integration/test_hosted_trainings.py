@@ -257,6 +257,7 @@ def test_checkpoints_of_unknown_shape_are_passed_over() -> None:
         {"step_number": 4, "metrics": {"train_loss": 2, "valid_loss": None}},
         {"step_number": "5", "metrics": {}},
         {"step_number": 6},
+        {"step_number": 2**31, "metrics": {"train_loss": 1.0}},
         {"step_number": 7, "metrics": {"train_loss": True}},
     ]
     nothing = {"valid_loss": None, "valid_accuracy": None}

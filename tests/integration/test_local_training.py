@@ -24,7 +24,6 @@ from models.training import DatasetRef, TrainingSpec
 from models.training.counts import Counts
 from models.training.plan import plan
 from producers.datasets.by_base import Uncounted, as_trained, counts_of
-from worker.serving.commands import serving_command
 from worker.training import (
     Checkpointed,
     Died,
@@ -298,7 +297,8 @@ def test_the_learnt_tokens_are_those_of_generation_tags(tiny):
 @contextmanager
 def served(done: Result, home: Path) -> Iterator[str]:
     """The base and the tuned model by one process; its root."""
-    command = serving_command("smollm2", [("news", done.gguf)], home=str(home), python=PYTHON)
+    command = [PYTHON, "-m", "worker.serving", "--base=smollm2", f"--home={home}"]
+    command += [f"--adapter={done.gguf}", "--name=news"]
     log = subprocess.DEVNULL
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
     assert process.stdout is not None

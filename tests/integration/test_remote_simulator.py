@@ -95,10 +95,10 @@ async def test_a_batch_from_file_to_answers(api: RemoteApi, tmp_path: Path) -> N
     file_id = await uploaded(api, tmp_path, lines_of(20), "batch")
     created = await create(api, file_id)
     assert isinstance(created, RemoteJob)
-    assert (created.metadata, created.input_files) == (METADATA, [file_id])
+    assert (created.metadata, created.answer["input_files"]) == (METADATA, [file_id])
     job = await ended(api.batch, created.id)
     assert standing_of(job.status) is Standing.SUCCEEDED
-    assert (job.total, job.completed, job.succeeded, job.failed) == (20, 20, 20, 0)
+    assert (job.succeeded, job.answer["failed_requests"]) == (20, 0)
     out = tmp_path / "out.jsonl"
     assert job.output_file
     assert await api.download(job.output_file, out) == out.stat().st_size
@@ -120,7 +120,7 @@ async def test_a_batch_whose_creation_was_cut_is_found_again(
     assert told.maybe_paid
     found = await api.find_batches(METADATA, 0.0)
     assert isinstance(found, list)
-    assert [job.input_files for job in found] == [[file_id]]
+    assert [job.answer["input_files"] for job in found] == [[file_id]]
     assert await api.find_batches({"maestrale_operation": "op_2"}) == []
     assert spawned.stats()["batch_jobs_created"] == 1
 
@@ -197,13 +197,13 @@ async def test_a_training_from_rows_to_a_model(
     body = a_training(file_id)
     priced = await api.dry_run_training(body)
     assert isinstance(priced, dict)
-    assert await api.find_trainings(suffix="op1") == []
+    assert await api.find_trainings("op1") == []
     created = await api.create_training(body)
     assert isinstance(created, RemoteJob), created
     twin = await api.create_training(body)
     assert isinstance(twin, Fault)
     assert (twin.status, twin.maybe_paid) == (409, True)
-    found = await api.find_trainings(suffix="op1", training_file=file_id, created_after=0.0)
+    found = await api.find_trainings("op1", created_after=0.0)
     assert isinstance(found, list)
     assert [job.id for job in found] == [created.id]
     await ended(api.training, created.id, at=frozenset({Standing.READY}))

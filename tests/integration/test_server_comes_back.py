@@ -1,11 +1,14 @@
 """The development server after a death: at its address again, or a word why not."""
 
+import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from builders import eventually
 
 from models.errors import SetupError
 from models.settings import Settings
@@ -50,3 +53,15 @@ def test_a_port_that_stays_taken_is_said(
     monkeypatch.setattr(services_module, "START_S", 0.2)
     with pytest.raises(SetupError, match=f"its port {taken.getsockname()[1]}, and simulator"):
         services.start_server()
+
+
+def test_a_process_that_ends_by_itself_is_no_zombie_after_a_stop(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may end in the very moment in which the stop looks who is there: nobody stops it then."""
+    ended = services.spawn("ends", [sys.executable, "-c", ""])
+    eventually(lambda: not ended.is_alive, "it ends by itself")
+    monkeypatch.setattr(services, "running", list)
+    services.stop()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(ended.pid, os.WNOHANG)

@@ -154,10 +154,10 @@ async def test_a_shard_that_waits_for_ever_is_cut_off_after_the_drain_time(
     run_rows(hangs)
     job = a_stored_job(store, rows_count=5, shard_size=5)
     task = asyncio.create_task(here.run(job, 0))
-    await asyncio.wait_for(started.wait(), 10)
+    await asyncio.wait_for(started.wait(), 30)
     here.drain()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 30)
     found = shard_of(store, job)
     assert (found.state, found.deaths) == ("open", 0)
 
@@ -211,12 +211,12 @@ async def test_a_shard_yields_and_its_job_goes_on(
     await eventually_on_loop(lambda: waits.waiting == 7, "all rows wait")
     here.yield_shards(job, 1)
     here.yield_shards(job, 1)  # told again before it is gone: still one
-    assert await asyncio.wait_for(newest, 10) == "5 left open (gave way to other jobs)"
+    assert await asyncio.wait_for(newest, 30) == "5 left open (gave way to other jobs)"
     assert not other.done()
     found = shard_of(store, job)
     assert (found.state, found.deaths) == ("open", 0)
     here.yield_shards(job, 1)
-    assert "3 done" in await asyncio.wait_for(other, 10)
+    assert "3 done" in await asyncio.wait_for(other, 30)
     run_rows(at_once)
     assert [await here.run(job, no) for no in (0, 1)] == ["5 done", "2 done"]
     assert the_job(store, job).state == JobState.SUCCEEDED

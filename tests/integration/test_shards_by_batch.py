@@ -12,6 +12,7 @@ from servers import free_port
 from sqlalchemy import select
 
 from models.doorbell import make_celery
+from models.errors import StoreBusyError
 from models.payloads import JobSpec, Options
 from models.prices import load_prices
 from models.recipes import parse_recipe
@@ -64,7 +65,7 @@ async def here(store: Store, tmp_path: Path) -> AsyncIterator[Shards]:
         yield Shards(
             store=store,
             ledger=ledger,
-            asker=Asker(server="http://api", ledger=ledger, payer=payer),
+            asker=Asker(server="http://api", ledger=ledger, payer=payer, withholds=_nothing),
             app=make_celery(Settings(_env_file=None, REDIS_URL=url), patience_s=0.2),
             threads=threads,
             owner="test",
@@ -75,6 +76,10 @@ async def here(store: Store, tmp_path: Path) -> AsyncIterator[Shards]:
             runs={JobKind.GENERATE: generate.run_row},
         )
         await ledger.close()
+
+
+async def _nothing(_model: str) -> bool:
+    return False
 
 
 async def _no_money(*_: Any, **__: Any) -> Any:
@@ -96,6 +101,21 @@ def row_states(store: Store, job_id: str) -> list[tuple[str, str | None]]:
     query = select(*columns).where(rows.rows.c.job_id == job_id).order_by(rows.rows.c.seq)
     with store.read() as connection:
         return [(row.state, row.failure_code) for row in connection.execute(query)]
+
+
+async def test_a_job_whose_calls_cannot_be_read_is_forgotten(
+    store: Store, here: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shard is handed back; nothing of it stays in the process."""
+
+    def busy(*_: Any) -> None:
+        raise StoreBusyError("busy")
+
+    monkeypatch.setattr("worker.shards.batches.known", busy)
+    job_id = a_stored_job(store, rows_count=1, spec=SPEC)
+    with pytest.raises(StoreBusyError):
+        await here.run(job_id, 0)
+    assert (here.jobs, here.held) == ({}, {})
 
 
 async def test_a_row_whose_call_is_in_doubt_fails_and_the_rest_of_its_shard_waits(

@@ -241,6 +241,62 @@ def test_refusals_are_details(http, method, path, status):
     assert (answer.status_code, list(answer.json())) == (status, ["detail"])
 
 
+@pytest.mark.parametrize("route", ["batch", "fine_tuning"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff", b'{"model": NaN}', b'{"model": 1e999}', b'{"model": 9, "x": 1}'],
+    ids=repr,
+)
+def test_a_body_that_makes_no_sense_is_named(http, route, body):
+    """422 with places in the body, whatever its bytes: never the server's own error."""
+    answer = http.post(f"/v1/{route}/jobs", content=body)
+    assert answer.status_code == 422
+    assert {detail["loc"][0] for detail in answer.json()["detail"]} == {"body"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"no boundary"),
+        ("multipart/form-data; boundary=x", b"no part"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\n\xff\r\n--x--\r\n',
+        ),
+    ],
+)
+def test_an_upload_that_is_none_is_refused(http, content_type, body):
+    """As any other request that is not understood."""
+    answer = http.post("/v1/files", content=body, headers={"Content-Type": content_type})
+    assert (answer.status_code, list(answer.json())) == (422, ["detail"])
+
+
+def test_a_file_has_a_purpose_of_the_specification(http):
+    """fine-tune, batch or ocr."""
+    file = {"file": ("rows.jsonl", b"{}")}
+    answer = http.post("/v1/files", data={"purpose": "fun"}, files=file)
+    assert (answer.status_code, list(answer.json())) == (422, ["detail"])
+    assert http.post("/v1/files", data={"purpose": "ocr"}, files=file).json()["purpose"] == "ocr"
+
+
+def test_a_yes_or_no_is_read_as_it_may_be_written(http):
+    """As FastAPI does; what is neither is refused."""
+    assert http.get("/v1/files?include_total=False").json()["total"] is None
+    assert http.get("/v1/files?include_total=1").json()["total"] is not None
+    assert http.get("/v1/files?include_total=perhaps").status_code == 422
+
+
+def test_a_young_tuning_is_in_no_list(http, spawned, client):
+    """However the list is narrowed: the lag holds."""
+    file = client.files.upload(file={"file_name": "t.jsonl", "content": b"{}"}, purpose="fine-tune")
+    asked = {"model": "open-mistral-7b", "hyperparameters": {}, "suffix": "young"}
+    http.post("/v1/fine_tuning/jobs", json={**asked, "training_files": [{"file_id": file.id}]})
+    listed = "/v1/fine_tuning/jobs?suffix=young&created_before=2999-01-01T00:00:00Z"
+    assert http.get(listed).json()["total"] == 1
+    spawned.steer("batch", listing_lag_s=60)
+    assert http.get(listed).json()["total"] == 0
+
+
 def test_an_unknown_key_is_refused(http):
     """Nothing is told to a stranger."""
     for path in ("/v1/files", "/v1/batch/jobs", "/v1/fine_tuning/jobs"):

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import statistics
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ async def upload(session: aiohttp.ClientSession, purpose: str, row: dict[str, An
 
 async def settled(session: aiohttp.ClientSession, path: str, name: str, status: str) -> Any:
     """The job's payload once it is in `status`."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (found := await ask(session, "GET", path, name))["status"] != status:
             await asyncio.sleep(0.005)
     return found
@@ -164,20 +164,26 @@ async def test_a_duplicate_or_a_closed_door_is_refused(session):
     assert detail.endswith("Available model(s): ")
 
 
-async def test_batches_leave_room_for_real_time(session):
-    """While a batch runs as fast as it can, the loop turns every few milliseconds."""
+async def test_batches_leave_room_for_real_time():
+    """A batch runs as fast as it can, and yet no turn of the loop executes much of it: calls in
+    real time have their turns in between. Counted in rows: a busy machine does fewer in a turn."""
+    count = 10_000
     row = {"custom_id": "1", "body": {"messages": SAID[:1]}}
-    body = {"endpoint": "/v1/chat/completions", "model": MODEL, "requests": [row] * 10_000}
-    job = await ask(session, "POST", BATCHES, "BatchJob", json=body)
-    loop = asyncio.get_running_loop()
-    gaps_s = []
-    path = f"{BATCHES}/{job['id']}"
-    while (await ask(session, "GET", path, "BatchJob"))["status"] != "SUCCESS":
-        before = loop.time()
-        await asyncio.sleep(0)
-        gaps_s.append(loop.time() - before)
-    assert len(gaps_s) > 5
-    assert statistics.median(gaps_s) < 0.05
+    body = {"endpoint": "/v1/chat/completions", "model": MODEL, "requests": [row] * count}
+    headers = {"Authorization": "Bearer any"}
+    async with (
+        serve(Config()) as serving,
+        aiohttp.ClientSession(serving.url, headers=headers) as session,
+        asyncio.timeout(100),
+    ):
+        counted = serving.simulation.stats.hosted
+        started = asyncio.create_task(ask(session, "POST", BATCHES, "BatchJob", json=body))
+        executed = [0]
+        while executed[-1] < count:
+            await asyncio.sleep(0)
+            executed.append(counted.batch_executed)
+        await started
+    assert max(after - before for before, after in pairwise(executed)) < count / 4
 
 
 @pytest.mark.parametrize(

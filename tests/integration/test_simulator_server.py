@@ -187,7 +187,7 @@ async def test_a_hanging_call_ends_with_its_client(name, paid):
         with pytest.raises(TimeoutError):
             await it.post(CHAT, json=a_question(), timeout=aiohttp.ClientTimeout(total=0.1))
         stats = serving.simulation.stats
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while stats.in_flight:
                 await asyncio.sleep(0.01)
         assert (stats.figures.accepted, stats.figures.executed) == (1, paid)

@@ -109,7 +109,7 @@ async def test_a_full_disk_stops_calls_and_loses_none(
         assert calls.in_doubt(connection, [a_key(1)]) == {a_key(1)}
     assert the_job(store, job_id).calls_made == 1
     disk.clear()
-    await asyncio.wait_for(ledger.writer.healthy.wait(), 5)
+    await asyncio.wait_for(ledger.writer.healthy.wait(), 30)
     ledger.ended(ledger.intend(a_key("after"), job_id, "small", 500))
     for intent in intents[3:]:
         ledger.ended(intent)

@@ -127,7 +127,7 @@ async def test_killed_connections_lose_nothing(
             pay(ledger, a_key((burst, number)), job_id)
         await asyncio.sleep(0.03)
         await asyncio.to_thread(own_postgres.execute, kill)
-    await eventually_on_loop(lambda: not ledger.writer.backlog, "all is stored", within_s=20)
+    await eventually_on_loop(lambda: not ledger.writer.backlog, "all is stored", within_s=60)
     await ledger.close()
     job = the_job(store, job_id)
     assert (job.calls_made, job.cost_nano) == (400, 400_000)
@@ -154,7 +154,7 @@ async def test_a_locked_sqlite_is_waited_for(
     assert await ledger.find(a_key(1)) is not None, "known here all the same"
     hog.execute("ROLLBACK")
     hog.close()
-    await asyncio.wait_for(ledger.writer.healthy.wait(), 10)
+    await asyncio.wait_for(ledger.writer.healthy.wait(), 30)
     await ledger.close()
     assert the_job(store, job_id).calls_made == 1
     store.close()

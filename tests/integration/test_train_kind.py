@@ -1,7 +1,7 @@
 """The training kind over a real database and a real child that only speaks the protocol."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from worker.jobs import JobInHand
 from worker.kinds.train import Trainings
 from worker.rows import RowRun
 from worker.shards import DEATHS_TO_PARK
-from worker.training import Run
+from worker.training import Event, Run, Stopped
 
 
 class World:
@@ -216,8 +216,7 @@ def hosted(world: World, **changes: Any) -> RowRun:
 def put(world: World, job_id: str, **values: Any) -> None:
     """How the clock left the job's newest operation."""
     with world.store.write() as connection:
-        newest = remote.of_shard(connection, job_id, 0)
-        assert newest is not None
+        newest = trainings.operations_of(connection, job_id, 0)[-1]
         table = remote.operations
         connection.execute(table.update().where(table.c.id == newest.id).values(**values))
 
@@ -259,3 +258,46 @@ async def test_a_hosted_run_that_failed_is_asked_for_anew_by_retry_alone(world: 
     assert isinstance(again, Submitted)
     with world.store.read() as connection:
         assert len(trainings.operations_of(connection, run.shard.job.id, 0)) == 2
+
+
+class Stubborn:
+    """A child that has said its last word, and takes its time to be told to stop."""
+
+    def __init__(self) -> None:
+        self.is_told, self.lets_go = asyncio.Event(), asyncio.Event()
+        self.killed = False
+
+    async def events(self) -> AsyncIterator[Event]:
+        await self.is_told.wait()
+        yield Stopped(step=1)
+
+    async def stop(self, patience_s: float = 60) -> None:
+        self.killed = self.killed or not patience_s
+        if patience_s:
+            self.is_told.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await self.lets_go.wait()
+                raise
+
+
+async def test_a_shard_that_is_cut_while_its_child_ends_is_cut(world: World) -> None:
+    """The cancellation is not taken for that of the task which stops the child."""
+    run, child = world.run(), Stubborn()
+
+    async def start(*_: Any, **__: Any) -> Any:
+        return child
+
+    kind = Trainings(write=world.write, read=world.read, home=world.home, start=start)
+    task = asyncio.create_task(kind.run_row(run))
+    run.shard.stop("the worker is stopping")
+    await child.is_told.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    child.lets_go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert child.killed

@@ -183,7 +183,7 @@ def test_a_hosted_training_by_command(
             try:
                 ended = train(settings, tmp_path, *HOSTED)
                 api.steer("batch", tuning_closed=True)
-                refused = train(settings, tmp_path, *HOSTED, "--seed=1", "--name=other")
+                refused = train(settings, tmp_path, *HOSTED, "--lr=2e-4", "--name=other")
             finally:
                 services.stop(patience_s=30)
             assert ended.returncode == 0, ended.stderr

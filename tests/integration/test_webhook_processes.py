@@ -70,7 +70,7 @@ async def test_two_deliverers_claim_each_delivery_once(
         await asyncio.to_thread(tell, store, job, 30)
         for endpoint in ids:
             await eventually_on_loop(
-                lambda e=endpoint: states_of(store, e) == {"delivered": 30}, "all", within_s=20
+                lambda e=endpoint: states_of(store, e) == {"delivered": 30}, "all", within_s=60
             )
     assert len(sink.received) == 90
     assert len({received.id for received in sink.received}) == 30
@@ -89,20 +89,20 @@ async def test_two_processes_relay_and_deliver_once_and_a_killed_one_loses_nothi
         await asyncio.to_thread(ready, survivor)
         await asyncio.to_thread(tell, store, job, 20)
         await eventually_on_loop(
-            lambda: states_of(store, good) == {"delivered": 20}, "all", within_s=20
+            lambda: states_of(store, good) == {"delivered": 20}, "all", within_s=60
         )
         assert len(well.received) == 20
         os.kill(survivor.pid, signal.SIGSTOP)  # the claim is to be the victim's
         bad = an_endpoint(store, hanging.url, patterns=("job.progressed",))
         await asyncio.to_thread(tell, store, job, 1)
-        await eventually_on_loop(lambda: hanging.received, "an attempt", within_s=20)
+        await eventually_on_loop(lambda: hanging.received, "an attempt", within_s=60)
         victim.kill()
         victim.wait(10)
         os.kill(survivor.pid, signal.SIGCONT)
         assert states_of(store, bad) == {"pending": 1}
         due_now(store)  # time flies: the claim runs out
         await eventually_on_loop(
-            lambda: states_of(store, bad) == {"delivered": 1}, "again", within_s=20
+            lambda: states_of(store, bad) == {"delivered": 1}, "again", within_s=60
         )
     first, second = hanging.received
     assert (first.id, first.body) == (second.id, second.body)

@@ -9,7 +9,9 @@ import typer
 from models.events import EVENT_TYPES
 from models.settings import Settings
 from models.states import FailureCode, lifecycle_diagram
+from models.training.grid import child_name
 from producers.cli.app import app
+from producers.training import default_name
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -47,6 +49,7 @@ def test_events_failures_and_states_named_are_those_of_the_code() -> None:
     """Events named are in the vocabulary, every failure name is listed, and none else."""
     events = set(re.findall(r"`((?:job|budget|endpoint)\.[a-z]+)`", README))
     assert events <= set(EVENT_TYPES)
+    assert {name for name in EVENT_TYPES if name.startswith("job.")} <= events
     section = README.split("the row fails by name: ", 1)[1].split("`maestrale retry`", 1)[0]
     assert set(re.findall(r"`([a-z_]+)`", section)) == set(FailureCode)
 
@@ -54,6 +57,16 @@ def test_events_failures_and_states_named_are_those_of_the_code() -> None:
 def test_the_diagram_is_generated_from_the_lifecycle() -> None:
     """The Mermaid block equals what `models.states` draws."""
     assert f"```mermaid\n{lifecycle_diagram()}\n```" in README
+
+
+def test_the_tuned_model_asked_for_is_one_that_the_commands_make() -> None:
+    """A run of the sweep, by the dataset and the base that stand above it."""
+    made = re.search(r"maestrale train (\w+) --base (\w+) --sweep", README)
+    served = re.search(r"maestrale models serve ([\w.-]+)", README)
+    assert made and served
+    name = child_name(default_name(*made.groups()), 1)
+    assert served[1] == name
+    assert f"--model {name}\n" in README
 
 
 def test_every_file_linked_is_there() -> None:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from models.limits import Limit
 from models.settings import Settings
+from models.training.libraries import TRAINING
 from producers.services import can_train, environment
 
 
@@ -49,3 +50,6 @@ def test_a_trainer_is_started_where_something_can_train(monkeypatch: pytest.Monk
     assert can_train(Settings(_env_file=None, train_python="/opt/train/bin/python"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     assert can_train(bare)
+    for missing in TRAINING:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, no=missing: name != no or None)
+        assert not can_train(bare), missing

@@ -23,16 +23,15 @@ def open_session(
     timeout: aiohttp.ClientTimeout,
     *,
     connections: int = 0,
-    trust_env: bool = False,
 ) -> aiohttp.ClientSession:
-    """A pool on the running loop, without cookies; `connections`: the most at once, 0: no bound."""
+    """A pool on the running loop, without cookies, and without the environment's proxies;
+    `connections`: the most at once, 0: no bound."""
     connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE_S, ttl_dns_cache=60)
     return aiohttp.ClientSession(
         connector=connector,
         headers=headers,
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=trust_env,
     )
 
 

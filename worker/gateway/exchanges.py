@@ -59,19 +59,16 @@ class Exchanges:
         timeout_s: float,
         transfer_s: float,
         read_s: float,
-        trust_env: bool,
     ) -> None:
         self._root = checked_root(base_url)
         self._key = checked_key(api_key)
         self._brief = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_S)
         self._long = aiohttp.ClientTimeout(total=transfer_s, connect=CONNECT_S, sock_read=read_s)
-        self._trust_env = trust_env
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
         """Make the connection pool."""
-        headers = headers_with(self._key)
-        self._session = open_session(headers, self._brief, trust_env=self._trust_env)
+        self._session = open_session(headers_with(self._key), self._brief)
 
     async def close(self) -> None:
         """Close the pool, and cut what is under way; harmless when it is not open."""

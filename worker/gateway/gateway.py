@@ -50,8 +50,7 @@ class _Answered:
 
 class Gateway:
     """The API behind one key. One per process, opened on the loop that uses it; closing it cuts
-    the calls in flight. `connections`: the most at once, 0 for no bound (the limiter is one).
-    `trust_env`: use the proxies named in the environment, and `~/.netrc`; off unless asked for."""
+    the calls in flight. `connections`: the most at once, 0 for no bound (the limiter is one)."""
 
     def __init__(
         self,
@@ -60,14 +59,12 @@ class Gateway:
         *,
         timeout_s: float = 120.0,
         connections: int = 0,
-        trust_env: bool = False,
     ) -> None:
         root = checked_root(base_url)
         self._urls = {path: root.joinpath(path[1:]) for path in (CHAT, EMBEDDINGS, MODELS)}
         self._key = checked_key(api_key)
         self._timeout_s = timeout_s
         self._connections = connections
-        self._trust_env = trust_env
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -83,7 +80,6 @@ class Gateway:
             headers_with(self._key) | {"Content-Type": "application/json"},
             aiohttp.ClientTimeout(total=self._timeout_s, connect=CONNECT_S),
             connections=self._connections,
-            trust_env=self._trust_env,
         )
         return self
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from models.settings import Settings
 from worker.gateway.exchanges import Exchanges
 from worker.gateway.faults import Fault
-from worker.gateway.remote_faults import DISK, NOT_TRAINABLE, Call, disk_fault, not_an_id
+from worker.gateway.remote_faults import DISK, GONE, NOT_TRAINABLE, Call, disk_fault, not_an_id
 from worker.gateway.remote_shapes import (
     Json,
     RemoteFile,
@@ -29,14 +29,21 @@ from worker.gateway.remote_shapes import (
 )
 from worker.gateway.transfers import DiskError, store_body
 
-__all__ = ["DISK", "NOT_TRAINABLE", "RemoteApi", "RemoteFile", "RemoteJob", "training_suffix"]
+__all__ = [
+    "DISK",
+    "GONE",
+    "NOT_TRAINABLE",
+    "RemoteApi",
+    "RemoteFile",
+    "RemoteJob",
+    "training_suffix",
+]
 
 FILES = ("v1", "files")
 BATCHES = ("v1", "batch", "jobs")
 TRAININGS = ("v1", "fine_tuning", "jobs")
 CLOCK_SLACK_S = 3600.0
 """How far our clock may be ahead of the provider's when a list is cut by `created_after`."""
-_GONE = (404, 410)
 
 
 class RemoteApi:
@@ -54,15 +61,9 @@ class RemoteApi:
         timeout_s: float = 60.0,
         transfer_s: float = 600.0,
         read_s: float = 60.0,
-        trust_env: bool = False,
     ) -> None:
         self._http = Exchanges(
-            base_url,
-            api_key,
-            timeout_s=timeout_s,
-            transfer_s=transfer_s,
-            read_s=read_s,
-            trust_env=trust_env,
+            base_url, api_key, timeout_s=timeout_s, transfer_s=transfer_s, read_s=read_s
         )
 
     @classmethod
@@ -119,7 +120,7 @@ class RemoteApi:
         call = Call("DELETE", (*FILES, file_id), names_one=True)
         told = await self._http.exchange(call, _nothing)
         if isinstance(told, Fault):
-            return False if told.status in _GONE else told
+            return False if told.status in GONE else told
         return True
 
     async def download(self, file_id: str, to: Path) -> int | Fault:
@@ -193,20 +194,13 @@ class RemoteApi:
         return await self._ask_job("GET", TRAININGS, job_id)
 
     async def find_trainings(
-        self,
-        *,
-        suffix: str,
-        training_file: str | None = None,
-        created_after: float | None = None,
+        self, suffix: str, created_after: float | None = None
     ) -> list[RemoteJob] | Fault:
-        """All trainings of this suffix (`training_suffix`) and, if given, on this file."""
-
-        def is_ours(job: RemoteJob) -> bool:
-            on_it = training_file is None or training_file in job.input_files
-            return job.suffix == suffix and on_it
-
+        """All trainings of this suffix (`training_suffix`)."""
         query = {"suffix": suffix, **_since(created_after)}
-        return await self._http.list_all(Call("GET", TRAININGS, query), RemoteJob.read, is_ours)
+        return await self._http.list_all(
+            Call("GET", TRAININGS, query), RemoteJob.read, lambda job: job.suffix == suffix
+        )
 
     async def start_training(self, job_id: str) -> RemoteJob | Fault:
         """Start a validated training that was created with `auto_start: false`."""

@@ -16,7 +16,8 @@ NOT_TRAINABLE = "not_trainable"
 DISK = "disk"
 """`Fault.code`: our own disk refused, not the provider."""
 _NOT_TRAINABLE_WORDS = "available model(s)"
-_GONE = (404, 410)
+GONE = (404, 410)
+"""Statuses by which a thing is not there, or not any more."""
 _IN_DOUBT = (408, 409, 499)
 """Besides 5xx. 409: there is such a job already."""
 _OURS = "the request cannot be made: "
@@ -45,7 +46,7 @@ def judged(fault: Fault, call: Call) -> Fault:
     fault = replace(fault, maybe_paid=doubt)
     if _NOT_TRAINABLE_WORDS in fault.message.casefold():
         return replace(fault, kind=FaultKind.REJECTED, code=NOT_TRAINABLE)
-    if call.names_one and fault.status in _GONE:
+    if call.names_one and fault.status in GONE:
         return replace(fault, kind=FaultKind.REJECTED, message=_unknown_thing(fault))
     return fault
 

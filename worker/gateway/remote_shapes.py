@@ -11,11 +11,16 @@ import orjson
 from worker.gateway.scrubbing import scrub
 
 MOST_ANSWER_BYTES = 64 * 1024
-"""An answer is stored at every look: longer ones lose the middle of their lists, then the rest."""
+"""An answer is stored at every look, whole or as `shortened` leaves it."""
 LONGEST_SUFFIX = 18
 """Characters of a training's suffix that the API takes: letters, digits, `_` and `-`."""
 _ENDS = 100  # items kept at either end of a long list: servers disagree on which end is new
 _LONGEST_WORD = 512
+_NEEDED = frozenset(
+    {"id", "status", "errors", "output_file", "error_file", "succeeded_requests"}
+    | {"completed_requests", "fine_tuned_model", "suffix", "metadata"}
+)
+"""What is read of an answer, but for lists: kept in short however much else there is."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 _NO_SUFFIX = re.compile(r"[^A-Za-z0-9_-]")
 Json = dict[str, Any]
@@ -42,9 +47,9 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class RemoteJob:
-    """A batch or a training over there. `status`: the provider's word as it came (see
-    `worker.remote.statuses`), empty if unsaid; `answer`: what it said, at most 64 KiB of JSON
-    and without keys."""
+    """A batch or a training over there. `status`: the provider's word (see
+    `worker.remote.statuses`), as it came but for what cannot be stored or shown, empty if unsaid;
+    `answer`: what it said, at most 64 KiB of JSON and without keys."""
 
     id: str
     status: str
@@ -58,27 +63,12 @@ class RemoteJob:
         job_id = known_id or _text(answer.get("id")) or ""
         if not is_id(job_id):
             return None
-        return cls(job_id, _text(answer.get("status")) or "", shortened(answer))
-
-    @property
-    def total(self) -> int:
-        """Requests in all; 0 while unsaid, as for the three counts below."""
-        return _count(self.answer.get("total_requests"))
+        return cls(job_id, scrub(_text(answer.get("status")) or ""), shortened(answer))
 
     @property
     def succeeded(self) -> int:
-        """Requests with an answer."""
+        """Requests with an answer; 0 while unsaid."""
         return _count(self.answer.get("succeeded_requests"))
-
-    @property
-    def failed(self) -> int:
-        """Requests with an error."""
-        return _count(self.answer.get("failed_requests"))
-
-    @property
-    def completed(self) -> int:
-        """Requests that are over, whatever came of them."""
-        return _count(self.answer.get("completed_requests"))
 
     @property
     def output_file(self) -> str | None:
@@ -89,14 +79,6 @@ class RemoteJob:
     def error_file(self) -> str | None:
         """Id of the file of errors, if any."""
         return _text(self.answer.get("error_file"))
-
-    @property
-    def input_files(self) -> list[str]:
-        """Ids of what it works on: a batch's requests, or a training's rows."""
-        listed = self.answer.get("input_files") or self.answer.get("training_files")
-        given = listed if isinstance(listed, list) else []
-        ids = [item.get("file_id") if isinstance(item, dict) else item for item in given]
-        return [file_id for file_id in ids if isinstance(file_id, str)]
 
     @property
     def fine_tuned_model(self) -> str | None:
@@ -124,14 +106,9 @@ class RemoteJob:
         )
 
     @property
-    def created_at(self) -> float | None:
-        """Seconds since the epoch."""
-        return _number(self.answer.get("created_at"))
-
-    @property
     def errors(self) -> str:
         """What it says went wrong, safe to store and to show; empty if nothing."""
-        return scrub("; ".join(dict.fromkeys(filter(None, _complaints(self.answer)))))
+        return _went_wrong(self.answer)
 
 
 def is_id(value: object) -> bool:
@@ -160,19 +137,33 @@ def read_list(answer: object, read: Callable[[object], _Item | None]) -> list[_I
 
 def shortened(answer: Json) -> Json:
     """`answer` without inlined results and keys, cut to `MOST_ANSWER_BYTES` of JSON: first the
-    middles of its lists go, then everything but short values."""
+    middles of its lists go, then everything but short values, and at last what nobody reads. What
+    it says went wrong stays, as people are shown it."""
     kept = {name: value for name, value in answer.items() if name != "outputs"}
     if isinstance(kept.get("integrations"), list):
         kept["integrations"] = [_without_key(item) for item in kept["integrations"]]
     if _size(kept) > MOST_ANSWER_BYTES:
         kept = {name: _ends(value) for name, value in kept.items()}
     if _size(kept) > MOST_ANSWER_BYTES:
-        kept = {name: value for name, value in kept.items() if _size(value) <= _LONGEST_WORD}
-    return kept if _size(kept) <= MOST_ANSWER_BYTES else {}
+        kept = _brief(kept)
+    if _size(kept) > MOST_ANSWER_BYTES:
+        kept = {name: value for name, value in kept.items() if name in _NEEDED}
+    return kept
+
+
+def _brief(answer: Json) -> Json:
+    short = {name: value for name, value in answer.items() if _size(value) <= _LONGEST_WORD}
+    said = _went_wrong(answer)
+    return short if _went_wrong(short) == said else {**short, "errors": [said]}
+
+
+def _went_wrong(answer: Mapping[str, Any]) -> str:
+    return scrub("; ".join(dict.fromkeys(filter(None, _complaints(answer)))))
 
 
 def _complaints(answer: Mapping[str, Any]) -> Iterable[str]:
-    """From a batch's `errors` and from the events of a training, which have no agreed shape."""
+    """From a batch's `errors`, from the events of a training, which have no agreed shape, and
+    from the `message` of servers that know no other place."""
     errors, events = answer.get("errors"), answer.get("events")
     for item in errors if isinstance(errors, list) else []:
         yield _complaint(item)
@@ -180,6 +171,7 @@ def _complaints(answer: Mapping[str, Any]) -> Iterable[str]:
         data = event.get("data") if isinstance(event, dict) else None
         if isinstance(data, dict):
             yield _text(data.get("error")) or ""
+    yield _text(answer.get("message")) or ""
 
 
 def _complaint(item: object) -> str:

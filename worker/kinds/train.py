@@ -8,8 +8,6 @@ leaves an operation to the clock and waits; run again, it registers what came of
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from sqlalchemy import Connection
 from models.errors import BadInputError, MaestraleError
 from models.payloads import Failed, RowOutcome, Snoozed, Submitted, Succeeded
 from models.states import FailureCode, RemoteState
-from models.store import jobs, registry, remote, rows, trainings
+from models.store import jobs, registry, remote, trainings
 from models.tables import RemoteOperation, TrainingPoint, TunedModel
 from models.training import DatasetRef, TrainingSpec
 from models.training.contents import content_hash
@@ -86,16 +84,15 @@ class Trainings:
         stopper = asyncio.create_task(_stop_with(run.shard, child))
         try:
             async for event in child.events():
-                if isinstance(event, Done | training.Failed | Stopped | Died):
+                if isinstance(event, training.Last):
                     await diary.write()
                     return event
                 await diary.note(event)
             raise AssertionError("a run ends with its last word")
         finally:
             stopper.cancel()
-            with suppress(asyncio.CancelledError):
-                await stopper
             await child.stop(0)  # it has ended, or this process is about to: nothing goes on alone
+            await asyncio.gather(stopper, return_exceptions=True)
 
     async def _ended(
         self, run: RowRun, spec: TrainingSpec, last: training.Last
@@ -197,7 +194,7 @@ class Diary:
         if not self._untold:
             return
         try:
-            await self._do(_tell_all, self._job_id, self._untold)
+            await self._do(trainings.tell_all, self._job_id, self._untold)
         except MaestraleError as error:
             log.warning("points of the training wait for the database: %s", error)
         else:
@@ -255,13 +252,3 @@ def _intend(connection: Connection, job_id: str, model: str, known: int) -> str 
     return remote.create(
         connection, job_id=job_id, shard_no=ONLY_SHARD, kind="training", model=model
     )
-
-
-def _tell_all(
-    connection: Connection, job_id: str, untold: list[tuple[int, dict[str, Any]]]
-) -> None:
-    tell = partial(trainings.tell, connection, job_id)
-    for step, told in untold:
-        tell(step, told)
-    if any("checkpoint" in told for _step, told in untold):
-        rows.forgive(connection, job_id)  # it gets on: who died with it did not die of it

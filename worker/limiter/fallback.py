@@ -5,8 +5,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from redis.exceptions import RedisError
-
 from worker.limiter.adaptive import UNPACED_RATE
 from worker.limiter.shared import SPAN_S, Ask, Grant, SharedState
 
@@ -102,7 +100,7 @@ class Reservations:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     return await self._shared.reserve(model, ask)
-            except (RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # whatever the client raises: who waits must be served
                 self._leave(error)
         self._try_again(model, ask)
         state = self._local.setdefault(model, LocalState())
@@ -129,7 +127,7 @@ class Reservations:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._shared.reserve(model, ask)
-        except (RedisError, OSError, TimeoutError):
+        except Exception:  # as above: it is tried again
             return
         _log.warning("limiter: Redis is back")
         self._away_since = None

@@ -21,7 +21,7 @@ from worker.limiter.timing import ServerClock
 from worker.limiter.usage import ModelUse
 from worker.limiter.waiting import ALONE, Flow
 
-SERVED_HERE = "served:"
+SERVED = "served:"
 """Before the name of a model that is served on this machine: what is said of the provider's model
 of that name, or of all its models, does not hold for it."""
 
@@ -113,5 +113,5 @@ class Limiter:
 
     def _limit_told(self, model: str) -> Limit | None:
         """What the user said; of a model served here nothing else is known: it has no limit."""
-        name = model.removeprefix(SERVED_HERE)
+        name = model.removeprefix(SERVED)
         return limit_for(model, self._told) if name == model else self._told.get(name, Limit())

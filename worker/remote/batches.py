@@ -1,8 +1,6 @@
-"""Hosted batches: file up, job started once, answers down, every line settled.
+"""Hosted batches: file up, job started once (`starting`), answers down, every line settled.
 
-A batch is started once: its operation's id is in its metadata, and whoever claims the operation
-looks for that first. Only when a request to start one may have been carried out (noted
-before it) and the list does not show it yet, the next one waits until it would.
+A batch is found again by its metadata, which hold its operation's id.
 """
 
 import asyncio
@@ -21,16 +19,15 @@ from models.store.engine import Store
 from models.store.remote import InHand
 from models.tables import RemoteOperation
 from worker.gateway.faults import Fault, FaultKind
-from worker.gateway.remote import RemoteApi, RemoteJob
+from worker.gateway.remote import GONE, RemoteApi, RemoteJob
+from worker.remote import starting
 from worker.remote.batch_file import read_line, request_line
 from worker.remote.outcomes import Fetched, Later, Refused, Seen, Sent
-from worker.remote.schedule import ANSWER_S, LAG_S
-from worker.remote.statuses import Standing, standing_of
+from worker.remote.schedule import TOO_MANY_FAILURES
+from worker.remote.statuses import OVER, Standing, standing_of
 
 ENDPOINTS = {"chat": "/v1/chat/completions", "embeddings": "/v1/embeddings"}
 METADATA = "maestrale_operation"
-ASK_AGAIN_S = 10.0
-GONE = (404, 410)
 GROUP = 500
 
 Do = Callable[..., Awaitable[Any]]
@@ -51,21 +48,32 @@ class Batches:
     async def send(self, hand: InHand) -> Sent | Later | Refused | Fault:
         """Finds it, or uploads its lines and starts it."""
         op = hand.op
-        found = await self._find(op)
-        if found is not None:
-            return Sent(found) if isinstance(found, RemoteJob) else found
-        since_s = await self._write(remote.since_starting_s, op)
-        if since_s is not None and since_s < ANSWER_S + LAG_S:
-            return Later(ASK_AGAIN_S, "it may have been started: the provider's list will tell")
-        if hand.job_state == JobState.CANCELLED:
-            return Refused("cancelled before it was sent")
+        find = partial(self._api.find_batches, {METADATA: op.id})
+        if (known := await starting.earlier(self._write, hand, find)) is not None:
+            return known
         uploaded = orjson.loads(op.files).get("input") or await self._upload(op)
-        return uploaded if isinstance(uploaded, Fault) else await self._start(hand, uploaded)
+        if isinstance(uploaded, Fault):
+            return uploaded
+        create = partial(
+            self._api.create_batch,
+            input_file=uploaded,
+            endpoint=ENDPOINTS[op.endpoint],
+            model=op.model,
+            metadata={METADATA: op.id},
+            timeout_hours=hand.options.batch_hours,
+        )
+        return await starting.start(self._write, op, create)
 
     async def look(self, hand: InHand) -> Seen | Fault:
         """Asks how it stands."""
         job = await self._api.batch(str(hand.op.remote_id))
-        return Seen(job, standing_of(job.status)) if isinstance(job, RemoteJob) else job
+        if isinstance(job, Fault):
+            return job
+        standing = standing_of(job.status)
+        patience = hand.op.check_failures < TOO_MANY_FAILURES
+        if standing in OVER and _is_unnamed(job) and patience:
+            return Fault(FaultKind.TRANSIENT, "the batch's results are not named yet")
+        return Seen(job, standing)
 
     async def cancel(self, hand: InHand) -> Fault | None:
         """Its job was cancelled."""
@@ -73,19 +81,25 @@ class Batches:
         return answer if isinstance(answer, Fault) else None
 
     async def fetch(self, hand: InHand) -> Fetched | Fault:
-        """Downloads output and errors, settles their lines, and says how the batch ended."""
+        """Downloads output and errors, settles their lines, and says how the batch ended.
+
+        A file that is gone does not keep the other from being read: without the output, what is
+        left may have been paid; without the errors, it has no answer and goes its usual way.
+        """
         job = RemoteJob(str(hand.op.remote_id), hand.op.remote_status, orjson.loads(hand.op.answer))
+        gone: set[str] = set()
         for name, file_id in (("output", job.output_file), ("error", job.error_file)):
             if file_id is None:
                 continue
             path = self._path(hand.op, name)
             got = await self._api.download(file_id, path)
-            if isinstance(got, Fault):
-                return _GONE if got.status in GONE else got
-            await self._settle_file(hand, path)
-        if job.succeeded and job.output_file is None:
-            return Fault(FaultKind.TRANSIENT, "the batch's results are not named yet")
-        return _ended(hand, job)
+            if not isinstance(got, Fault):
+                await self._settle_file(hand, path)
+            elif got.status in GONE:
+                gone.add(name)
+            else:
+                return got
+        return _GONE if "output" in gone or _is_unnamed(job) else _ended(hand, job)
 
     async def end(self, hand: InHand, fetched: Fetched) -> None:
         """Releases what got no answer; then nothing of it is left here or there."""
@@ -98,46 +112,14 @@ class Batches:
 
     # -- steps ---------------------------------------------------------------------------------
 
-    async def _find(self, op: RemoteOperation) -> RemoteJob | Fault | None:
-        if op.claims <= 1:  # nobody had it in hand before
-            return None
-        found = await self._api.find_batches({METADATA: op.id}, op.created_at - LAG_S)
-        return found if isinstance(found, Fault) else next(iter(found), None)
-
-    async def _start(self, hand: InHand, input_file: str) -> Sent | Later | Fault:
-        op = hand.op
-        if not await self._write(remote.starting, op):
-            return Later(ASK_AGAIN_S, "another process has it in hand")
-        made = await self._api.create_batch(
-            input_file=input_file,
-            endpoint=ENDPOINTS[op.endpoint],
-            model=op.model,
-            metadata={METADATA: op.id},
-            timeout_hours=hand.options.batch_hours,
-        )
-        if isinstance(made, RemoteJob):
-            return Sent(made)
-        if made.maybe_paid:  # a list may lag from now on, whenever it was asked for
-            await self._write(remote.starting, op, ago_s=ANSWER_S)
-        else:  # surely not started: the next try need not wait
-            await self._write(remote.not_started, op)
-        return made
-
     async def _upload(self, op: RemoteOperation) -> str | Fault:
-        name, path = f"{op.id}.jsonl", self._path(op, "input")
-        if op.claims > 1:
-            there = await self._api.find_files(name)
-            if isinstance(there, Fault):
-                return there
-            for stale in there:  # perhaps cut short: lines are cheap, a broken batch is not
-                await self._api.delete_file(stale.id)
-        await asyncio.get_running_loop().run_in_executor(None, self._write_lines, op, path)
-        sent = await self._api.upload(path, name, "batch")
+        path = self._path(op, "input")
+        await asyncio.to_thread(self._write_lines, op, path)
+        sent = await starting.uploaded(self._api, op, path, f"{op.id}.jsonl", "batch")
         path.unlink(missing_ok=True)
-        if isinstance(sent, Fault):
-            return sent
-        await self._write(remote.note_files, op, {"input": sent.id})
-        return sent.id
+        if not isinstance(sent, Fault):
+            await self._write(remote.note_files, op, {"input": sent})
+        return sent
 
     def _write_lines(self, op: RemoteOperation, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -146,10 +128,9 @@ class Batches:
                 out.write(request_line(key, body))
 
     async def _settle_file(self, hand: InHand, path: Path) -> None:
-        loop = asyncio.get_running_loop()
         lines = _groups(path, partial(read_line, op=hand.op, prices=self._prices))
         again = _again(hand)
-        while group := await loop.run_in_executor(None, next, lines, None):
+        while group := await asyncio.to_thread(next, lines, None):
             records = [said for said in group if isinstance(said, CallRecord)]
             faults = [said for said in group if not isinstance(said, CallRecord)]
             await self._write(batch_lines.settle_lines, hand.op, records, faults, again)
@@ -183,6 +164,11 @@ def _groups(path: Path, read: Callable[[bytes], Any]) -> Iterator[list[Any]]:
                 group = []
     if group:
         yield group
+
+
+def _is_unnamed(job: RemoteJob) -> bool:
+    """Whether there are answers, and nobody says where."""
+    return job.succeeded > 0 and job.output_file is None
 
 
 def _ended(hand: InHand, job: RemoteJob) -> Fetched:

@@ -18,9 +18,10 @@ from models.states import JobState, RemoteState
 from models.store import batches, fleet, jobs, remote
 from models.store.remote import InHand
 from worker.gateway.faults import Fault, FaultKind
+from worker.gateway.remote import GONE
 from worker.logs import bound
 from worker.remote.outcomes import Fetched, Handler, Later, Refused, Seen, Sent
-from worker.remote.schedule import TOO_MANY_FAILURES, next_look_s
+from worker.remote.schedule import FIRST_S, TOO_MANY_FAILURES, next_look_s
 from worker.remote.statuses import OVER, Standing
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 HOLD_S = 30.0
 """A claim lives so long without being renewed: then its process is taken for dead."""
 AT_ONCE = 4
-FIRST_LOOK_S = 2.0
-GONE = (404, 410)
 YOUNG_S = 60.0
 """A remote job so young may not be known everywhere over there: it is asked about again."""
 LASTING = frozenset({FaultKind.REJECTED, FaultKind.ACCOUNT, FaultKind.MONEY})
@@ -133,16 +132,14 @@ class Operations:
     async def _send(self, handler: Handler, hand: InHand) -> None:
         op = hand.op
         if hand.job_state == JobState.PAUSED:
-            await self._write(remote.put_off, op, next_s=FIRST_LOOK_S)
+            await self._write(remote.put_off, op, next_s=FIRST_S)
             return
         answer = await handler.send(hand)
         match answer:
-            case Sent(job, files):
+            case Sent(job):
                 log.info("remote %s %s is there: %s", op.kind, job.id, job.status)
-                if files:
-                    await self._write(remote.note_files, op, files)
                 moved = {"remote_id": job.id, "status": job.status, "answer": job.answer}
-                await self._write(remote.sent, op, **moved, next_s=FIRST_LOOK_S)
+                await self._write(remote.sent, op, **moved, next_s=FIRST_S)
             case Later(after_s, reason):
                 await self._write(remote.put_off, op, next_s=after_s, reason=reason)
             case Refused(reason):
@@ -163,9 +160,7 @@ class Operations:
         elif answer.status not in GONE:
             await self._failed(hand, answer)
         elif await self._read(remote.age_s, hand.op) > YOUNG_S:
-            reason = "the provider does not know it any more"
-            gone = Fetched(RemoteState.FAILED, reason, is_lost=True)
-            await self._end(handler, hand, gone)
+            await self._end(handler, hand, _FORGOTTEN)
         else:  # or does not know it yet: nothing for a human to mend
             await self._failed(hand, replace(answer, kind=FaultKind.TRANSIENT))
 
@@ -187,10 +182,12 @@ class Operations:
 
     async def _fetch(self, handler: Handler, hand: InHand) -> None:
         answer = await handler.fetch(hand)
-        if isinstance(answer, Fault):
-            await self._failed(hand, answer)
-        else:
+        if isinstance(answer, Fetched):
             await self._end(handler, hand, answer)
+        elif answer.status in GONE:
+            await self._end(handler, hand, _FORGOTTEN)
+        else:
+            await self._failed(hand, answer)
 
     async def _end(self, handler: Handler, hand: InHand, answer: Fetched) -> None:
         log.info("remote %s %s %s", hand.op.kind, answer.state, answer.reason or "(all stored)")
@@ -207,6 +204,9 @@ class Operations:
         await self._write(remote.failed_look, hand.op, reason=fault.message, next_s=next_s)
         if fault.kind in LASTING or failures >= TOO_MANY_FAILURES:
             await self._write(jobs.pause, hand.op.job_id, f"{fault.kind}: {fault.message}")
+
+
+_FORGOTTEN = Fetched(RemoteState.FAILED, "the provider does not know it any more", is_lost=True)
 
 
 def _claim_turn(connection: Connection) -> bool:

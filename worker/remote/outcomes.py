@@ -1,7 +1,6 @@
 """What the handler of an operation answers: values, not exceptions."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from models.states import RemoteState
@@ -16,8 +15,6 @@ class Sent:
     """The remote job is there, made just now or found again."""
 
     job: RemoteJob
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Remote files to remember besides those noted."""
 
 
 @dataclass(frozen=True, slots=True)

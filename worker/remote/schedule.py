@@ -2,8 +2,8 @@
 
 Nobody tells us that a batch is done, so it is asked about: often while it is young, then once per
 eighth of its age (whoever waits for a short batch hears of its end soon), and never less than once
-in `longest_s`. Waits are spread by 15% either way, so that what began together is not asked about
-together. Looks per hour at a batch, with `longest_s` of 120:
+in `LONGEST_S`. Waits are spread by 15% either way, so that what began together is not asked about
+together. Looks per hour at a batch:
 
 | hour of its life | looks |
 |---|---|
@@ -43,15 +43,14 @@ def next_look_s(
     *,
     failures: int = 0,
     retry_after_s: float | None = None,
-    longest_s: float = LONGEST_S,
 ) -> float:
     """Seconds until the next look at work that was started `age_s` seconds ago.
 
     `failures`: looks that failed in a row, the last among them; `retry_after_s`: of its `Fault`.
-    Never more than `longest_s`, or after failures than 300.
+    Never more than `LONGEST_S`, or after failures than 300.
     """
     if failures <= 0:
-        return _spread(max(FIRST_S, age_s * AGE_SHARE), longest_s, random)
+        return _spread(max(FIRST_S, age_s * AGE_SHARE), LONGEST_S, random)
     doubled_s = FAILED_FIRST_S * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)
     own_s = _spread(doubled_s, FAILED_LONGEST_S, random)
     asked_s = (retry_after_s or 0.0) * random.uniform(1.0, 1.0 + JITTER)

@@ -1,12 +1,13 @@
 """Hosted trainings: files up, job made without starting it, started once it is valid, followed.
 
-The API has no metadata there: the job's suffix is the end of our operation's id, and whoever
-claims the operation looks for that first. A job that is only made costs nothing until its start.
+The API has no metadata there: a job is found again by its suffix, the end of our operation's id.
+One that is only made (once: `starting`) costs nothing until it is started.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,18 @@ from models.training import TrainingSpec
 from models.training.contents import content_hash
 from worker.gateway.faults import Fault
 from worker.gateway.remote import NOT_TRAINABLE, RemoteApi, RemoteJob, training_suffix
-from worker.remote import training_costs
+from worker.remote import starting, training_costs
 from worker.remote.outcomes import Fetched, Later, Refused, Seen, Sent
-from worker.remote.schedule import ANSWER_S, LAG_S
 from worker.remote.statuses import Standing, standing_of
 from worker.remote.training_files import Prepared, prepare
 
 log = logging.getLogger(__name__)
 
-ASK_AGAIN_S = 10.0
 BEGUN = "begun"
 """Among an operation's files: its start was asked for, so it may cost something from then on."""
 TRAIN_HERE = "train an open model on your own machine instead: `maestrale train --trainer local`"
+MOST_STEP = 2**31 - 1
+"""What a PostgreSQL column takes."""
 STILL = (JobState.CANCELLED, JobState.PAUSED)
 
 Do = Callable[..., Awaitable[Any]]
@@ -55,21 +56,16 @@ class HostedTrainings:
     async def send(self, hand: InHand) -> Sent | Later | Refused | Fault:
         """Finds it, or uploads its rows, asks what it would take, and makes it."""
         op, spec = hand.op, _spec_of(hand)
-        found = await self._find(op)
-        if isinstance(found, Fault | RemoteJob):
-            return found if isinstance(found, Fault) else Sent(found)
-        since_s = await self._write(remote.since_starting_s, op)
-        if since_s is not None and since_s < ANSWER_S + LAG_S:
-            return Later(ASK_AGAIN_S, "it may have been made: its provider's list will tell")
-        if hand.job_state == JobState.CANCELLED:
-            return Refused("cancelled before it was sent")
+        suffix = training_suffix(op.id)
+        find = partial(self._api.find_trainings, suffix)
+        if (known := await starting.earlier(self._write, hand, find)) is not None:
+            return known
         if spec.wandb_project and not self._wandb_key:
             return Refused("WANDB_API_KEY is not set for the workers, and --wandb needs it there")
         files = await self._files(op, spec)
         if isinstance(files, Fault | Refused):
             return files
-        body = request_body(spec, files, training_suffix(op.id), self._wandb_key)
-        return await self._make(op, body)
+        return await self._make(op, request_body(spec, files, suffix, self._wandb_key))
 
     async def look(self, hand: InHand) -> Seen | Fault:
         """Asks how it stands, starts it when it is valid, and stores its checkpoints."""
@@ -119,13 +115,6 @@ class HostedTrainings:
 
     # -- steps ---------------------------------------------------------------------------------
 
-    async def _find(self, op: RemoteOperation) -> RemoteJob | Fault | None:
-        if op.claims <= 1:  # nobody had it in hand before
-            return None
-        suffix = training_suffix(op.id)
-        found = await self._api.find_trainings(suffix=suffix, created_after=op.created_at - LAG_S)
-        return found if isinstance(found, Fault) else next(iter(found), None)
-
     async def _files(
         self, op: RemoteOperation, spec: TrainingSpec
     ) -> dict[str, str] | Fault | Refused:
@@ -139,7 +128,8 @@ class HostedTrainings:
             return Refused(f"the dataset in {spec.dataset.folder} cannot be used: {error}")
         try:
             for role, path in made.by_role():
-                sent = await self._upload(op, role, path)
+                name = f"{op.id}-{role}.jsonl"
+                sent = await starting.uploaded(self._api, op, path, name, "fine-tune")
                 if isinstance(sent, Fault):
                     return sent
                 files[role] = sent
@@ -147,17 +137,6 @@ class HostedTrainings:
             made.remove()
         await self._write(remote.note_files, op, files)
         return files
-
-    async def _upload(self, op: RemoteOperation, role: str, path: Path) -> str | Fault:
-        name = f"{op.id}-{role}.jsonl"
-        if op.claims > 1:
-            there = await self._api.find_files(name)
-            if isinstance(there, Fault):
-                return there
-            for stale in there:  # perhaps cut short
-                await self._api.delete_file(stale.id)
-        sent = await self._api.upload(path, name, "fine-tune")
-        return sent if isinstance(sent, Fault) else sent.id
 
     async def _make(
         self, op: RemoteOperation, body: dict[str, Any]
@@ -168,22 +147,14 @@ class HostedTrainings:
         log.info("the provider expects: %s", _expected(trial))
         said_nano = training_costs.expected_nano(trial, self._prices)
         if not await self._write(training_costs.afford, op, said_nano):
-            return Later(ASK_AGAIN_S, "its job's budget does not pay for it")
-        if not await self._write(remote.starting, op):
-            return Later(ASK_AGAIN_S, "another process has it in hand")
-        made = await self._api.create_training(body)
-        if isinstance(made, RemoteJob):
-            return Sent(made)
-        if made.maybe_paid:  # a list may lag from now on, whenever it was asked for
-            await self._write(remote.starting, op, ago_s=ANSWER_S)
-        else:  # surely not made: the next try need not wait
-            await self._write(remote.not_started, op)
-        return _refusal(made, op.model) or made
+            return Later(starting.ASK_AGAIN_S, "its job's budget does not pay for it")
+        made = await starting.start(self._write, op, partial(self._api.create_training, body))
+        return _refusal(made, op.model) or made if isinstance(made, Fault) else made
 
     async def _tell(self, op: RemoteOperation, job: RemoteJob) -> None:
         told = list(checkpoints(job.checkpoints))
         if told:
-            await self._write(_tell_all, op.job_id, told)
+            await self._write(trainings.tell_all, op.job_id, told)
 
 
 def request_body(
@@ -215,7 +186,7 @@ def checkpoints(said: Iterable[dict[str, Any]]) -> Iterable[tuple[int, dict[str,
     """(step, what is told of it) of a provider's checkpoints; what is none is passed over."""
     for point in said:
         step, metrics = point.get("step_number"), point.get("metrics")
-        if not isinstance(step, int) or step < 0 or not isinstance(metrics, dict):
+        if not (isinstance(step, int) and 0 <= step <= MOST_STEP and isinstance(metrics, dict)):
             continue
         told = {
             "loss": _number(metrics.get("train_loss")),
@@ -261,8 +232,3 @@ def _settle(connection: Connection, op: RemoteOperation, fetched: Fetched) -> bo
     has_begun = BEGUN in orjson.loads(op.files)
     training_costs.count(connection, op, fetched.state, may_have_run=has_begun)
     return True
-
-
-def _tell_all(connection: Connection, job_id: str, told: list[tuple[int, dict[str, Any]]]) -> None:
-    for step, values in told:
-        trainings.tell(connection, job_id, step, values)

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.settings import Settings
+from models.training import libraries
 from worker.training.dying import Stop, die_with, give_way
 from worker.training.events import Done, Failed, Result
 from worker.training.places import RunFolder
-from worker.training.problems import TrainingProblem
+from worker.training.problems import TrainingProblem, check_libraries
 from worker.training.telling import Teller, take_over_output
-
-_NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "gguf")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,12 +72,7 @@ def _train(run: RunFolder, options: argparse.Namespace, stop: Stop, teller: Tell
 
 def _check(run: RunFolder) -> None:
     """Raises `TrainingProblem` for libraries that are not there."""
-    missing = [name for name in _NEEDED if not importlib.util.find_spec(name)]
-    if missing:
-        raise TrainingProblem(
-            "missing_extra",
-            f"{sys.executable} lacks {', '.join(missing)}: pip install 'maestrale[train]'",
-        )
+    check_libraries(libraries.TRAINING)
     if run.spec().wandb_project and not importlib.util.find_spec("wandb"):
         raise TrainingProblem(
             "missing_extra", "logging to Weights & Biases needs its client: pip install wandb"

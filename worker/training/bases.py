@@ -49,9 +49,15 @@ def _folder(path: Path, home: Path) -> Base:
 
 
 def _packed(gguf: Path, name: str, home: Path) -> Base:
-    mark = hashlib.sha256(f"{gguf} {gguf.stat().st_size}".encode()).hexdigest()[:8]
-    place = home / "bases" / f"{name}-{mark}"
+    place = home / "bases" / f"{name}-{mark_of(gguf)}"
     return Base(str(place), gguf, is_packed=not (place / "config.json").exists())
+
+
+def mark_of(gguf: Path) -> str:
+    """For the name of what is made of a file, and made anew when another takes its place."""
+    stat = gguf.stat()
+    about = f"{gguf} {stat.st_size} {stat.st_mtime_ns}"
+    return hashlib.sha256(about.encode()).hexdigest()[:8]
 
 
 def _smollm2() -> Path:

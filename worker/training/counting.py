@@ -5,7 +5,6 @@ a tokenizer and no model, and torch only for a GGUF that no training has unpacke
 """
 
 import argparse
-import importlib.util
 import os
 import shutil
 import signal
@@ -18,15 +17,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
+from models.training import libraries
 from models.training.counts import Answer, CountingProblem, Counts, PartCount
 from worker.training.bases import Base, find_base
-from worker.training.problems import TrainingProblem
+from worker.training.problems import TrainingProblem, check_libraries
 from worker.training.rows import NOT_LEARNT, Example, Tokenizer, whole_examples
 
 HUB_S = 30
 """How long a hub may take for a tokenizer, seconds: who asks for a plan does not wait for more."""
 _CONNECT_S = 5
-_NEEDED = ("transformers", "tokenizers", "jinja2")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +75,8 @@ def count(folder: Path, part: str, tokenizer: Tokenizer, options: argparse.Names
 
 
 def count_rows(rows: Iterable[Example], seq_len: int) -> PartCount:
-    """What `rows.examples` would leave of them; a row costs eight bytes of memory."""
+    """What `rows.examples` would leave of them; a row costs eight bytes of memory while they are
+    read, and some fifty once all are ranked."""
     sizes, left, tokens, answers = array("q"), 0, 0, 0
     for whole in rows:
         sizes.append(len(whole.input_ids))
@@ -111,9 +111,7 @@ def _is_here(base: Base) -> bool:
 
 def _tokenizer(base: Base) -> Any:
     """As training loads it. Raises `TrainingProblem`."""
-    missing = [name for name in _NEEDED if not importlib.util.find_spec(name)]
-    if missing:
-        raise TrainingProblem("missing_extra", f"{sys.executable} lacks {', '.join(missing)}")
+    check_libraries(libraries.COUNTING)
     if base.is_packed:
         return _of_gguf(base)
     _do_without_torch()

@@ -1,5 +1,9 @@
 """Why a run cannot go on, as the child raises it."""
 
+import sys
+from collections.abc import Sequence
+
+from models.training import libraries
 from worker.training.events import FailureCode
 
 
@@ -9,3 +13,12 @@ class TrainingProblem(Exception):  # noqa: N818 # the run has it, not we
     def __init__(self, code: FailureCode, detail: str) -> None:
         super().__init__(detail)
         self.code: FailureCode = code
+
+
+def check_libraries(names: Sequence[str]) -> None:
+    """Raises `TrainingProblem` for those that this interpreter has not."""
+    if missing := libraries.lacking(names):
+        raise TrainingProblem(
+            "missing_extra",
+            f"{sys.executable} lacks {', '.join(missing)}: pip install 'maestrale[train]'",
+        )

@@ -10,7 +10,7 @@ from typing import Final
 
 from models.training import TrainingSpec, surroundings
 from models.words import printable
-from worker.training.events import Died, Done, Event, Failed, Last, Stopped, from_line
+from worker.training.events import Died, Event, Last, from_line
 from worker.training.places import RunFolder
 
 STOP_S: Final = 60.0
@@ -64,7 +64,7 @@ class Run:
         last: Last | None = None
         async for line in self._process.stdout:
             event = from_line(line)
-            if isinstance(event, Done | Failed | Stopped | Died):
+            if isinstance(event, Last):
                 last = event
             elif event is not None:
                 yield event

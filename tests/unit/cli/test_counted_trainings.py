@@ -148,3 +148,33 @@ def test_a_dataset_s_tokens_by_a_base(run: Run) -> None:
     ended = run("dataset", "tokens", "news", "--base", "far/away")
     assert (ended.code, "no far/away" in ended.err) == (1, True)
     assert run("dataset", "tokens", "news", "--base", "gone").code == 2
+
+
+@pytest.mark.parametrize("base", ["~nobody-of-this-name/x", "x" * 5000])
+@pytest.mark.parametrize("command", [PLAN[:2], ("dataset", "tokens", "news")])
+def test_a_base_that_can_be_nowhere_is_refused(
+    run: Run, command: tuple[str, ...], base: str
+) -> None:
+    """A home of nobody, a name no disk takes: exit code 2, with what it was."""
+    ended = run(*command, "--base", base)
+    assert (ended.code, f"no base can be at '{base[:20]}" in ended.err) == (2, True), ended.err
+
+
+def test_a_base_s_file_that_leads_nowhere_is_named(run: Run, tmp_path: Path) -> None:
+    """A link to what was cleared away, as hub caches leave them."""
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "tokenizer.json").symlink_to(tmp_path / "gone.json")
+    ended = run(*PLAN[:2], "--base", str(base), "--dry-run")
+    said = "".join(ended.err.split())
+    assert (ended.code, "tokenizer.json" in said) == (2, True), ended.err
+
+
+def test_a_base_in_one_s_home_is_known_by_its_whole_path(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may have another."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "base").mkdir()
+    (planned,) = run(*PLAN[:2], "--base", "~/base", "--dry-run", "--json").facts["runs"]
+    assert planned["base"] == str(tmp_path / "base")

@@ -81,3 +81,10 @@ def test_labels_are_not_for_the_local_trainer(run: Run, dataset: Path) -> None:
         assert "--prompt" in ended.err
         assert "--trainer mistral" in ended.err
     assert run(*HOSTED).code == 0
+
+
+def test_one_row_with_labels_is_one_row(run: Run, dataset: Path) -> None:
+    """And two are rows."""
+    for count, said in ((1, "1 row with labels"), (2, "2 rows with labels")):
+        changed(dataset, kind="labels", parts={"train": {"rows": count}})
+        assert said in run("dataset", "show", "news").out

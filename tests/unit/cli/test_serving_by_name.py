@@ -113,3 +113,22 @@ def test_bases_of_one_name_have_answers_of_their_own() -> None:
     first, second = (served.Served("", ("tuned", "base"), 1, "b", base=at) for at in ("/1", "/2"))
     assert first.identity("tuned") == second.identity("tuned")
     assert first.identity("base") != second.identity("base")
+
+
+@pytest.mark.parametrize(("price", "is_served"), [("1.0", False), ("0", True)])
+def test_a_model_of_the_operator_s_table_is_the_api_s_unless_it_is_free(
+    run: Run,
+    commands: list[tuple[list[str], list[served.Served]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    price: str,
+    is_served: bool,
+) -> None:
+    """Whoever gives a model of their own a price, for a budget, gives it 0."""
+    prices = tmp_path / "prices.toml"
+    entry = f"{{ input = {price}, output = {price} }}"
+    prices.write_text(f'as_of = "2026-11-01"\n[models]\n"tuned" = {entry}\n"smol" = {entry}\n')
+    monkeypatch.setenv("MAESTRALE_PRICES", str(prices))
+    ended = run("models", "serve", "tuned", "--port", "9999")
+    assert (ended.code == 0) is is_served, ended.err
+    assert ("the name of a model of the API" in ended.err) is not is_served

@@ -7,7 +7,7 @@ import pytest
 from cli_builders import Ended
 from training_builders import a_dataset, a_dataset_folder, a_spec
 
-from models.bounds import MOST_SEED
+from models.bounds import MOST_SEED, MOST_SEQ_LEN
 from models.errors import BadInputError
 from models.training.grid import parse_axes
 from models.training.plan import Length, steps_for
@@ -130,6 +130,10 @@ def test_a_length_that_is_none_names_its_option(
         (("--trainer", "mistral", "--seq-len", "64"), "--seq-len is for --trainer local"),
         (("--trainer", "mistral", "--batch-size", "4"), "--batch-size is for --trainer local"),
         (("--trainer", "mistral", "--sweep", "rank=4,8"), "--sweep rank=... is for"),
+        (("--trainer", "mistral", "--seed", "1"), "--seed is for --trainer local"),
+        (("--trainer", "mistral", "--patience", "2"), "--patience is for --trainer local"),
+        (("--trainer", "mistral", "--eval-every", "5"), "--eval-every is for --trainer local"),
+        (("--trainer", "mistral", "--sweep", "seed=1,2"), "--sweep seed=... is for"),
     ],
 )
 def test_an_option_that_would_change_nothing_is_refused(
@@ -162,3 +166,11 @@ def test_few_validation_rows_say_little(run: Run) -> None:
     ended = run("train", "news", "--base", "smollm2", "--dry-run", "--json")
     assert "2 rows to validate on says little" in ended.err
     assert "says little" in ended.facts["runs"][0]["warnings"][0]
+
+
+def test_tokens_are_counted_up_to_the_longest_row_there_is(run: Run) -> None:
+    """As `train` takes it."""
+    ended = run(
+        "dataset", "tokens", "news", "--base", "smollm2", "--seq-len", str(MOST_SEQ_LEN + 1)
+    )
+    assert (ended.code, "--seq-len" in ended.err) == (2, True), ended.err

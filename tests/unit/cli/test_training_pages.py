@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from builders import claimed, settled
+from builders import a_stored_job, claimed, settled
 from cli_builders import Ended
 from sqlalchemy import update
 from training_builders import a_dataset_folder
@@ -14,6 +15,7 @@ from models.states import FailureCode
 from models.store import jobs, registry, trainings
 from models.store.engine import Store
 from models.tables import TunedModel
+from producers.client import Maestrale
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2", "--no-watch", "--json")
@@ -149,3 +151,57 @@ def test_pausing_a_hosted_training_says_that_it_goes_on_there(run: Run) -> None:
     said = run("pause", submitted(run, *HOSTED)).out
     assert "the provider" in said
     assert "checkpoint" not in said
+
+
+def test_the_list_shows_what_a_sweep_s_runs_cost(run: Run, user_store: Store) -> None:
+    """Its own is nothing; in words and as a fact, and unpriced calls are not passed over."""
+    parent = submitted(run, *HOSTED, *SWEEP)
+    first, second = runs_of(user_store, parent)
+    paid(user_store, first, nano=2_000_000_000)
+    paid(user_store, second, nano=500_000_000)
+
+    def listed() -> dict[str, Any]:
+        (found,) = (job for job in run("jobs", "--json").facts if job["id"] == parent)
+        return dict(found["cost"])
+
+    assert (listed()["usd"], listed()["is_whole"]) == (2.5, True)
+    assert "$2.50" in run("jobs").out
+    paid(user_store, second, unpriced=1)
+    assert (listed()["usd"], listed()["is_whole"]) == (2.0, False)
+
+
+def test_a_page_reads_each_thing_once(
+    run: Run, user_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a run and of a job that trains nothing: failures by reason, and operations."""
+    asked: list[str] = []
+    for name in ("failures_by_code", "operations"):
+        monkeypatch.setattr(Maestrale, name, noting(asked, name, getattr(Maestrale, name)))
+    for job_id in (submitted(run), a_stored_job(user_store)):
+        assert run("show", job_id).code == 0
+        assert sorted(asked) == ["failures_by_code", "operations"]
+        asked.clear()
+
+
+def test_the_pace_is_looked_for_once_in_a_sweep(
+    run: Run, user_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only in the points of a run that had the same base."""
+    like = submitted(run)
+    told(user_store, like)
+    told(user_store, submitted(run, "--base", "another"))
+    asked: list[str] = []
+    for name in ("recent", "of_job"):
+        monkeypatch.setattr(trainings, name, noting(asked, name, getattr(trainings, name)))
+    ended = run("train", "news", "--base", "smollm2", "--dry-run", "--sweep", "lr=1e-5,1e-4,1e-3")
+    assert (ended.code, asked) == (0, ["recent", "of_job"]), ended.err
+
+
+def noting(asked: list[str], name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, which writes its name down."""
+
+    def asking(*told: Any, **more: Any) -> Any:
+        asked.append(name)
+        return real(*told, **more)
+
+    return asking

@@ -90,3 +90,19 @@ def test_ticks_are_round_and_reach_around_the_values():
     assert log_ticks(5e-5, 1e-4) == pytest.approx([2e-5, 5e-5, 1e-4, 2e-4])
     assert log_ticks(1e-6, 1e-3) == pytest.approx([1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2])
     assert [scientific(one) for one in (0, 1e-4, 2.5e-5, 1.0)] == ["0", "1e-4", "2.5e-5", "1e0"]
+
+
+@pytest.mark.parametrize("values", [(1e-4, 0.00010000000000000002), (2.5, 2.5000000000000004)])
+def test_values_apart_by_rounding_alone_are_drawn_as_one(values: tuple[float, float]):
+    """A constant rate whose last digits waver has no axis of its own noise."""
+    points = [a_point(step, learning_rate=rate) for step, rate in enumerate(values)]
+    rate = of_run(points, [])[2]
+    assert len({y for _x, y in numbers(rate)}) == 1
+    assert len(set(range_ticks(*values))) > 1
+
+
+def test_values_beyond_any_axis_are_left_out():
+    """As what is no number is: their span would have no end."""
+    for beyond in (1.7e308, -1.7e308, math.inf, math.nan):
+        points = [a_point(1, loss=2.0), a_point(2, loss=beyond)]
+        assert of_run(points, [])[0].summary == "Training 2 at step 1."

@@ -137,3 +137,20 @@ def test_nothing_is_awaited_of_a_run_that_is_over():
     going = facts(a_spec(trainer="mistral"))
     assert [chart.summary for chart in going.charts] == ["Nothing was told yet."] * 2
     assert (going.is_over, going.is_hosted) == (False, True)
+
+
+def test_the_best_run_is_one_that_was_validated():
+    """Before that, none is told to be the best of the sweep."""
+    fresh = SweptRun("job_2", "news-01", JobState.RUNNING, a_spec(), 5, None, None)
+    assert facts(runs=[fresh]).best_run is None
+    scored = SweptRun("job_3", "news-02", JobState.RUNNING, a_spec(), 5, 4.0, 2.0)
+    best = facts(runs=[scored, fresh]).best_run
+    assert best is not None
+    assert (best.name, best.after) == ("news-02", "2.000")
+
+
+def test_steps_told_at_the_same_moment_do_not_hide_the_pace():
+    """Points that came in one go say nothing of it; the others do."""
+    told = ((10, 0.0), (20, 20.0), (30, 20.0), (40, 20.0), (50, 20.0))
+    losses = [a_point(step, at, loss=3.0) for step, at in told]
+    assert facts(step=50, losses=losses).seconds_left == 100.0

@@ -133,12 +133,13 @@ def test_paused_means_nothing_at_all() -> None:
 class Flaky:
     """Shared reservations that can be out of reach."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.is_away = True
+        self.error = error or ConnectionError()
 
     async def reserve(self, model: str, ask: Ask) -> Grant:
         if self.is_away:
-            raise ConnectionError
+            raise self.error
         return LocalState().reserve(ask, 1.0, 1, paused=False)
 
 
@@ -162,6 +163,17 @@ async def test_alone_for_at_most_five_minutes_then_back_by_itself() -> None:
     assert await granted(ALONE_AT_MOST_S + 5) == 0
     assert not reservations.is_away
     assert await granted(ALONE_AT_MOST_S + 6) == 1
+    await reservations.close()
+
+
+async def test_whatever_the_client_raises_the_calls_go_on() -> None:
+    """Else the task that asks for slots would be gone, and everybody who waits for them hang."""
+    times, shared = [0.0], Flaky(RuntimeError("not of Redis's own"))
+    reservations = Reservations(shared, lambda: times[0], timeout_s=1.0)  # type: ignore[arg-type] # a fake
+    for times[0] in (1.0, 3.0, 5.0):
+        grant = await reservations.reserve("m", Ask(slots=1, rate=10.0), times[0], 1)
+        await asyncio.sleep(0.01)
+        assert (len(grant.starts), reservations.is_away) == (1, True)
     await reservations.close()
 
 

@@ -5,8 +5,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from models.payloads import JobSpec, models_asked
+from models.payloads import JobSpec, is_on_device, models_asked, training_of
 from models.recipes import Recipe, load_recipe
+from models.states import JobKind
 
 CANARY = "canary-prompt"
 NOT_JSON = f'{{"recipe": "{CANARY}'
@@ -48,3 +49,10 @@ def test_the_models_of_a_spec_are_each_named_once() -> None:
 def test_a_spec_that_cannot_be_read_names_no_model(spec: str) -> None:
     """The doctor and the lists go on."""
     assert models_asked(spec) == []
+
+
+@pytest.mark.parametrize("spec", [*DAMAGED, '{"training": {"trainer": "telepathy"}}', "{}"])
+def test_a_spec_that_cannot_be_read_trains_nothing(spec: str) -> None:
+    """Of another version, damaged, or of a job of another kind."""
+    assert training_of(spec) is None
+    assert not is_on_device(JobKind.TRAIN, spec)

@@ -54,12 +54,12 @@ def rendered(source: str) -> str:
     ],
 )
 def test_bombs(source: str) -> None:
-    """What would fill memory or run for ever fails its row within a second."""
-    began = time.perf_counter()
+    """What would fill memory or run for ever fails its row within a second of work."""
+    began = time.process_time()
     with pytest.raises(RowProblem) as caught:
         rendered(source)
     assert caught.value.code is FailureCode.BAD_ROW
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,18 @@ def test_rules_are_read_and_refused():
             rules_from([written])
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("rate", "-1"), ("fail_500", "1.5"), ("timeout_after", "-0.5"), ("fail_jobs", "-2"),
+     ("queued_s", "-1"), ("unknown_looks", "-1"), ("tuning_checkpoints", "-1")],
+)  # fmt: skip
+def test_rules_that_no_job_could_follow_are_refused(name: str, value: str):
+    """Shares are 0 to 1, seconds and counts not negative: at a rate below 0 a job never ends."""
+    with pytest.raises(BadInputError, match=name):
+        rules_from([(name, value)])
+    assert rules_from([("fail_jobs", "-1")]).fail_jobs == ALL
+
+
 def test_lines_are_counted_and_read_across_blocks():
     """Lines longer than a block, blank ones, and a last one without its end come out whole."""
     files = Files()

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from simulator.files import Files, StoredFile
 from simulator.hosted_rules import HostedRules, Steering
@@ -98,6 +99,23 @@ def test_rows_are_checked_roughly(row):
     """What is no conversation, or has an unknown role, is found; a good row is not."""
     assert fault_of(orjson.dumps(row))
     assert fault_of(orjson.dumps(ROW)) is None
+
+
+@pytest.mark.parametrize("role", [["user"], {}, None, 7])
+def test_a_role_that_is_no_word_fails_validation(account, role):
+    """And stops neither the clock nor the other jobs."""
+    job = account.create({"messages": [{"role": role, "content": "?"}]})
+    other = account.create()
+    account.tick(times=3)
+    assert job.status is TuningStatus.FAILED_VALIDATION
+    assert other.status is TuningStatus.STARTED
+
+
+@pytest.mark.parametrize("suffix", ["über", "a b", "", "x" * 19, "a\n"])
+def test_a_suffix_is_of_the_letters_of_the_specification(account, suffix):
+    """`^[a-zA-Z0-9_-]+$`, 1 to 18 of them."""
+    with pytest.raises(ValidationError):
+        a_body(account.upload(ROW), suffix=suffix)
 
 
 def test_it_breaks_down_or_is_cancelled(account):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from models.errors import StoreBusyError
 from models.payloads import CallRecord, Failed, JobSpec, Options, Snoozed, Submitted, Usage
 from models.prices import PriceTable, load_prices
 from models.requests import SERVED_HERE
@@ -178,6 +179,8 @@ class World:
         self.local = FakeLocal()
         self.seats = FakeLimiter()
         self.ours: set[str] = set()
+        self.withheld: set[str] = set()
+        self.registry_error: Exception | None = None
         payer = Payer(
             ledger=self.ledger,  # type: ignore[arg-type] # fakes have what is used
             limiter=self.limiter,  # type: ignore[arg-type]
@@ -189,7 +192,13 @@ class World:
             local=Way(self.seats, self.local),  # type: ignore[arg-type]
             is_ours=self.is_ours,
         )
-        self.asker = Asker(server="http://api", ledger=self.ledger, payer=payer, local=self.local)  # type: ignore[arg-type]
+        self.asker = Asker(
+            server="http://api",
+            ledger=self.ledger,  # type: ignore[arg-type]
+            payer=payer,
+            withholds=self.withholds,
+            local=self.local,  # type: ignore[arg-type]
+        )
         self.paused: list[tuple[str, str, str]] = []
         spec = JobSpec(options=Options(**options))
         self.job = self.another_job("job_a", spec)
@@ -202,7 +211,13 @@ class World:
 
     async def is_ours(self, model: str) -> bool:
         """Whether it was trained here."""
+        if self.registry_error is not None:
+            raise self.registry_error
         return model in self.ours
+
+    async def withholds(self, model: str) -> bool:
+        """Whether its prompts must stay here."""
+        return model in self.withheld
 
     def ends(self) -> list[str]:
         """How the permits were given back, each exactly once."""
@@ -503,3 +518,49 @@ async def test_a_model_of_ours_that_the_api_does_not_know_has_to_be_served_first
     world.ours = {BODY["model"]}
     await world.asker.ask(world.shard, "chat", BODY)
     assert "serve" not in world.paused[0][2], "a key that is refused is another matter"
+
+
+async def test_a_registry_that_cannot_be_read_pauses_the_job_all_the_same() -> None:
+    """With the API's words alone: the row is not failed by an error of ours."""
+    world = World(Fault(FaultKind.ACCOUNT, "no such model", status=404))
+    world.registry_error = StoreBusyError("busy")
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Snoozed)
+    assert world.paused == [("job_a", "account", "no such model")]
+
+
+@pytest.mark.parametrize("by_batch", [False, True])
+async def test_what_is_withheld_goes_to_the_api_by_neither_way(by_batch: bool) -> None:
+    """Its job is paused with what to do; nothing is sent, nothing collected, the claim is free."""
+    world = World(via="batch" if by_batch else "realtime")
+    world.withheld.add(BODY["model"])
+    collecting = Collecting({})
+    world.shard.collecting = collecting if by_batch else None
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Snoozed)
+    assert (world.gateway.asked, collecting.wanted) == (0, {})
+    ((_, reason, detail),) = world.paused
+    assert (reason, "maestrale models serve" in detail) == ("account", True)
+    assert len(world.ledger.freed) == 1
+
+
+async def test_a_batch_that_ran_out_of_time_does_not_let_a_withheld_call_out() -> None:
+    """It goes the ordinary way, where the same is asked."""
+    world = World(via="batch", on_timeout="realtime")
+    collecting = world.shard.collecting = Collecting({})
+    await world.asker.ask(world.shard, "chat", BODY)
+    (key,) = collecting.wanted
+    world.shard.collecting = Collecting({key: Known(RequestState.REALTIME, "", "")})
+    world.withheld.add(BODY["model"])
+    assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Snoozed)
+    assert world.gateway.asked == 0
+
+
+async def test_what_the_ledger_has_or_a_server_here_answers_is_not_withheld() -> None:
+    """Neither leaves this machine."""
+    world = World()
+    await world.asker.ask(world.shard, "chat", BODY)
+    world.withheld.add(BODY["model"])
+    again = await world.asker.ask(world.shard, "chat", BODY)
+    world.local.here.add(BODY["model"])
+    here = await world.asker.ask(world.shard, "chat", BODY)
+    assert isinstance(again, Answered) and isinstance(here, Answered)
+    assert (world.gateway.asked, world.local.asked, world.paused) == (1, 1, [])

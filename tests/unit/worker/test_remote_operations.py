@@ -100,11 +100,10 @@ async def step(hand: InHand, answer: Any) -> tuple[Written, Script]:
     return written, script
 
 
-async def test_what_was_sent_runs_and_its_files_are_noted() -> None:
-    """Files first: then nothing of it is forgotten over there."""
-    written, _ = await step(in_hand(RemoteState.SENDING), Sent(JOB, {"input": "f-1"}))
-    assert [name for name, _ in written.calls] == ["note_files", "sent"]
-    assert written.calls[1][1]["remote_id"] == "r-1"
+async def test_what_was_sent_runs() -> None:
+    """From then on it is looked at, by its id."""
+    written, _ = await step(in_hand(RemoteState.SENDING), Sent(JOB))
+    assert [(name, how["remote_id"]) for name, how in written.calls] == [("sent", "r-1")]
 
 
 async def test_a_paused_job_sends_nothing() -> None:
@@ -172,12 +171,14 @@ async def test_a_cancelled_job_is_cancelled_over_there_and_looked_at() -> None:
     assert script.asked == ["cancel", "look"]
 
 
-async def test_what_the_provider_forgot_ends_it() -> None:
-    """An old operation that is unknown there will never end by itself."""
+@pytest.mark.parametrize("state", [RemoteState.RUNNING, RemoteState.FETCHING])
+async def test_what_the_provider_forgot_ends_it(state: RemoteState) -> None:
+    """An old operation that is unknown there will never end by itself: it may have been paid."""
     gone = Fault(FaultKind.REJECTED, "no such job", 404)
-    _, script = await step(in_hand(RemoteState.RUNNING), gone)
+    written, script = await step(in_hand(state), gone)
     assert script.ended is not None
-    assert script.ended.state == RemoteState.FAILED
+    assert (script.ended.state, script.ended.is_lost) == (RemoteState.FAILED, True)
+    assert written.calls == [], "nobody has to mend anything: the job goes on"
 
 
 async def test_a_busy_database_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """Where the weights of a base are: a folder, a GGUF to unpack once, a name on the hub."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def test_a_gguf_is_unpacked_below_home_once(tmp_path: Path, asked: str):
     assert find_base(str(tmp_path / asked), home) == Base(found.place, gguf)
     gguf.write_bytes(b"GGUF, another")
     assert find_base(str(tmp_path / asked), home).is_packed
+
+
+def test_a_file_of_the_same_size_is_another_base(tmp_path: Path):
+    """Two fine-tunes of one model differ by no byte in length."""
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"GGUF")
+    os.utime(gguf, ns=(0, 1))
+    before = find_base(str(gguf), tmp_path / "home").place
+    gguf.write_bytes(b"GGUf")
+    os.utime(gguf, ns=(0, 2))
+    assert find_base(str(gguf), tmp_path / "home").place != before
 
 
 def test_a_name_is_left_to_the_hub(tmp_path: Path):

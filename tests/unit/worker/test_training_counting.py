@@ -11,7 +11,7 @@ import pytest
 from test_training_rows import ANSWERED, ASKED, Letters, write
 
 from models.training.counts import Answer
-from worker.training import counting
+from worker.training import counting, problems
 from worker.training.counting import answer, count_rows
 from worker.training.problems import TrainingProblem
 from worker.training.rows import examples, whole_examples
@@ -116,6 +116,18 @@ def test_how_sure_a_problem_is(
     told = answer(options(tmp_path, given)).problem
     assert told is not None
     assert (told.code, told.is_sure) == (code, is_sure)
+
+
+def test_who_lacks_the_libraries_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By the plan as by the training: one message."""
+    monkeypatch.setattr(problems.libraries, "lacking", lambda _names: ["jinja2"])
+    (tmp_path / "config.json").touch()
+    told = answer(options(tmp_path, tmp_path)).problem
+    assert told is not None
+    assert (told.code, told.is_sure) == ("missing_extra", False)
+    assert told.detail == f"{sys.executable} lacks jinja2: pip install 'maestrale[train]'"
 
 
 def test_its_standard_output_is_the_answer_alone(tmp_path: Path):
