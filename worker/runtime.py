@@ -314,39 +314,3 @@ def _open_redis(settings: Settings) -> Redis:
         client_name="maestrale-limiter",
     )
     return Redis(connection_pool=pool)
-
-
-_lock = threading.Lock()
-_runtime: Runtime | None = None
-_made_for: tuple[Settings, Celery] | None = None
-
-
-def open_for_process(settings: Settings, app: Celery) -> None:
-    """Starts this process's runtime (a worker's hook; after a fork each child makes its own)."""
-    global _made_for  # noqa: PLW0603 # one runtime per process is the point of this module
-    _made_for = (settings, app)
-    for_process()
-
-
-def for_process() -> Runtime:
-    """This process's runtime, started on first use."""
-    global _runtime  # noqa: PLW0603 # as above
-    with _lock:
-        if _runtime is None or _runtime.pid != os.getpid():
-            assert _made_for is not None, "open_for_process comes first"
-            _runtime = Runtime(*_made_for).start()
-        return _runtime
-
-
-def drain_process() -> None:
-    """The worker was told to stop."""
-    if _runtime is not None:
-        _runtime.drain()
-
-
-def close_for_process() -> None:
-    """The worker's threads are idle: wait for calls, commit, close."""
-    global _runtime  # noqa: PLW0603 # as above
-    if _runtime is not None and _runtime.pid == os.getpid():
-        _runtime.close()
-        _runtime = None
