@@ -39,7 +39,9 @@ class AnsweringAhead:
         suite = self.evaluation.suite
         sources = [source for one in suite.prompts.values() for _, _, source in one.templates()]
         sources += [suite.retrieval.query] if suite.retrieval else []
-        own = {suite.classification.gold} if suite.classification else set()
+        told = suite.classification
+        sources += [told.user_text] if told and told.user_text else []
+        own = {told.gold} if told else set()
         own |= {suite.choice.options, suite.choice.gold} if suite.choice else set()
         return frozenset(own).union(*(fields_read(source, "row") for source in sources))
 

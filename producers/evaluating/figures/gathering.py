@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from models.recipes.problems import RowProblem
 from models.recipes.strict_json import Json
 from models.suites import Asked, Evaluation, SuiteKind
 from models.suites.outcomes import FIRST, SECOND, Answer, Grounds, Loss, Outcome, Paid, Verdict
@@ -227,7 +228,11 @@ class Gathered:
         told = self.evaluation.suite.classification
         if told is None or told.user_text is None:
             return math.nan
-        return float(token_counter().count(self._asked.text(told.user_text, dict(data))))
+        try:
+            text = self._asked.text(told.user_text, dict(data))
+        except RowProblem:  # asked all the same: its prompts do without
+            return math.nan
+        return float(token_counter().count(text))
 
 
 def gather(evaluation: Evaluation, found: Iterable[Found], seed: int) -> Gathered:

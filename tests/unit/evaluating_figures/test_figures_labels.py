@@ -21,6 +21,7 @@ from sklearn.metrics import (
 )
 
 from producers.evaluating.figures.classification import NO_ANSWER, f1_of, macro_f1
+from producers.evaluating.previewing import Previewer
 from producers.evaluating.report import Report
 from producers.tokens import count
 
@@ -244,3 +245,18 @@ def test_a_model_that_cuts_text_otherwise_is_warned_of():
     """Fewer tokens than the user's text alone: the counts are of two tokenizers."""
     told = tokens((1, 0), (50, 6))
     assert any("another way" in warning for warning in told.warnings)
+
+
+def test_a_row_whose_text_cannot_be_told_is_in_all_figures_but_that():
+    """A done row may lack what only `user_text` reads; a report is made all the same."""
+    rows = labelled([YES, NO], base=[YES, NO], tuned=[YES, NO])
+    rows[1].data.clear()
+    told = report_of(an_evaluation(), rows)
+    assert figure(told, "base", "accuracy").n == 2
+    assert figure(told, "base", "tokens_overhead").n == 1
+
+
+def test_a_plan_asks_for_what_the_users_text_reads():
+    """Else the row would be found wanting when all is paid."""
+    labels = {"labels": ["yes", "no"], "user_text": "{{ row.said }}"}
+    assert "said" in Previewer(an_evaluation(classification=labels)).required_fields
