@@ -81,6 +81,7 @@ def models_asked(spec: str) -> list[str]:
         names = [str(one["model"]) for one in asked if one.get("model")]
         names += [told.embedding.model] if told.embedding else []
         names += [suite["grounding"]["embed_model"]] if suite.get("grounding") else []
+        names += [str(evaluation["store_model"])] if evaluation.get("store_model") else []
         return list(dict.fromkeys([*names, *evaluation.get("judges", [])]))
     except (ValidationError, AttributeError, TypeError):  # of another version, or damaged
         return []

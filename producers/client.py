@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from models.errors import BadInputError, NotFoundError, SetupError
 from models.limits import Limit
-from models.payloads import JobSpec, Options
+from models.payloads import Options
 from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.settings import Settings
-from models.states import SETTLED, JobKind, JobState
+from models.states import SETTLED, JobState
 from models.store import fleet, jobs, operations_seen, retries, rows, schema, sqlite_file
 from models.store.engine import Store, open_store
 from models.store.money import By, Cost, costs
@@ -22,7 +22,7 @@ from models.tables import Job, WorkerSeen
 from producers import estimate, exports, registry, routing, spending, submitting
 from producers.eventlog import EventLog
 from producers.keeping import Pruned, Pruner
-from producers.planning import Plan
+from producers.planning import Checked, Plan
 from producers.readers import OnDuplicate, ReadOptions, read
 from producers.spending import Amount
 from producers.webhooks import Hook, Webhooks
@@ -125,7 +125,7 @@ class Maestrale:
 
     def submit(
         self,
-        plan: Plan,
+        plan: Checked,
         *,
         priority: int = 5,
         idempotency_key: str | None = None,
@@ -144,11 +144,12 @@ class Maestrale:
         """
         chosen = plan.route.applied(options or Options())
         prices = load_prices(self.settings.prices_file)
+        told = plan.told(chosen)
         wish = submitting.Submission(
-            kind=JobKind.GENERATE,
-            name=plan.recipe.name,
-            spec=JobSpec(recipe=plan.recipe.model_dump(mode="json"), options=chosen),
-            content_hash=plan.recipe.hash,
+            kind=told.kind,
+            name=told.name,
+            spec=told.spec,
+            content_hash=told.content_hash,
             estimate=plan.estimate_by(chosen.via),
             priority=_checked_priority(priority),
             idempotency_key=idempotency_key,
@@ -158,6 +159,7 @@ class Maestrale:
             webhooks=tuple(webhooks),
             budget_nano=spending.checked_budget(budget, plan, chosen.via, prices, partial=partial),
             parent_id=parent_id,
+            large_shards=plan.reads_here,  # a model is loaded for each
         )
         job, _is_new = submitting.submit(self.store, wish, plan.found)
         self.ring_for(job.id)

@@ -4,12 +4,25 @@ from dataclasses import dataclass
 from typing import Self
 
 from models.embedding import Embedding
-from models.payloads import Estimate, Options
+from models.payloads import Estimate, JobSpec, Options
 from models.recipes import Recipe
+from models.states import JobKind
 from models.suites import Evaluation, SuiteKind
 from producers.estimate import Ways
 from producers.readers import OnDuplicate, ReadResult
 from producers.routing import Route, Via
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a job is told, and what it is known by."""
+
+    kind: JobKind
+    name: str
+    """The recipe's, suite's or store's, for people."""
+    spec: JobSpec
+    content_hash: str
+    """Of what is asked."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,15 @@ class Checked:
         """Every model that will be asked, each once."""
         raise NotImplementedError
 
+    @property
+    def reads_here(self) -> bool:
+        """Whether its rows are read to models by a trainer of ours, and nobody is called."""
+        return False
+
+    def told(self, options: Options) -> Told:
+        """What its job is told, its calls made in that way."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Plan(Checked):
@@ -61,6 +83,11 @@ class Plan(Checked):
     def models(self) -> list[str]:
         """Every model that will be asked, each once."""
         return list(dict.fromkeys(step.model for step in self.recipe.steps))
+
+    def told(self, options: Options) -> Told:
+        """The recipe as it stands."""
+        spec = JobSpec(recipe=self.recipe.model_dump(mode="json"), options=options)
+        return Told(JobKind.GENERATE, self.recipe.name, spec, self.recipe.hash)
 
 
 @dataclass(frozen=True)
@@ -79,6 +106,12 @@ class EvaluationPlan(Checked):
         """Whether its rows are read to models by a trainer of ours, and nobody is called."""
         return self.evaluation.suite.kind == SuiteKind.PERPLEXITY
 
+    def told(self, options: Options) -> Told:
+        """The suite as it stands, and its models."""
+        asked = self.evaluation
+        spec = JobSpec(evaluation=asked.model_dump(mode="json"), options=options)
+        return Told(JobKind.EVALUATE, asked.suite.name, spec, asked.hash)
+
 
 @dataclass(frozen=True)
 class EmbeddingPlan(Checked):
@@ -90,3 +123,9 @@ class EmbeddingPlan(Checked):
     def models(self) -> list[str]:
         """The one that embeds."""
         return [self.embedding.model]
+
+    def told(self, options: Options) -> Told:
+        """The text and its model; the store is its name."""
+        asked = self.embedding
+        spec = JobSpec(embedding=asked, options=options)
+        return Told(JobKind.EMBED, asked.store, spec, asked.hash)

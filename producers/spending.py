@@ -27,7 +27,7 @@ def checked_budget(
     """
     if budget is None:
         return None
-    nano = parse_budget(str(budget), prices)
+    nano = parse_budget(_written(budget), prices)
     unknown = [model for model in plan.models if prices.price(model) is None]
     if unknown:
         names = ", ".join(unknown)
@@ -39,6 +39,11 @@ def checked_budget(
     if cost_usd is not None and cost_usd * NANO > nano and not partial:
         raise BadInputError(_too_much(nano, cost_usd, plan.ways))
     return nano
+
+
+def _written(budget: str | float) -> str:
+    """A number in plain digits: small ones write themselves as 5e-05."""
+    return budget if isinstance(budget, str) else f"{budget:.9f}"
 
 
 def _too_much(nano: int, cost_usd: float, ways: Ways) -> str:
@@ -57,7 +62,7 @@ def _too_much(nano: int, cost_usd: float, ways: Ways) -> str:
 
 def resume(connection: Connection, job: Job, budget: Amount, prices: PriceTable) -> bool:
     """paused -> queued, under another budget if one is given, which must be above what is spent."""
-    nano = None if budget is None else parse_budget(str(budget), prices)
+    nano = None if budget is None else parse_budget(_written(budget), prices)
     if nano is not None:
         jobs.lock(connection, families.family(connection, job.id))
         spent = money.spent_nano(connection, job.id)

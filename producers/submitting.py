@@ -3,19 +3,20 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 from sqlalchemy import Connection
 
 from models.errors import BadInputError, DuplicateJobError
-from models.payloads import Estimate, JobSpec
+from models.payloads import Estimate, JobSpec, Options
 from models.states import JobKind
 from models.store import jobs, rows, shards
 from models.store.engine import Store, one_at_a_time
 from models.tables import Job
 from producers.ids import new_id
 from producers.readers import OnDuplicate, ReadResult
+from producers.spending import Amount
 from producers.webhooks import Hook, bind
 
 SMALLEST_SHARD = 8
@@ -25,6 +26,20 @@ SHARDS_WANTED = 64
 
 WAY = {"via", "on_timeout", "batch_hours"}
 """The options that say how answers come, and nothing of what they are."""
+
+
+class Terms(TypedDict, total=False):
+    """What `Maestrale.submit` takes besides a plan, for the doors that hand it on."""
+
+    priority: int
+    idempotency_key: str | None
+    again: bool
+    max_failed_share: float
+    options: Options | None
+    webhooks: Sequence[Hook]
+    budget: Amount
+    partial: bool
+    parent_id: str | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,7 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
             raise BadInputError(f"{found.name} changed while it was read: submit it again")
         bounds = [(first, min(first + size, count) - 1) for first in range(0, count, size)]
         shards.create(connection, job.id, bounds)
+        jobs.stay_below(connection, job.parent_id)  # last: what happens to the run waits for it
         created = jobs.get(connection, job.id)
     assert created is not None
     return created, True

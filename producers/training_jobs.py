@@ -73,6 +73,7 @@ def submit(
             ]
             for child in children:
                 _commit_run(connection, child, how)
+        jobs.stay_below(connection, how.parent_id)
         created = jobs.get(connection, job.id)
     assert created is not None
     return created, [child.id for child in children]

@@ -54,7 +54,7 @@ def _of_stage(pipeline: Document, _at: int, stage: Mapping[str, Any]) -> Complai
     known = {other["name"]: other["kind"] for other in pipeline.stages}
     for name in stage.get("after", []):
         if name not in known:
-            yield "after", f"there is no stage {name!r}; {_alike(name, known)}"
+            yield "after", f"there is no stage {name!r}; {alike(name, known)}"
     wrong = list(_templates(pipeline, stage, known))
     yield from wrong
     if not wrong:
@@ -89,7 +89,7 @@ def _outputs(key: str, source: str, kinds: Mapping[str, str]) -> Complaints:
         for field in sorted(fields_read(source, name) - set(there)):
             yield (
                 key,
-                f"{name}.{field} is no output of a {kinds[name]} stage; {_alike(field, there)}",
+                f"{name}.{field} is no output of a {kinds[name]} stage; {alike(field, there)}",
             )
 
 
@@ -113,7 +113,7 @@ def _needless(pipeline: Document, stage: Mapping[str, Any]) -> Complaints:
 def _sweep(stage: Mapping[str, Any]) -> Complaints:
     for axis in stage.get("sweep", {}):
         if axis not in AXES:
-            yield f"sweep.{axis}", f"no sweep varies it; {_alike(axis, AXES)}"
+            yield f"sweep.{axis}", f"no sweep varies it; {alike(axis, AXES)}"
     if len([key for key in ("steps", "epochs", "tokens_seen") if key in stage]) > 1:
         yield "steps", "take one of steps, epochs and tokens_seen: they exclude each other"
     if "rank_by" in stage and not stage.get("sweep"):
@@ -144,6 +144,7 @@ def _circles(pipeline: Document) -> Complaints:
         yield "stages", f"they wait for each other in a circle: {names}; take one `after` out"
 
 
-def _alike(name: str, known: Any) -> str:
+def alike(name: str, known: Any) -> str:
+    """Which name may have been meant, or all that there are."""
     close = get_close_matches(name, list(known), n=1)
     return f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"

@@ -38,9 +38,11 @@ def due(stages: Sequence[Stage], jobs: Mapping[str, Job], now: float) -> Due:
     in_hand = [stage for stage in stages if states[stage.name] == StageState.WORKING]
     lapsed = [stage.name for stage in in_hand if (stage.claimed_until or 0.0) <= now]
     is_over = not any(state in STAGE_OPEN for state in states.values())
-    moves = begin or over or in_hand or skip
-    paused = [stage for stage in running if _state_of(stage, jobs) == JobState.PAUSED]
-    stands = "" if moves or not paused or len(paused) < len(running) else _why(paused[0], jobs)
+    waits = {stage.name for stage in stages if stage.reason}  # looked at: others have to move
+    moves = in_hand or skip or {*begin, *over} - waits
+    at_work = [stage for stage in running if stage.name not in over]
+    paused = [stage for stage in at_work if _state_of(stage, jobs) == JobState.PAUSED]
+    stands = "" if moves or not paused or len(paused) < len(at_work) else _why(paused[0], jobs)
     return Due(begin, [*over, *lapsed], skip, is_over, stands)
 
 

@@ -23,8 +23,9 @@ def stage_hash(
     """SHA-256 over what the stage does and what it is given, in hex.
 
     That is its keys as written, the snapshots of what they name, the variables that they read, the
-    hashes of the outputs that they read, and `files`: hashes of content by key. What it is called,
-    which stages it merely waits for, and where files lie make no difference.
+    hashes of the outputs that they read, and `files`: hashes by key of the content of what it
+    names (files, jobs, a dataset, a store). What it is called, which stages it merely waits for,
+    and where files lie make no difference.
     """
     asked = {key: value for key, value in stage.asked.items() if key not in OWN | NAMES}
     told = {
@@ -33,6 +34,7 @@ def stage_hash(
         "rank_by": str(stage.asked.get("rank_by", "")).rpartition(":")[2],
         "recipe": stage.recipe,
         "suite": _asked_of(stage.suite),
+        "prompts": list(stage.suite.get("prompts", {})),  # in order: the first is the default
         "vars": {name: pipeline.variables.get(name) for name in sorted(variables_read(stage))},
         "outputs": {name: outputs[name][HASH] for name in stage.reads},
         "files": dict(files),

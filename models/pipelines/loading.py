@@ -13,9 +13,8 @@ from models.pipelines.rendering import rendered, with_vars
 from models.pipelines.schema import KINDS, RAW, Document, Generate, Pipeline, Prepared, StageKind
 from models.recipes import Recipe, documents, load_recipe
 from models.recipes.schema import Part
-from models.recipes.strict_json import Json
 from models.recipes.variables import Variable, read_variables
-from models.suites import load_suite
+from models.suites import load_suite, shipped_suites
 
 PIPELINE_FILE = "pipeline.toml"
 SHAPES = {
@@ -52,19 +51,21 @@ def load_pipeline(
     """
     path = documents.find(name_or_path, PIPELINE_FILE, "a pipeline").resolve()
     data = documents.inlined(documents.read_document(path), OUTLINE, path)
-    found = _checked(data, str(path))
-    values = {**found.variables, **read_variables(found.variables, variables or {})}
+    found = documents.validated(Document, data, DOCUMENT, str(path))
+    given = read_variables(found.variables, variables or {})
+    values = {**found.variables, **given}
     for at, stage in enumerate(found.stages):
         _check_stage(stage, f"{path}: stages[{at}].")
-    if wrong := list(complaints(found)):
-        key, complaint = wrong[0]
-        raise RecipeError(f"{path}: {key}: {complaint}{documents.and_more(len(wrong))}")
+    documents.refuse(complaints(found), str(path))
     return Pipeline(
         name=found.name,
         description=found.description,
         folder=str(path.parent),
+        file=name_or_path if name_or_path in shipped_pipelines() else str(path),
         input=_input(found, path.parent, input_file),
+        is_input_given=input_file is not None,
         variables=values,
+        given=given,
         stages=[_prepared(found, at, values, path) for at in range(len(found.stages))],
     )
 
@@ -84,13 +85,6 @@ def _input(found: Document, folder: Path, given: str | None) -> str | None:
     if given is not None:
         return str(Path(given).resolve()) if given != "-" else given
     return found.input and place_of(folder, found.input)
-
-
-def _checked(data: Mapping[str, Json], source: str) -> Document:
-    try:
-        return Document.model_validate(data)
-    except ValidationError as error:
-        raise RecipeError(f"{source}: {documents.in_words(error, DOCUMENT)}") from None
 
 
 def _check_stage(stage: Mapping[str, Any], where: str) -> None:
@@ -148,10 +142,14 @@ def _check_names(recipe: Recipe, names: Mapping[str, Variable]) -> None:
 
 
 def _suite(told: str, known: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
+    named = _beside(folder, str(rendered(told, known, "suite")))
     with _complaining(where):
-        suite, data = load_suite(_beside(folder, str(rendered(told, known, "suite"))))
-    dumped = suite.model_dump(mode="json")
-    return {"suite": dumped, "suite_data": str(data.resolve()) if data else None}
+        suite, data = load_suite(named)
+    return {
+        "suite": suite.model_dump(mode="json"),
+        "suite_data": str(data.resolve()) if data else None,
+        "suite_file": named if named in shipped_suites() else str(Path(named).resolve()),
+    }
 
 
 def _beside(folder: Path, named: str) -> str:

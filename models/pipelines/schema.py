@@ -214,7 +214,11 @@ FILES: Mapping[str, tuple[str, ...]] = {
     StageKind.TRAIN: ("validation", "ranking.data"),
     StageKind.EVALUATE: ("data",),
 }
-"""Keys that name files: relative ones lie in the pipeline's folder, and their content counts."""
+"""Keys that name files: relative ones lie in the pipeline's folder, and their content counts. A
+dataset may be made `from` jobs, too."""
+DATASETS: Mapping[str, str] = {StageKind.TRAIN: "dataset"}
+STORES: Mapping[str, str] = {StageKind.TRAIN: "ranking.store", StageKind.EVALUATE: "store"}
+"""Keys that name a dataset or an embedded store: their content counts."""
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     StageKind.GENERATE: ("job", "records", "count", "hash"),
     StageKind.DATASET: ("name", "folder", "train", "validation", "test", "counts", "hash"),
@@ -252,6 +256,8 @@ class Prepared(Part):
     suite: dict[str, Any] = Field(default_factory=dict)
     suite_data: str | None = None
     """The file of the suite's own rows."""
+    suite_file: str = ""
+    """Where the suite was read from, or the name of one that comes with Maestrale."""
 
 
 class Pipeline(Part):
@@ -261,8 +267,14 @@ class Pipeline(Part):
     description: str = ""
     folder: str
     """Where relative files of rows lie."""
+    file: str = ""
+    """Where it was read from, or the name of one that comes with Maestrale."""
     input: str | None = None
+    is_input_given: bool = False
+    """Whether the input is another than its own."""
     variables: dict[Name, Variable] = Field(default_factory=dict)
+    given: dict[Name, Variable] = Field(default_factory=dict)
+    """Those of the variables that were set for this run."""
     stages: list[Prepared] = Field(min_length=1)
 
     def stage(self, name: str) -> Prepared:

@@ -1,12 +1,12 @@
 """TOML files of ours as their authors write them: found, read, inlined; complaints in words."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,6 +15,7 @@ from models.recipes.strict_json import Json, parse_json
 
 MAX_FILE = 1_000_000
 """Bytes of such a file, or of a file it names."""
+Found = TypeVar("Found", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,21 @@ def inlined(data: dict[str, Json], shape: Shape, path: Path) -> dict[str, Json]:
                 raise RecipeError(f"{label}: {key} is there as well; keep one of them")
             table[key] = _content(table.pop(f"{key}_file"), path.parent, label)
     return data
+
+
+def validated(model: type[Found], data: Mapping[str, Json], shape: Shape, source: str) -> Found:
+    """The document as its model; `RecipeError` with the first complaint if it does not fit."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise RecipeError(f"{source}: {in_words(error, shape)}") from None
+
+
+def refuse(complaints: Iterable[tuple[str, str]], source: str) -> None:
+    """Raises `RecipeError` with the first complaint (a key and its words), if there is one."""
+    if found := list(complaints):
+        key, complaint = found[0]
+        raise RecipeError(f"{source}: {key}: {complaint}{and_more(len(found))}")
 
 
 def in_words(error: ValidationError, shape: Shape) -> str:

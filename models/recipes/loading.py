@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from models.errors import RecipeError
 from models.recipes import documents
 from models.recipes.checking import complaints
@@ -40,17 +38,12 @@ def shipped_recipes() -> dict[str, str]:
 
 def parse_recipe(data: Mapping[str, Json], source: str) -> Recipe:
     """Check a recipe whose files are inlined; `source` is what complaints name as the file."""
+    recipe = documents.validated(Recipe, _with_default_model(data), SHAPE, source)
     try:
-        recipe = Recipe.model_validate(_with_default_model(data))
         json.dumps(recipe.model_dump(mode="json"), allow_nan=False).encode()
-    except ValidationError as error:
-        raise RecipeError(f"{source}: {documents.in_words(error, SHAPE)}") from None
     except ValueError as error:
         raise RecipeError(f"{source}: {error}: use finite numbers and whole characters") from None
-    found = list(complaints(recipe))
-    if found:
-        key, complaint = found[0]
-        raise RecipeError(f"{source}: {key}: {complaint}{documents.and_more(len(found))}")
+    documents.refuse(complaints(recipe), source)
     return recipe
 
 

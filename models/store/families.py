@@ -1,11 +1,14 @@
 """Jobs of jobs: the runs of a sweep, the stages of a pipeline's run; reading only."""
 
-from sqlalchemy import Connection, select
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, select
 
 from models.states import SETTLED, JobKind
-from models.tables import Job
+from models.tables import Doubt, Job
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+doubts = Doubt.__table__  # type: ignore[attr-defined]
 
 
 def is_run(connection: Connection, job_id: str) -> bool:
@@ -26,14 +29,35 @@ def family(connection: Connection, job_id: str) -> list[str]:
     return [job_id, *(one for child in below for one in family(connection, child))]
 
 
+def all_above(connection: Connection, job_id: str) -> list[str]:
+    """The jobs that it is below of, the nearest first: its sweep, and the run of that."""
+    parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
+    return [parent, *all_above(connection, parent)] if parent else []
+
+
+def all_below(connection: Connection, job_id: str) -> list[str]:
+    """All jobs below it, over or not: stages of a run, runs of a sweep."""
+    mine = select(jobs.c.id).where(jobs.c.parent_id == job_id)
+    children = list(connection.scalars(mine.order_by(jobs.c.id)))
+    theirs = select(jobs.c.id).where(jobs.c.parent_id.in_(children)).order_by(jobs.c.id)
+    return [*children, *connection.scalars(theirs)]
+
+
 def jobs_of_run(connection: Connection, job_id: str) -> list[str]:
     """All jobs below a pipeline's run, over or not; none: the job is no run."""
-    if not is_run(connection, job_id):
-        return []
-    mine = select(jobs.c.id).where(jobs.c.parent_id == job_id)
-    stages = list(connection.scalars(mine.order_by(jobs.c.id)))
-    theirs = select(jobs.c.id).where(jobs.c.parent_id.in_(stages)).order_by(jobs.c.id)
-    return [*stages, *connection.scalars(theirs)]
+    return all_below(connection, job_id) if is_run(connection, job_id) else []
+
+
+def spent_nano(connection: Connection, ids: Sequence[str]) -> int:
+    """What counts against budgets of these jobs: paid calls, and doubts by their estimate."""
+    paid = select(func.coalesce(func.sum(jobs.c.cost_nano), 0)).where(jobs.c.id.in_(ids))
+    doubted = select(func.coalesce(func.sum(doubts.c.cost_nano), 0)).where(doubts.c.job_id.in_(ids))
+    return int(connection.scalar(paid) or 0) + int(connection.scalar(doubted) or 0)
+
+
+def spent_below_nano(connection: Connection, job_id: str) -> int:
+    """The same of all jobs below it, which a run and a sweep count late or not at all."""
+    return spent_nano(connection, all_below(connection, job_id))
 
 
 def budget_share(
@@ -41,13 +65,14 @@ def budget_share(
 ) -> int | None:
     """A child's part of its parent's new budget; `among`: how many are not over.
 
-    A run of a sweep has its part at once; a stage what it spent, and a part of what is left.
+    What it spent, and a part of what is left; a run of a sweep no more than its part of the whole.
     """
     if budget_nano is None:
         return None
-    if not is_run(connection, parent):
-        runs = connection.scalar(select(jobs.c.rows_total).where(jobs.c.id == parent))
-        return budget_nano // max(runs or 0, 1)
-    spent = connection.scalar(select(jobs.c.cost_nano).where(jobs.c.id == child)) or 0
-    all_spent = connection.scalar(select(jobs.c.cost_nano).where(jobs.c.id == parent)) or 0
-    return int(spent + max(0, budget_nano - all_spent) // among)
+    spent = spent_nano(connection, [child, *all_below(connection, child)])
+    left = max(0, budget_nano - spent_below_nano(connection, parent))
+    share = spent + left // among
+    if is_run(connection, parent):
+        return share
+    runs = connection.scalar(select(jobs.c.rows_total).where(jobs.c.id == parent))
+    return min(share, budget_nano // max(runs or 0, 1))

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, exists, func, insert, literal, or_, select, update
 
+from models.errors import MaestraleError
 from models.states import (
     SETTLED,
     STAGE_OPEN,
@@ -122,6 +123,19 @@ def lock(connection: Connection, ids: Iterable[str]) -> None:
         connection.execute(query.where(jobs.c.id.in_(sorted(set(ids))))).all()
 
 
+def stay_below(connection: Connection, parent_id: str | None) -> None:
+    """Keeps a job's parent from settling until the job is committed; None: it has none.
+
+    Raises `MaestraleError` if it is over: nobody would stop the job.
+    """
+    if parent_id is None:
+        return
+    lock(connection, [parent_id])
+    state = connection.scalar(select(jobs.c.state).where(jobs.c.id == parent_id))
+    if state in SETTLED:
+        raise MaestraleError(f"{parent_id} is {state}: nothing is begun below it any more")
+
+
 def start(connection: Connection, job_id: str) -> bool:
     """queued or waiting -> running, by a claimed shard. Answers whether this call made the move."""
     moved = move(
@@ -146,6 +160,7 @@ def wait(connection: Connection, job_id: str) -> bool:
 
 def pause(connection: Connection, job_id: str, reason: str) -> bool:
     """Stops new rows (and new jobs of a sweep) from starting; rows in flight finish."""
+    lock(connection, family(connection, job_id))
     for child in unsettled_children(connection, job_id):
         pause(connection, child, reason)
     return move(connection, job_id, JobState.PAUSED, reason=reason)

@@ -16,10 +16,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from models.payloads import CallRecord
-from models.store import inserts
+from models.store import families, inserts
 from models.store import jobs as job_moves
 from models.store.engine import now_s
-from models.store.families import jobs_of_run
 from models.tables import BudgetHold, Doubt, Job, Spending
 from models.words import money
 
@@ -116,7 +115,7 @@ def costs(
 
     Of a pipeline's run: what the jobs below it spent.
     """
-    ids = None if job_id is None else [job_id, *jobs_of_run(connection, job_id)]
+    ids = None if job_id is None else [job_id, *families.jobs_of_run(connection, job_id)]
     first = None if since is None else (since - _EPOCH).days
     found: dict[Any, Cost] = {}
     for key, *sums in connection.execute(_spent(by, ids, first)):
@@ -228,9 +227,7 @@ def reach(connection: Connection, job_id: str, owner: str, needed_nano: int) -> 
 
 def spent_nano(connection: Connection, job_id: str) -> int:
     """What counts against the job's budget: paid calls, and doubts by their estimate."""
-    paid = connection.scalar(select(jobs.c.cost_nano).where(jobs.c.id == job_id)) or 0
-    doubted = select(func.coalesce(func.sum(doubts.c.cost_nano), 0))
-    return int(paid) + int(connection.scalar(doubted.where(doubts.c.job_id == job_id)) or 0)
+    return families.spent_nano(connection, [job_id])
 
 
 def _standing(connection: Connection, job_id: str, owner: str) -> _Standing:

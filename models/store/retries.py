@@ -6,9 +6,10 @@ from models.states import JobState, RowState, ShardState, StageState
 from models.store import jobs as job_moves
 from models.store import stages, stages_seen
 from models.store.engine import now_s
-from models.store.families import is_run
+from models.store.families import all_above, is_run
 from models.store.jobs import jobs, rows, shards
 from models.store.progress import TENTHS
+from models.tables import Stage
 
 OVER = (JobState.SUCCEEDED, JobState.FAILED)
 """What is tried again is in one of these: a stopped job, and a sweep's runs with it, is not."""
@@ -22,27 +23,29 @@ def retry(connection: Connection, job_id: str) -> int:
     """
     if is_run(connection, job_id):
         return _retry_run(connection, job_id)
-    parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
     runs = _lost_runs(connection, job_id)
-    job_moves.lock(connection, [job_id, *runs, *filter(None, [parent])])
+    job_moves.lock(connection, [job_id, *runs, *all_above(connection, job_id)])
     if connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id)) not in OVER:
         return 0
-    if not runs:
-        count = _retry(connection, job_id)
-        _go_on(connection, parent, job_id if count else None)
-        return count
-    count = sum(_retry(connection, run) for run in runs)
-    _go_on(connection, job_id, runs[0] if count else None)
+    opened = runs or [job_id]
+    count = sum(_retry(connection, one) for one in opened)
+    if count:
+        _go_on(connection, opened[0])
     return count
 
 
-def _go_on(connection: Connection, sweep: str | None, run: str | None) -> None:
+def _go_on(connection: Connection, job_id: str) -> None:
+    """What a job that was opened again is below of is not over: its sweep, and the run of that."""
+    above = all_above(connection, job_id)
+    if above and not is_run(connection, above[0]):
+        _sweep_goes_on(connection, above[0], job_id)
+        job_id, *above = above
+    if above:
+        _stages_go_on(connection, above[0], job_id)
+
+
+def _sweep_goes_on(connection: Connection, sweep: str, run: str) -> None:
     """The sweep of a run that was opened again counts its runs anew, and is not over."""
-    if sweep is None or run is None:
-        return
-    if is_run(connection, sweep):
-        _stages_go_on(connection, sweep, run)
-        return
     job_moves.move(connection, sweep, JobState.QUEUED, only_from=OVER, finished_at=None)
     job_moves.tell_parent(connection, run)
 
@@ -51,25 +54,33 @@ def _retry_run(connection: Connection, run_id: str) -> int:
     """The failed stages with what failed of their jobs, and those that were passed over."""
     found = stages_seen.of_run(connection, run_id)
     failed = [stage for stage in found if stage.state == StageState.FAILED]
-    job_moves.lock(connection, [run_id, *(stage.job_id for stage in failed if stage.job_id)])
+    theirs = [job_id for stage in failed for job_id in _jobs_of(stage)]
+    lost = [run for job_id in theirs for run in _lost_runs(connection, job_id)]
+    job_moves.lock(connection, [run_id, *theirs, *lost])
     count = 0
     for stage in failed:
-        goes_on = bool(stage.job_id and _retry_job(connection, stage.job_id))
-        count += stages.reopen(connection, stage, job_goes_on=goes_on)
+        goes_on = (job_id for job_id in _jobs_of(stage) if _retry_job(connection, job_id))
+        count += stages.reopen(connection, stage, job_id=next(goes_on, None))
     return count + _open_run(connection, run_id) if count else 0
 
 
+def _jobs_of(stage: Stage) -> list[str]:
+    """The stage's job, and if that ranks the runs of a sweep, the sweep."""
+    return [job_id for job_id in (stage.job_id, stages.sweep_of(stage)) if job_id]
+
+
 def _retry_job(connection: Connection, job_id: str) -> int:
-    """Failed rows of a stage's job, or of its runs; how many, or 1 for a job that is done and of
-    which only the collecting failed. The stage is the caller's."""
+    """Failed rows of a stage's job, or of its runs; how many, or 1 for a job that goes on by itself
+    or is done, and of which only the collecting failed. The stage is the caller's."""
     job = job_moves.get(connection, job_id)
-    if job is None or job.state != JobState.FAILED:
-        return int(job is not None and job.state == JobState.SUCCEEDED)
+    if job is None or job.state == JobState.CANCELLED:
+        return 0
+    if job.state != JobState.FAILED:
+        return 1
     runs = _lost_runs(connection, job_id)
-    if not runs:
-        return _retry(connection, job_id)
-    count = sum(_retry(connection, run) for run in runs)
-    _go_on(connection, job_id, runs[0] if count else None)
+    count = sum(_retry(connection, one) for one in runs or [job_id])
+    if runs and count:
+        _sweep_goes_on(connection, job_id, runs[0])
     return count
 
 
@@ -80,9 +91,12 @@ def _lost_runs(connection: Connection, job_id: str) -> list[str]:
 
 def _stages_go_on(connection: Connection, run_id: str, job_id: str) -> None:
     """A job of a run was opened again by itself: if its stage had failed, the run goes on."""
-    found = stages_seen.of_run(connection, run_id)
-    mine = [one for one in found if (one.job_id, one.state) == (job_id, StageState.FAILED)]
-    if any(stages.reopen(connection, stage, job_goes_on=True) for stage in mine):
+    failed = [
+        stage
+        for stage in stages_seen.of_run(connection, run_id)
+        if stage.state == StageState.FAILED and job_id in _jobs_of(stage)
+    ]
+    if any(stages.reopen(connection, stage, job_id=job_id) for stage in failed):
         _open_run(connection, run_id)
 
 
@@ -93,7 +107,7 @@ def _open_run(connection: Connection, run_id: str) -> int:
     lost = [
         one for one in stages_seen.of_run(connection, run_id) if one.state == StageState.SKIPPED
     ]
-    count = sum(stages.reopen(connection, stage, job_goes_on=False) for stage in lost)
+    count = sum(stages.reopen(connection, stage, job_id=None) for stage in lost)
     stages.recount(connection, run_id)
     return count
 

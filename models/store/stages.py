@@ -21,10 +21,14 @@ from models.states import (
 from models.store import events, stages_seen
 from models.store import jobs as job_moves
 from models.store.engine import now_s
+from models.store.families import family
 from models.tables import Job, Stage
 
 stages = Stage.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 jobs = Job.__table__  # type: ignore[attr-defined]
+
+SWEEP = "sweep"
+"""Note of a stage whose runs are being ranked by a suite: the sweep's job."""
 
 SUMMED = tuple(name for name in job_moves.COUNTERS if not name.startswith("rows_"))
 """What a run counts by its jobs; its rows are its stages."""
@@ -121,7 +125,7 @@ def submitted(
 ) -> bool:
     """working -> running: a job does it. It is stopped with a run that was stopped meanwhile."""
     run_id = held.stage.run_id
-    job_moves.lock(connection, [run_id, job_id])
+    job_moves.lock(connection, [run_id, *family(connection, job_id)])
     output = orjson.dumps(dict(notes)).decode()
     moved = _move(connection, held, StageState.RUNNING, job_id=job_id, output=output)
     run = job_moves.get(connection, run_id)
@@ -153,6 +157,7 @@ def fail(connection: Connection, held: StageInHand, reason: str) -> bool:
 
 def skip(connection: Connection, run_id: str, name: str, reason: str) -> bool:
     """waiting -> skipped: a stage that it needs is lost."""
+    job_moves.lock(connection, [run_id])
     moved = connection.execute(
         update(stages)
         .where(_is(run_id, name), stages.c.state == StageState.WAITING)
@@ -161,11 +166,16 @@ def skip(connection: Connection, run_id: str, name: str, reason: str) -> bool:
     return bool(moved.rowcount)
 
 
-def reopen(connection: Connection, stage: Stage, *, job_goes_on: bool) -> bool:
-    """failed or skipped -> running with its job, or waiting to be begun anew."""
-    again = {"attempt": stages.c.attempt + 1, "job_id": None, "output": "{}"}
-    again |= {"hash": "", "started_at": None}
-    target, values = (StageState.RUNNING, {}) if job_goes_on else (StageState.WAITING, again)
+def reopen(connection: Connection, stage: Stage, *, job_id: str | None) -> bool:
+    """failed or skipped -> running with its job, or waiting to be begun anew if that is None.
+
+    With its sweep instead of what ranked the runs it is the sweep that is done, under another
+    attempt: they are ranked anew.
+    """
+    target = StageState.RUNNING if job_id else StageState.WAITING
+    values: dict[str, Any] = {} if job_id else {"hash": "", "started_at": None}
+    if job_id is None or job_id != stage.job_id:
+        values |= {"attempt": stages.c.attempt + 1, "job_id": job_id, "output": "{}"}
     moved = connection.execute(
         update(stages)
         .where(
@@ -176,6 +186,12 @@ def reopen(connection: Connection, stage: Stage, *, job_goes_on: bool) -> bool:
         .values(state=target, reason="", finished_at=None, **values)
     )
     return bool(moved.rowcount)
+
+
+def sweep_of(stage: Stage) -> str | None:
+    """The sweep whose runs are being ranked, or were when it failed."""
+    sweep = orjson.loads(stage.output).get(SWEEP)
+    return sweep if isinstance(sweep, str) else None  # outputs have a list of that name
 
 
 # -- the run ---------------------------------------------------------------------------------------

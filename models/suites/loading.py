@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from models.errors import RecipeError
 from models.recipes import documents
 from models.recipes.loading import IN_FILES
 from models.recipes.strict_json import Json
@@ -34,12 +31,6 @@ def shipped_suites() -> dict[str, str]:
 
 def parse_suite(data: Mapping[str, Json], source: str) -> Suite:
     """Check a suite whose files are inlined; `source` is what complaints name as the file."""
-    try:
-        suite = Suite.model_validate(data)
-    except ValidationError as error:
-        raise RecipeError(f"{source}: {documents.in_words(error, SHAPE)}") from None
-    found = list(complaints(suite))
-    if found:
-        key, complaint = found[0]
-        raise RecipeError(f"{source}: {key}: {complaint}{documents.and_more(len(found))}")
+    suite = documents.validated(Suite, data, SHAPE, source)
+    documents.refuse(complaints(suite), source)
     return suite

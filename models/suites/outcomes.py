@@ -1,7 +1,8 @@
 """What a row of an evaluation becomes: the records that workers write and figures are made of.
 
 A record is a JSON object whose `what` says which of these it is; fields that are empty are left
-out of it. Labels (`model`, `first`, ...) are `Contestant.label`; attempts count from 1.
+out of it, but for the `value` of an answer of use. Labels (`model`, `first`, ...) are
+`Contestant.label`; attempts count from 1.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -118,8 +119,13 @@ _KINDS: Mapping[str, type[Any]] = {kind.WHAT: kind for kind in (Answer, Verdict,
 
 
 def to_record(outcome: Outcome) -> dict[str, Any]:
-    """The outcome as JSON."""
-    told = {name: value for name, value in asdict(outcome).items() if value not in ("", None, [])}
+    """The outcome as JSON. What an answer of use says is in it, be it empty."""
+    kept = () if outcome.problem else ("value",)
+    told = {
+        name: value
+        for name, value in asdict(outcome).items()
+        if name in kept or value not in ("", None, [])
+    }
     return {"what": outcome.WHAT, **told}
 
 

@@ -12,7 +12,8 @@ from models.states import FailureCode
 from models.suites.schema import Criterion, Judge
 
 ALL_PAIRS_UP_TO = 3
-"""So many contestants are all compared with each other; of more, the first with each other one."""
+"""So many contestants are all compared with each other; of more, the first with each other one.
+Fewer than where figures are only counted (`paired.MOST_FOR_ALL_PAIRS`): here each pair is paid."""
 WORDS: Mapping[str, float] = {"first": 1.0, "second": -1.0, "tie": 0.0}
 """An expert's preference in words."""
 

@@ -13,8 +13,16 @@ from models.suites.wordings import THOUGHT
 
 _EDGES = " \t\r\n.,;:!?\"'`*_()[]{}<>«»“”‘’"  # quotes that models put around labels
 _WITHIN = re.compile(r"(?<=[^\W\d])[-\u2010\u2011](?=[^\W\d])")
-_DENIAL = r"(?:not|non|never|neither|nor|nicht|keine?|pas|\w+n't) (?:(?:a|an|the|really|very) )?"
-_TAKEN = "\0"  # in place of a word that was found, so that what it holds is not found again
+_MARKS = re.compile(r"[*`]+")  # Markdown, also in the midst: **not** news
+_PARAGRAPH = re.compile(r"\n\s*\n")
+_GAP = r"[\s\"'\u2018\u2019\u201c-\u201f\u00ab\u00bb()\[\]]"  # no sentence ends within
+_DENIED = re.compile(  # at the end of what stands before a label
+    r"(?<!\w)(?:not?|non|never|neither|nor|cannot|nicht|kein(?:e[mnrs]?)?|pas|\w+n['\u2019]t)"
+    rf"(?!{_GAP}+(?:doubt|only|just)(?!\w))"
+    rf"(?:{_GAP}+(?!(?:but|rather|so|therefore|thus|sondern|aber|mais)(?!\w))\w+){{0,3}}{_GAP}+$"
+)
+_AS_WELL = re.compile(rf",?{_GAP}+(?:or|nor|oder|noch|ou|ni){_GAP}+")
+"""Between two labels: the second is denied if the first is."""
 
 
 def gold_label(told: Classification, row: Mapping[str, Json]) -> str:
@@ -32,8 +40,8 @@ def gold_label(told: Classification, row: Mapping[str, Json]) -> str:
 def label_in(told: Classification, value: Json) -> Read | Problem:
     """The label that an answer says: a JSON answer by its one value, a text as a whole.
 
-    A longer text says a label if it names exactly one of them, as words of their own, and does not
-    deny it.
+    A longer text says a label if it names exactly one of them, as words of their own, and denies it
+    nowhere: `not`, `no` and their kin, up to three words before it.
     """
     named = _named(told, value)
     if len(named) == 1:
@@ -58,16 +66,20 @@ def _named(told: Classification, value: Json) -> set[str]:
 
 
 def _in_text(labels: Mapping[str, str], given: str) -> set[str]:
-    text = _plain(given)
-    if text in labels:
-        return {labels[text]}
-    named = set()
-    for word in sorted(labels, key=len, reverse=True):  # `not news` names no `news`
-        pattern = re.compile(rf"(?<!\w)(?P<no>{_DENIAL})?{re.escape(word)}(?!\w)")
-        if any(not found["no"] for found in pattern.finditer(text)):
-            named.add(labels[word])
-        text = pattern.sub(_TAKEN, text)
-    return named
+    """The labels that a text names; one that it denies anywhere is not among them."""
+    if (whole := _plain(given)) in labels:
+        return {labels[whole]}
+    named: set[str] = set()
+    denied: set[str] = set()
+    end, is_denied = 0, False
+    text = _plain(_PARAGRAPH.sub(".\n", given))  # what is denied is denied in one sentence
+    longest_first = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
+    for found in re.finditer(rf"(?<!\w)(?:{longest_first})(?!\w)", text):
+        before, end = text[end : found.start()], found.end()
+        goes_on = is_denied and _AS_WELL.fullmatch(before)
+        is_denied = bool(goes_on or _DENIED.search(before))
+        (denied if is_denied else named).add(labels[found.group()])
+    return named - denied
 
 
 def _labels(told: Classification) -> dict[str, str]:
@@ -78,5 +90,5 @@ def _labels(told: Classification) -> dict[str, str]:
 
 
 def _plain(value: Json) -> str:
-    text = _WITHIN.sub(" ", str(value).casefold().replace("_", " "))
+    text = _WITHIN.sub(" ", _MARKS.sub("", str(value)).casefold().replace("_", " "))
     return " ".join(text.strip(_EDGES).split())

@@ -166,9 +166,10 @@ class Suite(Part):
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the suite's canonical JSON, in hex."""
+        """SHA-256 of the suite's canonical JSON and the order of its prompts, in hex."""
         data = self.model_dump(mode="json", exclude={"data", "description"})
-        canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        told = [data, list(self.prompts)]  # the first is the default
+        canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property

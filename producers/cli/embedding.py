@@ -2,37 +2,32 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from producers.cli import wishes
-from producers.cli.options import AsJson, Newest, Overwrite
+from producers.cli.options import AsJson, Newest, Overwrite, option
 
 _WHAT, _HOW = "What is asked", "How it runs"
 
 
-def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
-
-
 EmbeddingText = Annotated[
     str | None,
-    _option(
+    option(
         _WHAT, "What is embedded of a row: a template.", "--text", "-t", metavar="'{{ row.FIELD }}'"
     ),
 ]
 TextFile = Annotated[
-    Path | None, _option(_WHAT, "The same, from a file.", "--text-file", metavar="FILE")
+    Path | None, option(_WHAT, "The same, from a file.", "--text-file", metavar="FILE")
 ]
 EmbeddingModel = Annotated[
-    str, _option(_WHAT, "Who embeds: of the API, or served here.", "--model", "-m", metavar="NAME")
+    str, option(_WHAT, "Who embeds: of the API, or served here.", "--model", "-m", metavar="NAME")
 ]
 StoreName = Annotated[
     str | None,
-    _option(
+    option(
         _WHAT,
         "Under which name the vectors are found.  \\[default: FILE's]",
         "--store",
@@ -40,10 +35,10 @@ StoreName = Annotated[
         show_default=False,
     ),
 ]
-IdField = Annotated[str, _option(_WHAT, "The field that names a row.", "--id", metavar="FIELD")]
+IdField = Annotated[str, option(_WHAT, "The field that names a row.", "--id", metavar="FIELD")]
 StoreFile = Annotated[
     Path | None,
-    _option(
+    option(
         _HOW,
         "The store's file.  \\[default: stores/NAME.parquet in the home]",
         "--out",
@@ -88,11 +83,13 @@ def embed(
 
     Done again, it makes no calls for texts that are known.
     """
-    from producers.cli.durations import parse_duration
-    from producers.cli.embedding_run import EmbeddingRun, How, template
+    from producers.cli.asking import How
+    from producers.cli.durations import parse_deadline
+    from producers.cli.embedding_run import EmbeddingRun, template
     from producers.cli.voice import Voice
     from producers.embedding import Wish
 
+    how = How.of(locals())
     wish = Wish(
         source=source,
         text=template(text, text_file),
@@ -104,22 +101,7 @@ def embed(
         on_duplicate=on_duplicate,
         max_rejected_share=max_rejected_share,
         via=via,
-        by=timedelta(seconds=parse_duration(by)) if by else None,
-    )
-    how = How(
-        overwrite=overwrite,
-        watch=watch,
-        dry_run=dry_run,
-        on_timeout=on_timeout,
-        priority=priority,
-        webhooks=tuple(webhook or ()),
-        budget=budget,
-        partial=partial,
-        idempotency_key=idempotency_key,
-        again=again,
-        fresh=fresh,
-        on_uncertain=on_uncertain,
-        max_failed_share=max_failed_share,
+        by=parse_deadline(by),
     )
     raise typer.Exit(EmbeddingRun(wish, how, Voice(as_json=as_json)).run())
 

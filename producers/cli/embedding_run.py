@@ -1,22 +1,17 @@
 """One run of `maestrale embed`, step by step; and the export of what such a job embedded."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.text import Text
 
 from models.errors import BadInputError
-from models.payloads import Options
-from models.prices import load_prices
 from models.states import JobState
 from models.tables import Job
-from producers import exports, spending
-from producers.cli import facts, hook_words, money_words, outputs, plan_words, showing, store_words
-from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
-from producers.cli.generation import exit_code
-from producers.cli.generation import report as tell_end
+from producers import exports
+from producers.cli import outputs, showing, store_words
+from producers.cli.asking import Asking, How
+from producers.cli.ending import exit_code
 from producers.cli.opening import client
 from producers.cli.options import Format
 from producers.cli.voice import Voice
@@ -24,35 +19,8 @@ from producers.cli.words import safe
 from producers.client import Maestrale
 from producers.embedding import Embeddings, Wish
 from producers.planning import EmbeddingPlan
-from producers.services import Services
-from producers.webhooks import Hook
 
 LONGEST_TEMPLATE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How the user wants it done."""
-
-    overwrite: bool = False
-    watch: bool = True
-    dry_run: bool = False
-    on_timeout: Literal["resubmit", "realtime"] | None = None
-    priority: int = 5
-    webhooks: tuple[str, ...] = ()
-    budget: str | None = None
-    partial: bool = False
-    idempotency_key: str | None = None
-    again: bool = False
-    fresh: bool = False
-    on_uncertain: Literal["retry", "hold"] = "retry"
-    max_failed_share: float = 0.05
-
-    @property
-    def options(self) -> Options:
-        """How calls are made, but for the way they go: that is the plan's."""
-        after = self.on_timeout or "resubmit"
-        return Options(on_uncertain=self.on_uncertain, fresh=self.fresh, on_timeout=after)
 
 
 def template(text: str | None, file: Path | None) -> str:
@@ -74,115 +42,49 @@ class EmbeddingRun:
     """Checks, estimates, submits, watches, stores; answers the exit code."""
 
     def __init__(self, wish: Wish, how: How, voice: Voice) -> None:
-        if how.on_timeout is not None and wish.via == "realtime":
-            raise BadInputError("--on-timeout goes with --via batch or auto")
         if wish.path is not None:
             check_store_file(wish.path, overwrite=how.overwrite or how.dry_run)
         self._wish = wish
         self._how = how
         self._voice = voice
-        self._facts: dict[str, Any] = {}
 
     def run(self) -> int:
         """The whole of it."""
         with client() as maestrale:
-            hooks = maestrale.webhooks.prepare(self._how.webhooks)
+            asking = Asking(maestrale, self._how, self._voice)
             embeddings = Embeddings(maestrale)
-            with self._voice.busy(f"reading {safe(self._wish.source)}"):
-                plan = embeddings.plan(self._wish)
-            with plan:
-                self._announce(plan)
-                self._check_budget(maestrale, plan)
-                if self._how.dry_run:
-                    self._voice.say("", showing.hint("Nothing was submitted or paid (--dry-run)."))
-                    return self._end(0)
-                job = self._submit(maestrale, embeddings, plan, hooks)
-                self._write_rejects(plan)
-            return self._end(self._see(maestrale, embeddings, job))
+            with self._plan(embeddings) as plan:
+                job = asking.submit(plan, title_of(plan))
+                if job is None:
+                    return asking.end(0)
+                store = self._wish.path or Path(f"{plan.embedding.store}.parquet")
+                asking.write_rejects(plan, store)
+            if self._how.watch:
+                return asking.end(self._watch(embeddings, asking, job))
+            export = f"maestrale export {job.id}"
+            return asking.end(asking.leave(job, "Write its store when it is done:", export))
 
-    def _announce(self, plan: EmbeddingPlan) -> None:
-        told = plan.embedding
-        title = Text.assemble(
-            (safe(plan.found.name), "bold"),
-            "  into ",
-            (told.store, "bold"),
-            f" ({safe(told.model)})",
-        )
-        self._voice.say("", Text("  ") + title, plan_words.planned(plan))
-        self._facts["estimate"] = facts.estimate_facts(plan.estimate)
-        self._facts["route"] = plan_words.route_facts(plan)
-        self._facts["input"] = facts.input_facts(plan.found)
+    def _plan(self, embeddings: Embeddings) -> EmbeddingPlan:
+        with self._voice.busy(f"reading {safe(self._wish.source)}"):
+            return embeddings.plan(self._wish)
 
-    def _check_budget(self, maestrale: Maestrale, plan: EmbeddingPlan) -> None:
-        """Before a dry run ends, too."""
-        how, prices = self._how, load_prices(maestrale.settings.prices_file)
-        nano = spending.checked_budget(
-            how.budget, plan, plan.route.via, prices, partial=how.partial
-        )
-        if nano is not None:
-            words = money_words.planned_budget(nano, plan.estimate.cost_usd)
-            self._voice.say(showing.line("budget", words))
-
-    def _submit(
-        self,
-        maestrale: Maestrale,
-        embeddings: Embeddings,
-        plan: EmbeddingPlan,
-        hooks: Sequence[Hook],
-    ) -> Job:
-        how = self._how
-        job = embeddings.submit(
-            plan,
-            priority=how.priority,
-            idempotency_key=how.idempotency_key,
-            again=how.again,
-            max_failed_share=how.max_failed_share,
-            options=how.options,
-            webhooks=hooks,
-            budget=how.budget,
-            partial=how.partial,
-        )
-        if not Services(maestrale.settings).serves_us:
-            self._voice.say(showing.warning(OTHER_ACCOUNT))
-        self._voice.say(showing.line("job", Text(job.id, style="bold")))
-        self._facts["job"] = facts.job_facts(job)
-        if hooks:
-            bound = maestrale.webhooks.bound(job.id, hooks)
-            self._voice.say(*hook_words.bindings(bound))
-            self._facts["webhooks"] = [hook_words.bound_facts(one) for one in bound]
-        return job
-
-    def _write_rejects(self, plan: EmbeddingPlan) -> None:
-        target = self._wish.path or Path(f"{plan.embedding.store}.parquet")
-        path = plan.found.write_rejects(outputs.rejects_path(target))
-        if path is not None:
-            self._voice.say(showing.line("rejects", safe(path, 4000)))
-            self._facts["rejects"] = str(path)
-
-    def _see(self, maestrale: Maestrale, embeddings: Embeddings, job: Job) -> int:
-        voice = self._voice
-        if not self._how.watch:
-            if not maestrale.workers():
-                voice.say(showing.warning(NO_WORKER))
-            voice.say(
-                "",
-                showing.hint("Watch it:", f"maestrale watch {job.id}"),
-                showing.hint("Write its store when it is done:", f"maestrale export {job.id}"),
-            )
-            return 0
-        voice.say("")
-        with explaining_interrupts(job, voice):
-            job, limit = follow(maestrale, job, voice)
-        tell_end(maestrale, job, limit, voice)
-        self._facts["job"] = facts.job_facts(job)
+    def _watch(self, embeddings: Embeddings, asking: Asking, job: Job) -> int:
+        job = asking.watch(job)
         if job.state == JobState.SUCCEEDED and job.rows_done:
-            self._facts["store"] = write_store(embeddings, job, voice)
+            asking.facts["store"] = write_store(embeddings, job, self._voice)
         return exit_code(job)
 
-    def _end(self, code: int) -> int:
-        if self._voice.as_json:
-            self._voice.facts(self._facts)
-        return code
+
+def title_of(plan: EmbeddingPlan) -> Text:
+    """Which file goes into which store, by which model."""
+    told = plan.embedding
+    return Text.assemble(
+        "  ",
+        (safe(plan.found.name), "bold"),
+        "  into ",
+        (told.store, "bold"),
+        f" ({safe(told.model)})",
+    )
 
 
 def write_store(

@@ -2,20 +2,15 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from producers.cli import wishes
-from producers.cli.options import AsJson
+from producers.cli.options import AsJson, option
 
 _WHAT, _HOW = "What is asked", "How it runs"
-
-
-def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
 SuiteName = Annotated[
@@ -23,7 +18,7 @@ SuiteName = Annotated[
 ]
 Models = Annotated[
     str,
-    _option(
+    option(
         _WHAT,
         "Who is asked, divided by commas: names of the API, of the registry, of models served "
         "here; NAME@PROMPT for another of the suite's prompts. Others are compared with the first. "
@@ -34,24 +29,24 @@ Models = Annotated[
     ),
 ]
 Data = Annotated[
-    str | None, _option(_WHAT, "Rows to ask about; the suite's own unless given.", metavar="FILE")
+    str | None, option(_WHAT, "Rows to ask about; the suite's own unless given.", metavar="FILE")
 ]
 Attempts = Annotated[
     int | None,
-    _option(_WHAT, "How often each model is asked each row.", min=1, max=100, metavar="N"),
+    option(_WHAT, "How often each model is asked each row.", min=1, max=100, metavar="N"),
 ]
 JudgeName = Annotated[
-    list[str] | None, _option(_WHAT, "Who judges; repeatable where judges are compared.", "--judge")
+    list[str] | None, option(_WHAT, "Who judges; repeatable where judges are compared.", "--judge")
 ]
 StoreName = Annotated[
     str | None,
-    _option(_WHAT, "Embedded documents to search (`maestrale embed`).", "--store", metavar="NAME"),
+    option(_WHAT, "Embedded documents to search (`maestrale embed`).", "--store", metavar="NAME"),
 ]
 ReportFolder = Annotated[
     Path | None,
-    _option(_HOW, "Write the report here: HTML, Markdown, JSON.", "--report", metavar="DIR"),
+    option(_HOW, "Write the report here: HTML, Markdown, JSON.", "--report", metavar="DIR"),
 ]
-Overwrite = Annotated[bool, _option(_HOW, "Replace what is in the report's folder.", "--overwrite")]
+Overwrite = Annotated[bool, option(_HOW, "Replace what is in the report's folder.", "--overwrite")]
 
 
 def evaluate(
@@ -88,11 +83,13 @@ def evaluate(
 
     Asked again, it makes no calls; with one more model, it pays for that one alone.
     """
-    from producers.cli.durations import parse_duration
-    from producers.cli.evaluation import Evaluation, How
+    from producers.cli.asking import How
+    from producers.cli.durations import parse_deadline
+    from producers.cli.evaluation import Evaluation
     from producers.cli.voice import Voice
     from producers.evaluating import Wish
 
+    how = How.of(locals())
     wish = Wish(
         suite=suite,
         models=tuple(name.strip() for name in models.split(",") if name.strip()),
@@ -104,22 +101,6 @@ def evaluate(
         on_duplicate=on_duplicate,
         max_rejected_share=max_rejected_share,
         via=via,
-        by=timedelta(seconds=parse_duration(by)) if by else None,
+        by=parse_deadline(by),
     )
-    how = How(
-        report=report,
-        overwrite=overwrite,
-        watch=watch,
-        dry_run=dry_run,
-        on_timeout=on_timeout,
-        priority=priority,
-        webhooks=tuple(webhook or ()),
-        budget=budget,
-        partial=partial,
-        idempotency_key=idempotency_key,
-        again=again,
-        fresh=fresh,
-        on_uncertain=on_uncertain,
-        max_failed_share=max_failed_share,
-    )
-    raise typer.Exit(Evaluation(wish, how, Voice(as_json=as_json)).run())
+    raise typer.Exit(Evaluation(wish, how, report, Voice(as_json=as_json)).run())

@@ -1,23 +1,18 @@
 """One run of `maestrale evaluate`, step by step."""
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from rich.console import RenderableType
 from rich.text import Text
 
-from models.errors import BadInputError
-from models.payloads import Options
-from models.prices import load_prices
 from models.states import JobState
 from models.tables import Job
-from producers import spending, trainers
-from producers.cli import facts, hook_words, money_words, plan_words, reporting, showing
-from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
-from producers.cli.generation import exit_code
-from producers.cli.generation import report as tell_end
+from producers.cli import reporting, showing
+from producers.cli.asking import Asking, How
+from producers.cli.ending import exit_code
 from producers.cli.opening import client
 from producers.cli.voice import Voice
 from producers.cli.words import counted, safe
@@ -25,156 +20,70 @@ from producers.client import Maestrale
 from producers.evaluating import Evaluating, Wish, reports
 from producers.evaluating.figures.libraries import require_libraries
 from producers.planning import EvaluationPlan
-from producers.services import Services
-from producers.webhooks import Hook
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How the user wants it done."""
-
-    report: Path | None = None
-    overwrite: bool = False
-    watch: bool = True
-    dry_run: bool = False
-    on_timeout: Literal["resubmit", "realtime"] | None = None
-    priority: int = 5
-    webhooks: tuple[str, ...] = ()
-    budget: str | None = None
-    partial: bool = False
-    idempotency_key: str | None = None
-    again: bool = False
-    fresh: bool = False
-    on_uncertain: Literal["retry", "hold"] = "retry"
-    max_failed_share: float = 0.05
-
-    @property
-    def options(self) -> Options:
-        """How calls are made, but for the way they go: that is the plan's."""
-        after = self.on_timeout or "resubmit"
-        return Options(on_uncertain=self.on_uncertain, fresh=self.fresh, on_timeout=after)
 
 
 class Evaluation:
     """Checks, estimates, submits, watches, reports; answers the exit code."""
 
-    def __init__(self, wish: Wish, how: How, voice: Voice) -> None:
-        if how.on_timeout is not None and wish.via == "realtime":
-            raise BadInputError("--on-timeout goes with --via batch or auto")
+    def __init__(self, wish: Wish, how: How, folder: Path | None, voice: Voice) -> None:
         self._wish = wish
         self._how = how
+        self._folder = folder
         self._voice = voice
-        self._facts: dict[str, Any] = {}
 
     def run(self) -> int:
         """The whole of it."""
         with client() as maestrale:
-            hooks = maestrale.webhooks.prepare(self._how.webhooks)
-            evaluating = Evaluating(maestrale)
-            with self._voice.busy("reading the suite and its rows"):
-                require_libraries()
-                plan = evaluating.plan(self._wish)
-            with plan:
+            asking = Asking(maestrale, self._how, self._voice)
+            with self._plan(maestrale) as plan:
                 self._check_folder(plan)
-                self._announce(plan)
-                self._check_budget(maestrale, plan)
-                if self._how.dry_run:
-                    self._voice.say("", showing.hint("Nothing was submitted or paid (--dry-run)."))
-                    return self._end(0)
-                job = self._submit(maestrale, evaluating, plan, hooks)
-            return self._end(self._see(maestrale, job))
+                job = asking.submit(plan, *title_of(plan))
+            if job is None:
+                return asking.end(0)
+            if self._how.watch:
+                return asking.end(self._watch(maestrale, asking, job))
+            return asking.end(asking.leave(job, "Write its report then:", self._make(job)))
+
+    def _plan(self, maestrale: Maestrale) -> EvaluationPlan:
+        with self._voice.busy("reading the suite and its rows"):
+            require_libraries()
+            return Evaluating(maestrale).plan(self._wish)
 
     def _check_folder(self, plan: EvaluationPlan) -> None:
-        how = self._how
-        if how.report is not None:
-            reports.check_folder(how.report, plan.evaluation.suite.name, overwrite=how.overwrite)
+        if self._folder is not None:
+            name = plan.evaluation.suite.name
+            reports.check_folder(self._folder, name, overwrite=self._how.overwrite)
 
-    def _announce(self, plan: EvaluationPlan) -> None:
-        told = plan.evaluation
-        title = Text.assemble(
-            (told.suite.name, "bold"),
-            f"  {told.suite.kind} on {safe(plan.found.name)}, ",
-            f"{counted(len(told.contestants or told.judges), 'model')}, ",
-            counted(told.attempts, "attempt"),
-        )
-        self._voice.say("", Text("  ") + title)
-        if told.contestants:
-            names = ", ".join(safe(one.label) for one in told.contestants)
-            self._voice.say(showing.line("models", names))
-        if told.judges:
-            self._voice.say(showing.line("judge", ", ".join(map(safe, told.judges))))
-        self._voice.say(plan_words.planned(plan))
-        self._facts["estimate"] = facts.estimate_facts(plan.estimate)
-        self._facts["route"] = plan_words.route_facts(plan)
-        self._facts["input"] = facts.input_facts(plan.found)
+    def _make(self, job: Job) -> str:
+        """The command that writes the report, once the job is done."""
+        out = shlex.quote(safe(self._folder or "DIR", 4000))
+        again = " --overwrite" if self._how.overwrite else ""
+        return f"maestrale report {job.id} --out {out}{again}"
 
-    def _check_budget(self, maestrale: Maestrale, plan: EvaluationPlan) -> None:
-        """Before a dry run ends, too."""
-        how, prices = self._how, load_prices(maestrale.settings.prices_file)
-        nano = spending.checked_budget(
-            how.budget, plan, plan.route.via, prices, partial=how.partial
-        )
-        if nano is not None:
-            words = money_words.planned_budget(nano, plan.estimate.cost_usd)
-            self._voice.say(showing.line("budget", words))
-
-    def _submit(
-        self,
-        maestrale: Maestrale,
-        evaluating: Evaluating,
-        plan: EvaluationPlan,
-        hooks: Sequence[Hook],
-    ) -> Job:
-        how = self._how
-        job = evaluating.submit(
-            plan,
-            priority=how.priority,
-            idempotency_key=how.idempotency_key,
-            again=how.again,
-            max_failed_share=how.max_failed_share,
-            options=how.options,
-            webhooks=hooks,
-            budget=how.budget,
-            partial=how.partial,
-        )
-        if not Services(maestrale.settings).serves_us:
-            self._voice.say(showing.warning(OTHER_ACCOUNT))
-        if plan.reads_here and (lack := trainers.missing(maestrale)):
-            self._voice.say(showing.warning(lack))
-        self._voice.say(showing.line("job", Text(job.id, style="bold")))
-        self._facts["job"] = facts.job_facts(job)
-        if hooks:
-            bound = maestrale.webhooks.bound(job.id, hooks)
-            self._voice.say(*hook_words.bindings(bound))
-            self._facts["webhooks"] = [hook_words.bound_facts(one) for one in bound]
-        return job
-
-    def _see(self, maestrale: Maestrale, job: Job) -> int:
-        voice = self._voice
-        if not self._how.watch:
-            if not maestrale.workers():
-                voice.say(showing.warning(NO_WORKER))
-            voice.say("", showing.hint("Watch it:", f"maestrale watch {job.id}"))
-            out = shlex.quote(safe(self._how.report or "DIR", 4000))
-            again = " --overwrite" if self._how.overwrite else ""
-            make = f"maestrale report {job.id} --out {out}{again}"
-            voice.say(showing.hint("Write its report then:", make))
-            return 0
-        voice.say("")
-        with explaining_interrupts(job, voice):
-            job, limit = follow(maestrale, job, voice)
-        tell_end(maestrale, job, limit, voice)
-        self._facts["job"] = facts.job_facts(job)
+    def _watch(self, maestrale: Maestrale, asking: Asking, job: Job) -> int:
+        job = asking.watch(job)
         if job.state in (JobState.SUCCEEDED, JobState.FAILED) and job.rows_done:
-            self._facts["report"] = write_report(
-                maestrale, job, self._how.report, voice, overwrite=self._how.overwrite
+            asking.facts["report"] = write_report(
+                maestrale, job, self._folder, self._voice, overwrite=self._how.overwrite
             )
         return exit_code(job)
 
-    def _end(self, code: int) -> int:
-        if self._voice.as_json:
-            self._voice.facts(self._facts)
-        return code
+
+def title_of(plan: EvaluationPlan) -> Iterator[RenderableType]:
+    """Which suite on which rows, who is asked, and who judges."""
+    told = plan.evaluation
+    yield Text.assemble(
+        "  ",
+        (told.suite.name, "bold"),
+        f"  {told.suite.kind} on {safe(plan.found.name)}, ",
+        f"{counted(len(told.contestants or told.judges), 'model')}, ",
+        counted(told.attempts, "attempt"),
+    )
+    if told.contestants:
+        names = ", ".join(safe(one.label) for one in told.contestants)
+        yield showing.line("models", names)
+    if told.judges:
+        yield showing.line("judge", ", ".join(map(safe, told.judges)))
 
 
 def write_report(

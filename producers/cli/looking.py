@@ -109,8 +109,8 @@ _PAGES: "Mapping[str, Callable[[Maestrale, Job, Codes, Operations], Told]]" = {
 def watch(job_id: JobId, as_json: AsJson = False) -> None:
     """Watch a job to its end. Exit code 3 if it fails, is cancelled or stands paused."""
     from producers.cli import facts, showing
+    from producers.cli.ending import exit_code, report
     from producers.cli.following import explaining_interrupts, follow
-    from producers.cli.generation import exit_code, report
     from producers.cli.opening import client
     from producers.cli.voice import Voice
 

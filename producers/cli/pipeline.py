@@ -12,17 +12,18 @@ from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.store.stages_seen import StageSeen
 from models.tables import Job
-from producers.cli import facts, hook_words, showing, stage_words
+from producers.cli import facts, showing, stage_words
+from producers.cli.asking import tell_hooks
 from producers.cli.conducting import NOBODY, explaining_interrupts, follow_run, has_conductor
+from producers.cli.ending import exit_code
 from producers.cli.following import OTHER_ACCOUNT
-from producers.cli.generation import exit_code
 from producers.cli.opening import client
 from producers.cli.voice import Voice
 from producers.cli.words import counted, safe
 from producers.client import Maestrale
 from producers.pipelines import Runs
 from producers.pipelines.planning import plan
-from producers.pipelines.runs import check_input
+from producers.pipelines.runs import check_input, check_limit
 from producers.services import Services
 
 
@@ -44,7 +45,9 @@ class Wish:
         """
         pipeline = load_pipeline(self.recipe, variables=self.variables, input_file=self.input_file)
         check_input(pipeline)
-        return RunSpec(pipeline=pipeline, again=self.again, limit=self.limit, via=self.via)
+        told = RunSpec(pipeline=pipeline, again=self.again, limit=self.limit, via=self.via)
+        check_limit(told)
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +119,12 @@ class PipelineRun:
         self._voice.say(showing.line("run", Text(run.id, style="bold")))
         if not is_new:
             self._voice.say(showing.hint("The same is under way: this goes on with it."))
-        elif hooks:
-            bound = maestrale.webhooks.bound(run.id, hooks)
-            self._voice.say(*hook_words.bindings(bound))
-            self._facts["webhooks"] = [hook_words.bound_facts(one) for one in bound]
+        else:
+            self._facts |= tell_hooks(maestrale, run, hooks, self._voice)
         return run
 
     def _resume(self, maestrale: Maestrale, told: RunSpec) -> Job:
-        run = Runs(maestrale).go_on(told.pipeline.name, budget=self._how.budget)
+        run = Runs(maestrale).go_on(told, budget=self._how.budget)
         self._voice.say(showing.line("run", Text(f"{run.id} goes on", style="bold")))
         return run
 

@@ -3,18 +3,14 @@
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from producers.cli import wishes
-from producers.cli.options import AsJson
+from producers.cli.options import AsJson, option
 
 _WHAT, _HOW, _TWICE = "What is run", "How it runs", "Done before"
-
-
-def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
 Where = Annotated[
@@ -25,18 +21,18 @@ Where = Annotated[
 ]
 InputFile = Annotated[
     str | None,
-    _option(_WHAT, "Rows to run on; the pipeline's own unless given.", "--input", metavar="FILE"),
+    option(_WHAT, "Rows to run on; the pipeline's own unless given.", "--input", metavar="FILE"),
 ]
 Values = Annotated[
     list[str] | None,
-    _option(_WHAT, "Set a variable of the pipeline; repeatable.", "--set", metavar="KEY=VALUE"),
+    option(_WHAT, "Set a variable of the pipeline; repeatable.", "--set", metavar="KEY=VALUE"),
 ]
 PlanOnly = Annotated[
-    bool, _option(_HOW, "Draw the stages and what each will take; begin nothing.", "--plan")
+    bool, option(_HOW, "Draw the stages and what each will take; begin nothing.", "--plan")
 ]
 Watch = Annotated[
     bool,
-    _option(
+    option(
         _HOW,
         "Stay, conduct and watch; or come back at once: `maestrale up` conducts.",
         "--watch/--detach",
@@ -44,29 +40,27 @@ Watch = Annotated[
 ]
 ReportFolder = Annotated[
     Path | None,
-    _option(_HOW, "Write the run's report here: HTML, Markdown, JSON.", "--report", metavar="DIR"),
+    option(_HOW, "Write the run's report here: HTML, Markdown, JSON.", "--report", metavar="DIR"),
 ]
 Webhook = Annotated[
     list[str] | None,
-    _option(_HOW, "Tell this URL when the run ends or stands still; repeatable.", metavar="URL"),
+    option(_HOW, "Tell this URL when the run ends or stands still; repeatable.", metavar="URL"),
 ]
 Budget = Annotated[
     str | None,
-    _option(_HOW, "What all stages together may spend.", metavar="5USD|5EUR"),
+    option(_HOW, "What all stages together may spend.", metavar="5USD|5EUR"),
 ]
 Via = Annotated[
     Literal["realtime", "batch", "auto"] | None,
-    _option(_HOW, "How calls go where a stage does not say.", show_default=False),
+    option(_HOW, "How calls go where a stage does not say.", show_default=False),
 ]
 Resume = Annotated[
     bool,
-    _option(
-        _TWICE, "Go on with the newest run of this pipeline, from where it failed.", "--resume"
-    ),
+    option(_TWICE, "Go on with the newest run of this pipeline, from where it failed.", "--resume"),
 ]
 Again = Annotated[
     bool,
-    _option(_TWICE, "Take nothing over from earlier runs; paid answers are reused.", "--again"),
+    option(_TWICE, "Take nothing over from earlier runs; paid answers are reused.", "--again"),
 ]
 
 

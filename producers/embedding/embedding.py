@@ -1,29 +1,27 @@
 """The door for embedding jobs: plan, submit, and the store that comes of one."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from models.embedding import Embedding
 from models.errors import BadInputError
-from models.payloads import JobSpec, Options
+from models.payloads import JobSpec
 from models.prices import load_prices
 from models.recipes.checking import template_complaints
 from models.recipes.fields import fields_read, names_read
-from models.states import JobKind
 from models.tables import Job, VectorStore
 from models.vectors import unpack
-from producers import estimate, exports, registry, routing, spending, submitting
+from producers import estimate, exports, registry, routing
 from producers.client import Maestrale
 from producers.embedding import stores
 from producers.estimate import Ways
 from producers.planning import EmbeddingPlan
 from producers.readers import OnDuplicate, ReadOptions, ReadResult, read
-from producers.spending import Amount
-from producers.webhooks import Hook
+from producers.submitting import Terms
 
 MODEL = "mistral-embed"
 """Who embeds unless told otherwise."""
@@ -87,42 +85,9 @@ class Embeddings:
             raise
         return EmbeddingPlan(found, ways, wish.on_duplicate, route, asked)
 
-    def submit(
-        self,
-        plan: EmbeddingPlan,
-        *,
-        priority: int = 5,
-        idempotency_key: str | None = None,
-        again: bool = False,
-        max_failed_share: float = 0.05,
-        options: Options | None = None,
-        webhooks: Sequence[Hook] = (),
-        budget: Amount = None,
-        partial: bool = False,
-        parent_id: str | None = None,
-    ) -> Job:
+    def submit(self, plan: EmbeddingPlan, **how: Unpack[Terms]) -> Job:
         """Commits the job, then rings for its first shards; as `Maestrale.submit` does."""
-        maestrale = self._maestrale
-        chosen = plan.route.applied(options or Options())
-        prices = load_prices(maestrale.settings.prices_file)
-        wish = submitting.Submission(
-            kind=JobKind.EMBED,
-            name=plan.embedding.store,
-            spec=JobSpec(embedding=plan.embedding, options=chosen),
-            content_hash=plan.embedding.hash,
-            estimate=plan.estimate_by(chosen.via),
-            priority=priority,
-            idempotency_key=idempotency_key,
-            max_failed_share=max_failed_share,
-            on_duplicate=plan.on_duplicate,
-            again=again,
-            webhooks=tuple(webhooks),
-            budget_nano=spending.checked_budget(budget, plan, chosen.via, prices, partial=partial),
-            parent_id=parent_id,
-        )
-        job, _is_new = submitting.submit(maestrale.store, wish, plan.found)
-        maestrale.ring_for(job.id)
-        return job
+        return self._maestrale.submit(plan, **how)
 
     def store(self, job: Job, path: Path | None = None) -> VectorStore:
         """Writes what the finished job embedded, at `path` or where it was asked for, and puts it

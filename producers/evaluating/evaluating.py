@@ -3,30 +3,29 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from models.errors import BadInputError
-from models.payloads import JobSpec, Options
+from models.payloads import JobSpec
 from models.prices import load_prices
-from models.states import JobKind
 from models.store import rows
 from models.suites import Contestant, Evaluation, Suite, SuiteKind, load_suite
 from models.suites.outcomes import Outcome, to_outcomes
 from models.tables import Job
-from producers import estimate, registry, routing, spending, submitting
+from producers import estimate, registry, routing
 from producers.client import Maestrale
 from producers.evaluating import own_models, searching
 from producers.evaluating.previewing import Previewer
 from producers.planning import EvaluationPlan
 from producers.readers import OnDuplicate, ReadOptions, read
-from producers.spending import Amount
-from producers.webhooks import Hook
+from producers.submitting import Terms
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """Who is put to what. `models`: names, each perhaps with `@prompt`; the first is compared
-    with the others. `data` None: the suite's own rows. `attempts` None: as the suite says."""
+    with the others. `data` None: the suite's own rows. `attempts` None: as the suite says.
+    `named`: what a command calls a suite that is given as an object."""
 
     suite: str | Suite
     models: tuple[str, ...]
@@ -39,6 +38,7 @@ class Wish:
     max_rejected_share: float = 0.05
     via: routing.ViaWish = "realtime"
     by: timedelta | None = None
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,44 +101,9 @@ class Evaluating:
             raise
         return EvaluationPlan(found, ways, wish.on_duplicate, route, evaluation)
 
-    def submit(
-        self,
-        plan: EvaluationPlan,
-        *,
-        priority: int = 5,
-        idempotency_key: str | None = None,
-        again: bool = False,
-        max_failed_share: float = 0.05,
-        options: Options | None = None,
-        webhooks: Sequence[Hook] = (),
-        budget: Amount = None,
-        partial: bool = False,
-        parent_id: str | None = None,
-    ) -> Job:
+    def submit(self, plan: EvaluationPlan, **how: Unpack[Terms]) -> Job:
         """Commits the job, then rings for its first shards; as `Maestrale.submit` does."""
-        maestrale = self._maestrale
-        chosen = plan.route.applied(options or Options())
-        prices = load_prices(maestrale.settings.prices_file)
-        told = plan.evaluation
-        wish = submitting.Submission(
-            kind=JobKind.EVALUATE,
-            name=told.suite.name,
-            spec=JobSpec(evaluation=told.model_dump(mode="json"), options=chosen),
-            content_hash=told.hash,
-            estimate=plan.estimate_by(chosen.via),
-            priority=priority,
-            idempotency_key=idempotency_key,
-            max_failed_share=max_failed_share,
-            on_duplicate=plan.on_duplicate,
-            again=again,
-            webhooks=tuple(webhooks),
-            budget_nano=spending.checked_budget(budget, plan, chosen.via, prices, partial=partial),
-            parent_id=parent_id,
-            large_shards=told.suite.kind == SuiteKind.PERPLEXITY,  # a model is loaded for each
-        )
-        job, _is_new = submitting.submit(maestrale.store, wish, plan.found)
-        maestrale.ring_for(job.id)
-        return job
+        return self._maestrale.submit(plan, **how)
 
     def evaluation(self, job: Job) -> Evaluation:
         """What the job was asked to find out. `BadInputError` if it is no evaluation."""
@@ -169,7 +134,7 @@ def evaluation_of(suite: Suite, wish: Wish) -> Evaluation:
 
 
 def _asked_as(wish: Wish) -> dict[str, str]:
-    suite = wish.suite if isinstance(wish.suite, str) else ""
+    suite = wish.suite if isinstance(wish.suite, str) else wish.named
     limit = "" if wish.limit is None else str(wish.limit)
     words = {"suite": suite, "data": wish.data or "", "store": wish.store or "", "limit": limit}
     return {name: word for name, word in words.items() if word}

@@ -1,11 +1,13 @@
 """The report of a run: what each stage came to, and the reports of its evaluations in one."""
 
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from models.errors import MaestraleError
+from models.pipelines.schema import RunSpec
 from models.states import STAGE_GOOD
 from models.store import stages
 from models.store.stages_seen import StageSeen
@@ -43,6 +45,9 @@ def collect(maestrale: Maestrale, run: Job) -> "Made | None":
     except (MaestraleError, OSError) as error:
         log.warning("%s has no report: %s", run.id, error)
         return None
+    except Exception:  # a bug of ours: the run is over all the same
+        log.exception("%s has no report", run.id)
+        return None
     return made
 
 
@@ -61,9 +66,24 @@ def build(maestrale: Maestrale, run: Job) -> Report:
         examples=[one for name, exam in exams for one in _examples(name, exam)],
         warnings=[f"{name}: {word}" for name, exam in exams for word in exam.warnings],
         facts=_facts(run, seen),
-        repeat=f"maestrale run {told.pipeline.folder}",
+        repeat=repeat(told),
         figures=_figures(exams),
     )
+
+
+def repeat(told: RunSpec) -> str:
+    """The command that repeats the run: free where nothing changed."""
+    pipeline = told.pipeline
+    words = ["maestrale", "run", pipeline.file or pipeline.folder]
+    if pipeline.is_input_given:
+        words += ["--input", pipeline.input or ""]
+    for name, value in pipeline.given.items():
+        words += ["--set", f"{name}={value}"]
+    if told.limit is not None:
+        words += ["--limit", str(told.limit)]
+    if told.via is not None:
+        words += ["--via", told.via]
+    return shlex.join(words)
 
 
 def _reports(maestrale: Maestrale, one: StageSeen) -> Iterator["Kept"]:

@@ -10,8 +10,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
@@ -22,7 +23,7 @@ from models.store import events, jobs, stages, stages_seen
 from models.store.stages import StageInHand
 from models.tables import Job
 from producers.client import Maestrale
-from producers.pipelines import collecting, serving
+from producers.pipelines import collecting, serving, sharing
 from producers.pipelines.doing import do
 from producers.pipelines.outcomes import Later, Lost, Made, Outcome, Submitted, TakenOver
 
@@ -63,10 +64,8 @@ class Conductor:
     def run(self, *, until: Callable[[], bool] = lambda: False) -> None:
         """Conducts until it is stopped; what the database refuses for a while is tried again."""
         while not self._stopping and not until():
-            try:
+            with _going_on("the conductor goes on in a moment"):
                 self.tick()
-            except MaestraleError as error:
-                log.warning("the conductor goes on in a moment: %s", error)
             self._bell.wait(LOOK_S)
             self._bell.clear()
 
@@ -84,7 +83,8 @@ class Conductor:
         """One small step for each run that something happened to."""
         self._renew()
         for run_id in self._due_runs():
-            self._step(run_id)
+            with _going_on(run_id):
+                self._step(run_id)
 
     # -- which runs ----------------------------------------------------------------------------
 
@@ -92,7 +92,8 @@ class Conductor:
         now = time.monotonic()
         if now - self._swept_at >= SWEEP_S or self._bell.is_set():
             self._swept_at = now
-            serving.end_left(self._maestrale)
+            with _going_on("servers that nobody needs any more"):
+                serving.end_left(self._maestrale)
             self._report()
             with self._maestrale.store.read() as connection:
                 found = [run.id for run in stages_seen.open_runs(connection)]
@@ -131,9 +132,12 @@ class Conductor:
         with store.write() as connection:
             for name, reason in told.skip.items():
                 stages.skip(connection, run_id, name, reason)
-            if told.stands:
+            goes_on = sharing.pass_on(connection, run_id) if told.stands else None
+            if told.stands and not goes_on:
                 jobs.pause(connection, run_id, told.stands)
             stages.recount(connection, run_id)
+        if goes_on:
+            self._maestrale.ring_for(goes_on)
         for name in (*told.collect, *told.begin):
             self._take(run, name)
         if told.is_over:
@@ -187,6 +191,17 @@ class Conductor:
         with self._maestrale.store.write() as connection:
             for one in held:
                 stages.renew(connection, one, hold_s=self._hold_s)
+
+
+@contextmanager
+def _going_on(what: str) -> Iterator[None]:
+    """What goes wrong inside is for the log: others go on, and the next look tries again."""
+    try:
+        yield
+    except MaestraleError as error:
+        log.warning("%s: %s", what, error)
+    except Exception:
+        log.exception("%s: left until the next look", what)
 
 
 def _catch_up(maestrale: Maestrale, passed_over: set[str]) -> None:

@@ -4,16 +4,15 @@ import logging
 
 from models.errors import MaestraleError, StoreBusyError
 from models.pipelines.schema import RunSpec
-from models.states import STAGE_OPEN, JobState, StageState
-from models.store import jobs, money, stages, stages_seen, trainings
-from models.store.engine import Store
+from models.states import JobState
+from models.store import jobs, stages, stages_seen
 from models.store.stages import StageInHand
 from models.tables import Job, Stage
-from models.words import money as words_of
 from producers.client import Maestrale
+from producers.pipelines import sharing
 from producers.pipelines.given import asked_of, digest_of, outputs_of
 from producers.pipelines.hand import Hand, told_of
-from producers.pipelines.kinds import PAID, doing
+from producers.pipelines.kinds import doing
 from producers.pipelines.outcomes import Later, Lost, Outcome, TakenOver
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,10 @@ def do(maestrale: Maestrale, run: Job, held: StageInHand) -> Outcome:
         told = told_of(run)
         return _collect(maestrale, run, told, held) or _begin(maestrale, run, told, held)
     except StoreBusyError as error:
-        return Later(str(error))
+        log.info("%s %s: %s", *held.key, error)
+        return Later("")  # it waits for nobody
+    except sharing.SpentError:
+        return sharing.broke(maestrale.store, run)
     except MaestraleError as error:
         return Lost(str(error))
     except Exception as error:
@@ -51,7 +53,8 @@ def _collect(maestrale: Maestrale, run: Job, told: RunSpec, held: StageInHand) -
         case JobState.SUCCEEDED:
             assert job is not None
             asked = asked_of(told, stage.name, outputs_of(found))
-            hand = Hand(maestrale, run, told, stage, asked, stage.hash)
+            budget = sharing.share_of(maestrale.store, run.id, told, stage)  # ranking runs is paid
+            hand = Hand(maestrale, run, told, stage, asked, stage.hash, budget)
             return doing(stage.kind).collect(hand, job)
         case _:
             return Later("")
@@ -62,15 +65,15 @@ def _begin(maestrale: Maestrale, run: Job, told: RunSpec, held: StageInHand) -> 
     with store.read() as connection:
         outputs = outputs_of(stages_seen.of_run(connection, run.id))
     asked = asked_of(told, stage.name, outputs)
-    digest = digest_of(told, stage.name, asked, outputs)
+    digest = digest_of(maestrale, told, stage.name, asked, outputs)
     with store.write() as connection:
         stages.note_hash(connection, held, digest)
     known = None if told.again else taken_over(maestrale, run.id, stage.kind, digest)
     if known is not None:
         return TakenOver(known)
-    budget = _budget(store, run.id, stage)
+    budget = sharing.share_of(store, run.id, told, stage)
     if budget is not None and budget <= 0:
-        return _broke(store, run)
+        return sharing.broke(store, run)
     hand = Hand(maestrale, run, told, stage, asked, digest, budget)
     return doing(stage.kind).begin(hand)
 
@@ -88,35 +91,3 @@ def _ended(job: Job) -> str:
     if job.state == JobState.CANCELLED:
         return "was cancelled"
     return f"failed: {job.state_reason}; see `maestrale failures {job.id}`"
-
-
-def _budget(store: Store, run_id: str, stage: Stage) -> int | None:
-    """What the stage may spend: a part of what is neither spent nor promised. None: no budget."""
-    if stage.kind not in PAID:
-        return None
-    with store.read() as connection:
-        run = jobs.get(connection, run_id)
-        if run is None or run.budget_nano is None:
-            return None
-        found = stages_seen.of_run(connection, run_id)
-        children = trainings.children(connection, run_id)
-        spent = sum(max(money.spent_nano(connection, job.id), _promised(job)) for job in children)
-    beginning = [one for one in found if one.state == StageState.WORKING and not one.job_id]
-    paid = [one for one in beginning if one.kind in PAID]
-    return int((run.budget_nano - spent) // max(1, len(paid)))
-
-
-def _promised(job: Job) -> int:
-    """What a job that is not over may spend in all."""
-    is_open = job.finished_at is None
-    return (job.budget_nano or 0) if is_open else 0
-
-
-def _broke(store: Store, run: Job) -> Outcome:
-    """Nothing is left: for now, while others may leave something, or for good."""
-    with store.read() as connection:
-        found = stages_seen.of_run(connection, run.id)
-    if any(one.state in STAGE_OPEN and one.job_id for one in found):
-        return Later("it waits for what others leave of the budget")
-    words = words_of(run.budget_nano or 0)
-    return Lost(f"the budget of {words} is spent: `maestrale run ... --resume --budget MORE`")

@@ -5,16 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from models.errors import BadInputError
 from models.pipelines.schema import Evaluate
 from models.store import jobs
-from models.suites import Suite
+from models.suites import Suite, SuiteKind
 from models.tables import Job
+from producers import registry
 from producers.client import Maestrale
 from producers.evaluating import Evaluating, Wish
 from producers.pipelines import serving
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Expected, Made, Outcome, Submitted, of_plan
 from producers.planning import EvaluationPlan
+from producers.routing import ViaWish
 
 
 def begin(hand: Hand) -> Outcome:
@@ -30,6 +33,7 @@ def plan(hand: Hand) -> EvaluationPlan:
     asked = cast("Evaluate", hand.asked)
     wish = Wish(
         suite=Suite.model_validate(hand.prepared.suite),
+        named=hand.prepared.suite_file,
         models=tuple(asked.models),
         data=hand.file(asked.data) if asked.data else hand.prepared.suite_data,
         attempts=asked.attempts,
@@ -38,9 +42,27 @@ def plan(hand: Hand) -> EvaluationPlan:
         limit=asked.limit,
         on_duplicate=asked.on_duplicate,
         max_rejected_share=asked.max_rejected,
-        via=hand.via(asked.via),
+        via=way_of(hand, asked),
     )
     return Evaluating(hand.maestrale).plan(wish)
+
+
+def way_of(hand: Hand, asked: Evaluate) -> ViaWish:
+    """As the stage says; the run's own word is for calls that go to the provider."""
+    own_word = "via" in hand.prepared.asked
+    reads_here = hand.prepared.suite["kind"] == SuiteKind.PERPLEXITY
+    if not own_word and (reads_here or _asks_our_own(hand, asked)):
+        return "realtime"
+    return hand.via(asked.via)
+
+
+def _asks_our_own(hand: Hand, asked: Evaluate) -> bool:
+    names = [*names_of(asked.models), *texts(asked.judge)]
+    try:
+        registry.check_no_batches(names, hand.maestrale.store, hand.maestrale.settings.home)
+    except BadInputError:
+        return True
+    return False
 
 
 def submit(

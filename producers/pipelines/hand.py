@@ -12,12 +12,16 @@ from models.payloads import JobSpec
 from models.pipelines.loading import place_of
 from models.pipelines.schema import Pipeline, Prepared, RunSpec
 from models.pipelines.schema import Stage as Asked
+from models.recipes.fields import names_read
 from models.settings import Settings
+from models.store import stages
 from models.tables import NANO, Job, Stage
 from producers.client import Maestrale
 
 RUNS = "runs"
 """Folder below the home where runs put what their stages make."""
+SWEEP = stages.SWEEP
+"""Note of a stage whose runs are being ranked by a suite: the sweep's job."""
 _BLOCK = 1 << 20
 
 
@@ -53,17 +57,18 @@ class Hand:
     def name(self) -> str:
         """What a dataset, a store or a model of this stage is called: the same work, the same
         name."""
-        return f"{self.pipeline.name[:30]}-{self.stage.name[:20]}-{self.digest[:8]}"
+        return f"{stem_of(self.pipeline, self.stage.name)}-{self.digest[:8]}"
 
     @property
     def notes(self) -> dict[str, Any]:
         """What was noted when its job was submitted."""
-        return dict(orjson.loads(self.stage.output))
+        return notes_of(self.stage)
 
     @property
-    def budget_usd(self) -> float | None:
-        """As the doors for jobs take it."""
-        return None if self.budget_nano is None else self.budget_nano / NANO
+    def budget_usd(self) -> str | None:
+        """As the doors for jobs take it, to the last nano-USD."""
+        nano = self.budget_nano
+        return None if nano is None else f"{nano // NANO}.{nano % NANO:09d}"
 
     def key(self, part: str = "") -> str:
         """The idempotency key of what it submits: submitted twice, it is there once.
@@ -88,6 +93,11 @@ class Hand:
         return ways.get(said, "realtime")
 
 
+def stem_of(pipeline: Pipeline, stage: str) -> str:
+    """How the names of what a stage makes begin."""
+    return f"{pipeline.name[:30]}-{stage[:20]}"
+
+
 def told_of(run: Job) -> RunSpec:
     """What a run was asked to do. `BadInputError` if the job is no run of a pipeline."""
     told = JobSpec.model_validate_json(run.spec).pipeline
@@ -96,10 +106,15 @@ def told_of(run: Job) -> RunSpec:
     return RunSpec.model_validate(told)
 
 
+def notes_of(stage: Stage) -> dict[str, Any]:
+    """What was noted when a stage's job was submitted."""
+    return dict(orjson.loads(stage.output))
+
+
 def limit_of(told: RunSpec, prepared: Prepared) -> int | None:
     """The run's limit, for stages that read the run's input and have no limit of their own."""
     source = prepared.asked.get("input", "{{ input }}")
-    reads_input = prepared.kind in ("generate", "embed") and "input" in source.split()
+    reads_input = prepared.kind in ("generate", "embed") and "input" in names_read(source)
     return told.limit if reads_input and "limit" not in prepared.asked else None
 
 

@@ -8,6 +8,7 @@ from models.pipelines.schema import Prepared, RunSpec
 from models.states import JobKind, StageState
 from models.tables import Job, Stage
 from producers.client import Maestrale
+from producers.pipelines import beforehand
 from producers.pipelines.doing import taken_over
 from producers.pipelines.given import asked_of, digest_of, outputs_of
 from producers.pipelines.hand import Hand
@@ -32,6 +33,7 @@ def plan(maestrale: Maestrale, told: RunSpec) -> list[StagePlanned]:
 
     Raises `BadInputError` for what cannot be used, as far as that is known.
     """
+    beforehand.check(told)
     run = Job(id="", kind=JobKind.PIPELINE, spec="{}", fingerprint="", created_at=0.0)
     outputs: dict[str, dict[str, Any]] = {}
     found: list[StagePlanned] = []
@@ -65,7 +67,7 @@ def _planned(
     if depends:
         return StagePlanned(prepared, depends=depends)
     asked = asked_of(told, prepared.name, outputs)
-    digest = digest_of(told, prepared.name, asked, outputs)
+    digest = digest_of(maestrale, told, prepared.name, asked, outputs)
     known = None if told.again else taken_over(maestrale, run.id, prepared.kind, digest)
     if known is not None:
         return StagePlanned(prepared, reused=known)

@@ -11,6 +11,7 @@ from producers.evaluating.report import Figure
 from producers.pipelines import evaluating, serving
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Outcome
+from producers.pipelines.sharing import SpentError
 
 PART = "ranking"
 
@@ -18,12 +19,18 @@ PART = "ranking"
 def submitted(
     hand: Hand, asked: Train, models: Sequence[str], *, notes: Mapping[str, Any]
 ) -> Outcome:
-    """Puts the models to the suite of `rank_by`, in one job."""
+    """Puts the models to the suite of `rank_by`, in one job.
+
+    Raises `SpentError` where nothing is left of the run's budget for it.
+    """
+    if hand.budget_nano is not None and hand.budget_nano <= 0:
+        raise SpentError("nothing is left to rank the runs of the sweep with")
     serving.serve(hand, models)
     told = asked.ranking
     tail = f"@{told.prompt}" if told.prompt else ""
     wish = Wish(
         suite=Suite.model_validate(hand.prepared.suite),
+        named=hand.prepared.suite_file,
         models=tuple(f"{model}{tail}" for model in models),
         data=hand.file(told.data) if told.data else hand.prepared.suite_data,
         attempts=told.attempts,

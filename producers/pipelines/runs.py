@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -20,12 +21,18 @@ from models.store.engine import one_at_a_time
 from models.store.stages_seen import StageSeen
 from models.tables import Job
 from producers.client import Maestrale
-from producers.pipelines.hand import content_of
+from producers.pipelines import beforehand
+from producers.pipelines.hand import content_of, limit_of, told_of
 from producers.webhooks import Hook, bind
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 TOLD_AT_THE_END = ("job.succeeded", "job.failed", "job.cancelled", "job.paused")
 """What an endpoint of a run hears: one message at its end, and that it stands still."""
+_PLACES: dict[str, Any] = {
+    **dict.fromkeys(("folder", "file", "input", "is_input_given", "given"), True),
+    "stages": {"__all__": {"suite_data", "suite_file"}},
+}
+"""What a snapshot says of where its files lie, and of who said what: no other run for that."""
 
 
 class Runs:
@@ -45,6 +52,8 @@ class Runs:
         """Commits the run with its stages; a conductor takes it up. Answers it and whether it is
         new: the same pipeline on the same rows that is under way is answered as it stands.
         """
+        prices = load_prices(self._maestrale.settings.prices_file)
+        beforehand.check(told, None if budget is None else prices)
         found = fingerprint(told)
         run = self._run(told, found, priority, budget)
         with self._maestrale.store.write() as connection:
@@ -60,18 +69,20 @@ class Runs:
                 bind(connection, hook, run.id, TOLD_AT_THE_END)
         return self._maestrale.get(run.id), True
 
-    def go_on(self, name: str, *, budget: str | None = None) -> Job:
+    def go_on(self, told: RunSpec, *, budget: str | None = None) -> Job:
         """The newest run of the pipeline of this name, gone on with from where it failed or stands.
 
-        Raises `NotFoundError` if there is none, `BadInputError` if it is done.
+        Raises `NotFoundError` if there is none, `BadInputError` if it is done, or was begun with
+        another input, variable, limit or way than is given here.
         """
-        nano = self._nano(budget)
+        name, nano = told.pipeline.name, self._nano(budget)
         with self._maestrale.store.write() as connection:
             run = stages_seen.newest_run(connection, name)
             if run is None:
                 raise NotFoundError(f"{name} was never run: leave --resume out")
             if run.state == JobState.SUCCEEDED:
                 raise BadInputError(f"{run.id} is done: leave --resume out to run {name} again")
+            _check_same(run, told)
             if nano is not None and run.state != JobState.PAUSED:
                 stages.set_budget(connection, run.id, nano)
             if run.state == JobState.FAILED:
@@ -110,11 +121,15 @@ class Runs:
 
 def fingerprint(told: RunSpec) -> str:
     """The same pipeline on the same rows, wherever they lie, gives the same 64 hex characters."""
-    data = told.model_dump(mode="json", exclude={"again": True, "pipeline": {"folder", "input"}})
-    source = told.pipeline.input
-    content = content_of(source) if source and Path(source).is_file() else source
-    told_all = orjson.dumps(["pipeline", data, content], option=orjson.OPT_SORT_KEYS)
+    data = told.model_dump(mode="json", exclude={"again": True, "pipeline": _PLACES})
+    pipeline = told.pipeline
+    rows = [_content(at) for at in (pipeline.input, *(one.suite_data for one in pipeline.stages))]
+    told_all = orjson.dumps(["pipeline", data, rows], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(told_all).hexdigest()
+
+
+def _content(place: str | None) -> str | None:
+    return content_of(place) if place and Path(place).is_file() else place
 
 
 def check_input(pipeline: Pipeline) -> None:
@@ -124,6 +139,39 @@ def check_input(pipeline: Pipeline) -> None:
     if not (pipeline.input and Path(pipeline.input).is_file()):
         named = f"{pipeline.input} is no file" if pipeline.input else "it has no input of its own"
         raise BadInputError(f"the pipeline {pipeline.name}: {named}; give one by --input FILE")
+
+
+def check_limit(told: RunSpec) -> None:
+    """Raises `BadInputError` for a limit that does not hold for all that read the input."""
+    if told.limit is None:
+        return
+    stages, name = told.pipeline.stages, told.pipeline.name
+    taken = [one for one in stages if limit_of(told, one)]
+    for one in stages:
+        if one not in taken and _reads_input(one) and "limit" not in one.asked:
+            raise BadInputError(
+                f"the pipeline {name}: the stage {one.name} ({one.kind}) takes the whole input: "
+                "leave --limit out, and give a file of fewer rows by --input"
+            )
+    if not taken:
+        raise BadInputError(f"the pipeline {name}: no stage takes a --limit: leave it out")
+
+
+def _check_same(run: Job, told: RunSpec) -> None:
+    """Raises `BadInputError` for an option that the run was not begun with."""
+    begun = told_of(run)
+    was, now = begun.pipeline, told.pipeline
+    given = {
+        "--input": now.is_input_given and now.input != was.input,
+        "--set": any(was.variables.get(name) != value for name, value in now.given.items()),
+        "--limit": told.limit not in (None, begun.limit),
+        "--via": told.via not in (None, begun.via),
+    }
+    if other := [option for option, is_other in given.items() if is_other]:
+        raise BadInputError(
+            f"{run.id} was begun with another {other[0]}: leave it out to go on with that run, or "
+            "leave --resume out to begin another"
+        )
 
 
 def _reads_input(stage: Prepared) -> bool:

@@ -7,21 +7,25 @@ from typing import Any, cast
 
 import orjson
 
+from models.pipelines.rendering import sources, templated, with_defaults
 from models.pipelines.schema import VALIDATION_LOSS, Train
+from models.recipes.fields import fields_read
 from models.store import registry as tuned
 from models.tables import Job, TunedModel
 from models.training.plan import Length
 from producers import registry
 from producers.client import Maestrale
 from producers.pipelines import ranking
-from producers.pipelines.hand import Hand
+from producers.pipelines.hand import SWEEP, Hand
 from producers.pipelines.outcomes import Expected, Lost, Made, Outcome, Submitted
 from producers.sweeps import Ran, facts_of, ranked
 from producers.training import Training, Wish
 from producers.training_jobs import Submission
 
-SWEEP = "sweep"
-"""Note of a stage whose runs are being ranked by a suite: the sweep's job."""
+_SAME_NAME = (
+    "{}.base cannot be asked here: {} has the name of a model of the API, or of the tuned model, "
+    "and is not served beside it; give the base another name, or compare with another model"
+)
 
 
 def begin(hand: Hand) -> Outcome:
@@ -115,9 +119,22 @@ def _made(hand: Hand, job_id: str, model: TunedModel, **more: Any) -> Outcome:
     names: tuple[str, ...] = (model.name, model.base)
     if model.trainer == "local":
         names = registry.served_names(model, hand.maestrale.settings)
+        if len(names) == 1 and _reads_base(hand):
+            return Lost(_SAME_NAME.format(hand.stage.name, model.base))
     digest = hashlib.sha256(f"{model.name}/{model.job_id}".encode()).hexdigest()
     told = {"job": job_id, "model": named(model), "base": names[-1], "registered": model.name}
     return Made({**told, "metrics": orjson.loads(model.metrics), "hash": digest, **more})
+
+
+def _reads_base(hand: Hand) -> bool:
+    """Whether another stage asks the base beside the tuned model."""
+    name = hand.stage.name
+    texts = (
+        text
+        for one in hand.pipeline.stages
+        for _, text in sources(templated(one.kind, with_defaults(one.kind, one.asked)), "")
+    )
+    return any("base" in fields_read(text, name) for text in texts)
 
 
 def _how(hand: Hand) -> Submission:

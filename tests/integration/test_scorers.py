@@ -10,6 +10,7 @@ import pytest
 from builders import eventually_on_loop
 from fake_scorer import as_python
 from judged_builders import MadeUp, a_row, an_evaluation
+from pydantic import ValidationError
 
 from models.payloads import Failed, Snoozed
 from models.recipes.problems import RowProblem
@@ -170,6 +171,32 @@ async def test_a_row_that_is_no_conversation_fails_by_name(world: World, message
     with pytest.raises(RowProblem, match="messages must be a conversation"):
         await world.losses.of_row(row)
     assert not world.children
+
+
+@pytest.mark.parametrize("tools", ["", "look_up", {"name": "look_up"}, ["look_up"], 0])
+async def test_tools_that_are_no_list_of_objects_fail_their_row_by_name(
+    world: World, tools: Any
+) -> None:
+    """No child is started for them."""
+    row = a_row(an_evaluation("perplexity", "a", prompts={}), MadeUp(str), **chat("x"), tools=tools)
+    with pytest.raises(RowProblem, match="tools must be a list of objects"):
+        await world.losses.of_row(row)
+    assert not world.children
+
+
+@pytest.mark.parametrize("tools", [None, [], [{"type": "function", "function": {}}]])
+async def test_rows_with_tools_or_without_are_read(world: World, tools: Any) -> None:
+    """None of them is a fault."""
+    row = a_row(an_evaluation("perplexity", "a", prompts={}), MadeUp(str), **chat("x"), tools=tools)
+    assert await world.losses.of_row(row) == [Loss("a", 1, 1.0)]
+
+
+async def test_a_row_that_cannot_be_sent_is_an_error_of_its_own_alone(world: World) -> None:
+    """Those that wait with it are read."""
+    rows = [chat("x"), {**chat("y"), "tools": "look_up"}, chat("zz")]
+    wanted = (world.scorers.score(Reading("a"), row) for row in rows)
+    found = await asyncio.gather(*wanted, return_exceptions=True)
+    assert [type(told) for told in found] == [Scored, ValidationError, Scored]
 
 
 async def test_a_stopped_row_waits_for_no_child(world: World) -> None:

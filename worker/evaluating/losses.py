@@ -78,7 +78,8 @@ class Losses:
 
 
 def check_messages(row: Mapping[str, Any]) -> None:
-    """Raises `RowProblem` for a row that is no conversation in which the assistant speaks."""
+    """Raises `RowProblem` for a row that is no conversation in which the assistant speaks, or whose
+    tools are none."""
     messages = row.get("messages")
     is_chat = isinstance(messages, list) and all(
         isinstance(one, dict) and isinstance(one.get("role"), str) for one in messages
@@ -87,6 +88,10 @@ def check_messages(row: Mapping[str, Any]) -> None:
         raise RowProblem(
             FailureCode.BAD_ROW, "messages must be a conversation in which the assistant speaks"
         )
+    tools = row.get("tools")
+    are_objects = isinstance(tools, list) and all(isinstance(one, dict) for one in tools)
+    if tools is not None and not are_objects:
+        raise RowProblem(FailureCode.BAD_ROW, "tools must be a list of objects, or left out")
 
 
 def _as_outcome(label: str, told: Any) -> Loss | Failed:

@@ -133,8 +133,3 @@ def count(paid: Paid, asked: Answered) -> None:
     known = paid.cost_nano is not None and asked.cost_nano is not None
     paid.cost_nano = (paid.cost_nano or 0) + (asked.cost_nano or 0) if known else None
     paid.keys.append(asked.key)
-
-
-def is_stopped(found: object) -> bool:
-    """Whether a row ends here: stopped, waiting, or failed by name."""
-    return isinstance(found, Failed | Snoozed | Submitted)

@@ -27,7 +27,7 @@ MOST_DEATHS = 2
 
 @dataclass(slots=True, eq=False)
 class _Wish:
-    row: Mapping[str, Any]
+    row: Conversation
     answer: "asyncio.Future[Told]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -53,9 +53,10 @@ class Scorers:
     async def score(self, reading: Reading, row: Mapping[str, Any]) -> Told:
         """What the model makes of the row (`messages`, perhaps `tools`), or why it cannot.
 
-        Cancelled, the row is forgotten.
+        Cancelled, the row is forgotten. A row that cannot be sent raises here, before it waits with
+        others, who would fail with it.
         """
-        wish = _Wish(row)
+        wish = _Wish(Conversation(id=0, messages=row["messages"], tools=row.get("tools")))
         self._waiting.setdefault(reading, []).append(wish)
         self._came.set()
         if self._serving is None:
@@ -194,4 +195,4 @@ def _take(wishes: list[_Wish]) -> list[_Wish]:
 
 
 def _said(number: int, wish: _Wish) -> Conversation:
-    return Conversation(id=number, messages=wish.row["messages"], tools=wish.row.get("tools"))
+    return wish.row.model_copy(update={"id": number})

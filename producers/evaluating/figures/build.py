@@ -64,7 +64,7 @@ def build(evaluation: Evaluation, job: Job, found: Iterable[Found], more: Facts)
         examples=gathered.examples,
         warnings=[*cautions(gathered, job, findings), *findings.warnings],
         facts=facts.told(evaluation, job, more),
-        repeat=facts.repeat(evaluation, job, more),
+        repeat=facts.repeat(evaluation, more),
         figures=findings.figures,
     )
 

@@ -17,8 +17,8 @@ class Facts:
     """What evaluation and job do not tell. All may be left out.
 
     `suite`, `data`, `store`: as they were named on the command line, for the command that repeats
-    it. `failures`: rows that failed, by `FailureCode`. `models`: words about a model (a registered
-    one's base, dataset and job).
+    it; no `data`: the suite's own rows. `failures`: rows that failed, by `FailureCode`. `models`:
+    words about a model (a registered one's base, dataset and job).
     """
 
     suite: str = ""
@@ -56,12 +56,14 @@ def told(evaluation: Evaluation, job: Job, more: Facts) -> list[tuple[str, str]]
     return facts
 
 
-def repeat(evaluation: Evaluation, job: Job, more: Facts) -> str:
+def repeat(evaluation: Evaluation, more: Facts) -> str:
     """The command that repeats the evaluation: free where nothing changed."""
     words = ["maestrale", "evaluate", more.suite or evaluation.suite.name]
     if evaluation.contestants:
         words += ["--models", ",".join(one.label for one in evaluation.contestants)]
-    words += ["--data", more.data or job.input_name, "--attempts", str(evaluation.attempts)]
+    if more.data:
+        words += ["--data", more.data]
+    words += ["--attempts", str(evaluation.attempts)]
     for judge in evaluation.judges:
         words += ["--judge", judge]
     if evaluation.store:

@@ -96,12 +96,19 @@ def of_sums(
     return Figure(value, unit, low, high, n, f"bootstrap over rows ({method})")
 
 
-def quantiles(values: Floats, parts: Sequence[float], unit: Unit, seed: int = 0) -> list[Figure]:
+def quantiles(
+    values: Floats,
+    parts: Sequence[float],
+    unit: Unit,
+    seed: int = 0,
+    *,
+    why: str = "there is nothing",
+) -> list[Figure]:
     """Quantiles of all values, numpy's (linear between neighbours)."""
     kept = values[_counted(values) > 0]
     n = int(_counted(kept).sum())
     if not n:
-        return [Figure(None, unit, n=0, why="there is nothing") for _ in parts]
+        return [Figure(None, unit, n=0, why=why) for _ in parts]
     found = np.nanquantile(kept, parts)
     drawn = drawn_quantiles(kept, parts, seed)
     tails = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)

@@ -13,6 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
+from models.suites.pairing import ALL_PAIRS_UP_TO
 from models.words import counted
 from producers.evaluating.figures.findings import Findings, bars, table_of
 from producers.evaluating.figures.gathering import Gathered
@@ -86,7 +87,12 @@ def find(gathered: Gathered, seed: int) -> Findings:
         _wins(judged, seed),
         _places(judged, seed),
     ]
-    findings.warnings = [*_invalid(gathered), *_unasked(judged), *_leaning(judged)]
+    findings.warnings = [
+        *_opponents(gathered),
+        *_invalid(gathered),
+        *_unasked(judged),
+        *_leaning(judged),
+    ]
     return findings
 
 
@@ -208,6 +214,17 @@ def _leaning(judged: list[Pair]) -> list[str]:
     return [
         f"the judge leans to the answer shown {place} (by {abs(by):.2f} points): it "
         "cancels, since each pair is judged in both orders, but such a judge tells less"
+    ]
+
+
+def _opponents(gathered: Gathered) -> list[str]:
+    labels = gathered.labels
+    if len(labels) <= ALL_PAIRS_UP_TO:
+        return []
+    return [
+        f"of {len(labels)} models {labels[0]} is judged against all, and each of the others "
+        f"against {labels[0]} alone: mean points and shares won are over different opponents, so "
+        "read the table of pairs before you rank by them"
     ]
 
 

@@ -38,7 +38,8 @@ ALPHA, POWER = 0.05, 0.8
 MOST_NEEDED = 10**9
 """More rows than that are needed for differences that are noise of the arithmetic."""
 MOST_FOR_ALL_PAIRS = 4
-"""With more models, the first is compared with each other, and these not with each other."""
+"""With more models, the first is compared with each other, and these not with each other. Before a
+judge it is `pairing.ALL_PAIRS_UP_TO`, and a report of more says so."""
 MCNEMAR, SIGN = "exact McNemar", "sign test over rows"
 SWAPPED, BOOTSTRAP = "paired randomization", "paired bootstrap"
 

@@ -3,6 +3,7 @@
 The ledger keeps how long a call took when it was made: an evaluation that is repeated shows the
 latencies and costs of the calls that were paid, not of looking them up. Where an answer took
 several calls (lookups, repairs) only their sum is known, and its calls count as equally long.
+A hosted batch tells no latency (0): its answers have costs, and no part in the latencies.
 """
 
 from collections.abc import Mapping
@@ -81,17 +82,21 @@ def by_row(rows: Floats, values: Floats, total: int) -> Floats:
 
 def latency_of(spent: Spent, seed: int) -> dict[str, Figure]:
     """Mean, median and 95th percentile of a call's latency."""
-    asked = spent["calls"] > 0
-    calls, latency = np.where(asked, spent["calls"], np.nan), spent["latency_ms"]
-    parts = np.column_stack(
-        [np.nansum(np.where(asked, latency, 0), axis=1), np.nansum(calls, axis=1)]
-    )
+    latency, calls = timed(spent)
+    parts = np.column_stack([np.nansum(latency, axis=1), np.nansum(calls, axis=1)])
     kept = parts[parts[:, 1] > 0]
     n = int(kept[:, 1].sum()) if len(kept) else 0
-    why = "nothing was asked"
+    why = "answered by batch" if (spent["calls"] > 0).any() else "nothing was asked"
     average = of_sums(kept, ratio_of_sums, "ms", seed, n=n, why=why)
-    each = quantiles(divided(latency, calls), [0.5, 0.95], "ms", seed)
+    each = quantiles(divided(latency, calls), [0.5, 0.95], "ms", seed, why=why)
     return dict(zip(LATENCY, [average, *each], strict=True))
+
+
+def timed(spent: Spent) -> tuple[Floats, Floats]:
+    """Latencies and calls of the answers whose latency is known, NaN for the others."""
+    is_known = (spent["calls"] > 0) & (spent["latency_ms"] > 0)
+    latency, calls = (np.where(is_known, spent[name], np.nan) for name in ("latency_ms", "calls"))
+    return latency, calls
 
 
 def cost_of(spent: Spent) -> dict[str, Figure]:
@@ -123,17 +128,27 @@ def thinned(values: Floats) -> list[float]:
 
 
 def _latency(findings: Findings, own: Mapping[str, Spent]) -> Section:
-    series = [
-        Series(label, thinned(divided(one["latency_ms"], one["calls"])))
-        for label, one in own.items()
-    ]
+    series = [Series(label, thinned(divided(*timed(one)))) for label, one in own.items()]
     return Section(
         "Latency",
         "Milliseconds per call, from request to answer, as it was when the call was made; how many "
         "others were under way at that time counts.",
-        [table_of("Latency per call", findings.figures, LATENCY)],
+        [table_of("Latency per call", findings.figures, LATENCY, _of_how_many(own))],
         [Chart("Latency per call", "histogram", [], series, "ms", "ms")],
     )
+
+
+def _of_how_many(own: Mapping[str, Spent]) -> str:
+    """Whose latencies are those of some answers only; empty: nobody's."""
+    asked = {label: int((one["calls"] > 0).sum()) for label, one in own.items()}
+    known = {label: int((~np.isnan(timed(one)[0])).sum()) for label, one in own.items()}
+    parts = [
+        f"{label}: {known[label]} of {counted(asked[label], 'answer')}"
+        for label in own
+        if known[label] < asked[label]
+    ]
+    told = f"A batch tells no latency; these are of {', '.join(parts)}."
+    return told if parts else ""
 
 
 def _cost(everyone: Mapping[str, Spent]) -> Section:

@@ -29,6 +29,16 @@ def test_suites_that_judge_are_read() -> None:
     assert a_suite("perplexity", perplexity={"seq_len": 512}).perplexity
 
 
+def test_the_order_of_prompts_is_part_of_a_suites_hash() -> None:
+    """The first of them is how models are asked that name none."""
+    plain = {"default": {"prompt": "{{ row.question }}"}, "brief": {"prompt": "{{ row.text }}"}}
+    one = a_suite("samples", prompts=plain)
+    other = a_suite("samples", prompts=dict(reversed(plain.items())))
+    assert one.default_prompt != other.default_prompt
+    assert one.hash != other.hash
+    assert one.hash == a_suite("samples", prompts=plain).hash
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

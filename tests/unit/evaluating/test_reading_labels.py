@@ -13,6 +13,9 @@ MOOD = Classification(
     labels=["positive", "negative", "neutral"],
     words={"positive": ["pos", "good"], "negative": ["neg", "bad"]},
 )
+SHORT = Classification(labels=["news", "not news"])
+SPAM = Classification(labels=["spam", "ham"])
+EVENT = Classification(labels=["event", "no event"])
 YES_NO = Classification(labels=["yes", "no", "maybe"])
 
 OF_NEWS: dict[str, list[Json]] = {
@@ -43,9 +46,28 @@ OF_ANSWERS: dict[str, list[Json]] = {
     "no": ["No.", "No, there is no evidence.", "Antwort: no"],
     "maybe": ["maybe", "Maybe."],
 }
+OF_SHORT: dict[str, list[Json]] = {
+    "news": ["The text is **clearly** `news`.", "No, this is news.", "It is not a joke but news."],
+    "not news": ["The text is **not** news", "It is `not` `news`.", "*Not* **news**, I think."],
+}
+OF_SPAM: dict[str, list[Json]] = {
+    "spam": ["This is **spam**.", "There is no doubt: spam", "No doubt this is spam."],
+    "ham": [
+        *["This is **not** spam, but ham.", "not spam: ham", "It is not spam. It is ham."],
+        *["- no links\n- no offers\n\nham", "Is it spam? No, it isn\u2019t spam: ham."],
+        *["Neither an offer nor spam, so ham", "It is not an ad so ham"],
+    ],
+}
+OF_EVENTS: dict[str, list[Json]] = {
+    "event": ["An event.", "This is not only an event."],
+    "no event": ["No event.", "There is **no** event", "no\nevent"],
+}
 SAID = [
     (told, said, label)
-    for told, table in ((NEWS, OF_NEWS), (MOOD, OF_MOOD), (YES_NO, OF_ANSWERS))
+    for told, table in (
+        *((NEWS, OF_NEWS), (MOOD, OF_MOOD), (YES_NO, OF_ANSWERS)),
+        *((SHORT, OF_SHORT), (SPAM, OF_SPAM), (EVENT, OF_EVENTS)),
+    )
     for label, many in table.items()
     for said in many
 ]
@@ -59,6 +81,14 @@ INVALID: list[tuple[Classification, Json]] = [
     *((MOOD, said) for said in ["posh", "not really positive", "badly"]),
     *((YES_NO, said) for said in ["yes and no", "Nope", "I do not know", "nobody"]),
     (YES_NO, "no\nbecause yes is wrong"),
+    *((SHORT, said) for said in ["It is no news", "not a piece of news", "not **really** news"]),
+    *((SHORT, said) for said in ["This is not really a news item", "news, or not news"]),
+    *((SPAM, said) for said in ["This is **not** spam", "This is no spam.", "`not` **spam**"]),
+    *((SPAM, said) for said in ["It is not considered spam", 'This is not "spam".', "not (spam)"]),
+    *((SPAM, said) for said in ["It is neither spam nor ham", "not spam or ham", "kein Spam"]),
+    *((SPAM, said) for said in ["I don\u2019t think it is spam", "It cannot be spam"]),
+    *((SPAM, said) for said in ["Is it spam? It is not spam.", "Spam? There is no spam."]),
+    (EVENT, "There is no adverse event"),
 ]
 
 

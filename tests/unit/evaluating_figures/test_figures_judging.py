@@ -161,6 +161,17 @@ def test_three_models_are_judged_in_their_pairs():
     assert told.comparisons[0].family == 3
 
 
+def test_of_many_models_it_is_said_that_they_met_other_opponents():
+    """Of four, the first meets all and these meet it alone: their means and shares in one table
+    are over other opponents. Three meet all the others, and nothing is said."""
+    row = [one for name in "bcd" for one in verdicts("a", name, (1, 2), (1, 2))]
+    told = judged(*[row] * 6, models=("a", "b", "c", "d"))
+    assert any("each of the others against a alone" in one for one in told.warnings)
+    three = [*verdicts("a", "b", (1, 2), (1, 2)), *verdicts("a", "c", (1, 2), (1, 2))]
+    told = judged(*[[*three, *verdicts("b", "c", (1, 1), (1, 1))]] * 6, models=("a", "b", "c"))
+    assert not any("alone" in one for one in told.warnings)
+
+
 def test_attempts_of_a_row_are_one_row_to_the_tests():
     """Two attempts at 8 rows: 16 pairs won, and a sign test of 8."""
     rows = [

@@ -144,6 +144,32 @@ def test_latency_is_per_call():
     assert figure(told, "m", "latency_ms_p50").value == pytest.approx(275)
 
 
+def waited(*latencies: int):
+    """The report of a model's answers of one call each."""
+    rows = [[said("m", "yes", "yes", paid=paid(latency_ms=one))] for one in latencies]
+    return report_of(an_evaluation(models=["m"]), found(*rows))
+
+
+def test_what_a_batch_answered_is_not_counted_as_fast():
+    """A batch tells no latency: it is that of the other answers, and says of how many."""
+    told = waited(0, 200, 0, 400)
+    got = [figure(told, "m", name) for name in ("latency_ms_mean", "latency_ms_p50")]
+    assert [(one.value, one.n) for one in got] == [(300, 2), (300, 2)]
+    part = next(one for one in told.sections if one.title == "Latency")
+    assert "m: 2 of 4 answers" in part.tables[0].note
+    assert list(part.charts[0].series[0].values) == [200, 400]
+    assert not next(one for one in waited(200).sections if one.title == "Latency").tables[0].note
+
+
+def test_latency_of_batches_alone_is_not_known():
+    """And why; their costs are."""
+    told = waited(0, 0)
+    for name in ("latency_ms_mean", "latency_ms_p50", "latency_ms_p95"):
+        got = figure(told, "m", name)
+        assert (got.value, got.n, got.why) == (None, 0, "answered by batch")
+    assert figure(told, "m", "cost_usd").value
+
+
 def test_latencies_are_numpys():
     """Mean, median and 95th percentile of a hundred answers."""
     times = np.random.default_rng(0).integers(50, 5000, 100)
@@ -276,6 +302,16 @@ def test_the_command_repeats_it():
         *("maestrale", "evaluate", "recipes/bsard", "--models", "base,tuned model"),
         *("--data", "my rows.jsonl", "--attempts", "3", "--judge", "large"),
         *("--store", "docs", "--limit", "50"),
+    ]
+
+
+def test_the_suites_own_rows_are_not_named_in_the_command():
+    """The suite finds them wherever the command is given; a bare file name would not be found."""
+    told = build(
+        an_evaluation(), a_job(), labelled(GOLD, base=GOLD, tuned=GOLD), Facts(suite="tak")
+    )
+    assert shlex.split(told.repeat) == [
+        *("maestrale", "evaluate", "tak", "--models", "base,tuned", "--attempts", "1"),
     ]
 
 

@@ -98,3 +98,20 @@ def test_a_run_is_over_when_no_stage_is_open() -> None:
     states = ("done", "reused", "failed", "skipped")
     stages = [a_stage(state, state=state) for state in states]
     assert due(stages, {}, NOW).is_over
+
+
+def test_a_run_stands_though_a_stage_waits_for_what_others_leave() -> None:
+    """Who says what it waits for was looked at: alone it moves nothing, whether begun or to be
+    collected."""
+    paused = a_job(state=JobState.PAUSED, state_reason="budget: all is spent")
+    over = a_job(state=JobState.SUCCEEDED)
+    jobs = {paused.id: paused, over.id: over}
+    held = a_stage("a", state="running", job_id=paused.id)
+    waits = {"reason": "it waits for what others leave of the budget"}
+    assert "stage a" in due([held, a_stage("b", **waits)], jobs, NOW).stands
+    ranked = a_stage("c", state="running", job_id=over.id, **waits)
+    found = due([held, ranked], jobs, NOW)
+    assert "stage a" in found.stands
+    assert found.collect == ["c"]
+    assert not due([held, a_stage("b")], jobs, NOW).stands
+    assert not due([a_stage("b", **waits)], {}, NOW).stands

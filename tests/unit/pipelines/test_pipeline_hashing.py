@@ -84,6 +84,16 @@ def test_what_does(change: Callable[[dict[str, Any]], None]) -> None:
     assert hash_of(a_pipeline(change)) != hash_of(a_pipeline())
 
 
+def test_the_order_of_prompts_does() -> None:
+    """The first of them is how models are asked that name none."""
+
+    def asked(*names: str) -> str:
+        prompts = {name: {"prompt": name} for name in names}
+        return hash_of(a_pipeline(lambda told: told["stages"][0]["suite"].update(prompts=prompts)))
+
+    assert asked("a", "b") == asked("a", "b") != asked("b", "a")
+
+
 def test_the_content_that_it_is_given_does() -> None:
     """Of the outputs it reads by their hashes alone, and of files."""
     here = hash_of(a_pipeline())

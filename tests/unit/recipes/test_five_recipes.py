@@ -15,7 +15,9 @@ import pytest
 
 from models.pipelines import Pipeline, StageKind, load_pipeline
 from models.recipes import Compiled, load_recipe
+from models.recipes.answers import Read
 from models.suites import Asked, Contestant, Evaluation, SuiteKind, load_suite
+from models.suites.reading import label_in
 from producers.datasets.manifest import Shape
 from producers.datasets.shaping import Shaper
 from producers.evaluating.previewing import Previewer
@@ -119,6 +121,7 @@ def test_rows_that_have_their_answers_become_conversations(name: str) -> None:
         ("bsard", "bsard/sample.jsonl"),
         ("eurlex", "eurlex/sample.jsonl"),
         (str(RECIPES / "bsard/general.toml"), "bsard/general.jsonl"),
+        (str(RECIPES / "bsard/general.toml"), "bsard/ranking.jsonl"),
     ],
 )
 def test_a_suite_asks_plain_rows_too(suite: str, rows: str) -> None:
@@ -153,9 +156,27 @@ def test_taks_labels_are_the_same_everywhere() -> None:
     assert told is not None
     schema = json.loads((RECIPES / "tak/label.json").read_text())
     assert schema["properties"]["label"]["enum"] == told.labels
+    forced = load_suite("tak")[0].prompts["formed"].answer_definition
+    assert forced == schema
     assert {row["label"] for row in sample("tak")} == set(told.labels)
     rules = (RECIPES / "tak/labels_system.j2").read_text()
     assert all(f"\n{label}: " in rules for label in told.labels)
+
+
+def test_taks_base_can_be_held_to_the_labels() -> None:
+    """`base@formed`: the rules as in `guided`, and an answer that can only be one of the labels."""
+    suite = load_suite("tak")[0]
+    asked = Asked(Evaluation(suite=suite, contestants=[Contestant(model="a")]))
+    row = sample("tak")[0]
+    guided, formed = (
+        asked.question(Contestant(model="a", prompt=name), row, {}) for name in ("guided", "formed")
+    )
+    assert formed["messages"] == guided["messages"]
+    assert formed["response_format"]["type"] == "json_schema"
+    told = suite.classification
+    assert told is not None
+    for label in told.labels:
+        assert label_in(told, {"label": label}) == Read(label)
 
 
 def test_bsards_judges_are_chosen_by_what_they_will_be_asked() -> None:
@@ -167,6 +188,19 @@ def test_bsards_judges_are_chosen_by_what_they_will_be_asked() -> None:
     assert judge.criteria == chosen.criteria
     assert judge.ask == chosen.ask
     assert sum(one.points for one in judge.criteria) == 3
+
+
+def test_bsards_best_run_is_reported_on_rows_it_was_not_chosen_by() -> None:
+    """The best of four on some rows looks better on them than it is."""
+    pipeline = load_pipeline("bsard")
+    ranked = pipeline.stage("model").asked["ranking"].get("data")
+    reported = pipeline.stage("general").asked.get("data")
+    questions = [
+        {row["question"] for row in rows_of(RECIPES / "bsard" / (name or "general.jsonl"))}
+        for name in (ranked, reported)
+    ]
+    assert all(questions)
+    assert not questions[0] & questions[1]
 
 
 def test_bsards_preferences_favour_no_place() -> None:
