@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from models.bounds import MOST_COUNT
 from models.payloads import JobSpec
 from models.prices import PriceTable
 from models.states import JobState, RemoteState
@@ -34,8 +35,6 @@ log = logging.getLogger(__name__)
 BEGUN = "begun"
 """Among an operation's files: its start was asked for, so it may cost something from then on."""
 TRAIN_HERE = "train an open model on your own machine instead: `maestrale train --trainer local`"
-MOST_STEP = 2**31 - 1
-"""What a PostgreSQL column takes."""
 STILL = (JobState.CANCELLED, JobState.PAUSED)
 
 Do = Callable[..., Awaitable[Any]]
@@ -186,7 +185,7 @@ def checkpoints(said: Iterable[dict[str, Any]]) -> Iterable[tuple[int, dict[str,
     """(step, what is told of it) of a provider's checkpoints; what is none is passed over."""
     for point in said:
         step, metrics = point.get("step_number"), point.get("metrics")
-        if not (isinstance(step, int) and 0 <= step <= MOST_STEP and isinstance(metrics, dict)):
+        if not (isinstance(step, int) and 0 <= step <= MOST_COUNT and isinstance(metrics, dict)):
             continue
         told = {
             "loss": _number(metrics.get("train_loss")),
