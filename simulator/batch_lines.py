@@ -78,6 +78,7 @@ class LineExecutor:
             return ERRORS["server_error"]
         hosted = self._simulation.stats.hosted
         hosted.executed(call.digest, usage.prompt, usage.completion)
+        self._simulation.journal.note("executed", n=None, batch=job.id, **call.told(usage))
         return Reply(200, orjson.dumps(payload))
 
 

@@ -52,6 +52,8 @@ class Batches:
         job.fate = self._fate(job.total)
         self._runs[job.id] = _Run(job, inputs)
         self._simulation.stats.hosted.batch_jobs_created += 1
+        note = self._simulation.journal.note
+        note("created", kind="batch", id=job.id, metadata=job.metadata or {})
         return job
 
     def _fate(self, total: int) -> Fate:

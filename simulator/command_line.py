@@ -4,6 +4,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from models.errors import BadInputError
 from simulator.catalogue import USUAL_MODELS
@@ -50,6 +51,7 @@ def _config(options: argparse.Namespace) -> Config:
         latency_median_s=options.latency_median,
         latency_p95_s=options.latency_p95,
         seed=options.seed,
+        journal=options.journal,
     )
 
 
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of faults and latencies (default: %(default)s)")
     add("--latency-median", type=float, default=0.0, metavar="S", help="seconds; 0: none")
     add("--latency-p95", type=float, default=0.0, metavar="S", help="95th percentile, seconds")
+    add("--journal", type=Path, metavar="FILE", help="append a line for each call")
     _add_limits(parser)
     _add_faults(parser)
     _add_hosted(parser)

@@ -66,6 +66,16 @@ class Call:
         """The model it is for."""
         return self.body.model
 
+    def told(self, usage: Usage) -> dict[str, Any]:
+        """What a journal says of it once it ran."""
+        used = {"tokens_in": usage.prompt, "tokens_out": usage.completion}
+        return {
+            "digest": f"{self.digest:016x}",
+            "model": self.model,
+            **used,
+            "cached": usage.cached or 0,
+        }
+
 
 Answerer = Callable[[Any, int, "PromptCache", Taught | None], tuple[dict[str, Any], Usage]]
 

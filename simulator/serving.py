@@ -50,6 +50,7 @@ async def serve(config: Config | None = None) -> AsyncIterator[Serving]:
         yield Serving(f"http://{host}:{port}", simulation)
     finally:
         await runner.cleanup()
+        simulation.journal.close()
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:

@@ -51,6 +51,7 @@ class Tunings:
         self._lessons[job.id] = files[: len(body.training_files)]
         self._rows[job.id] = map(fault_of, chain.from_iterable(file.lines() for file in files))
         self._simulation.stats.hosted.tuning_jobs_created += 1
+        self._simulation.journal.note("created", kind="tuning", id=job.id, metadata=kept or {})
         return job
 
     def twin(self, body: TuningBody) -> TuningJob | None:
