@@ -9,7 +9,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-all test check bench lock train-extra sbom clean
+.PHONY: help venv demo demo-all test check bench faults lock train-extra sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s  %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ check: $(STAMP) ## the gate before a commit: format, lint, types, contracts, uni
 
 bench: $(STAMP) ## the figures of the README, measured here
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
+
+faults: $(STAMP) ## the fault campaign, about half an hour
+	@$(BIN)/python -m faults
 
 lock: ## the lock files anew, from pyproject.toml (needs uv)
 	$(COMPILE) --extra otel --extra evaluate pyproject.toml -o requirements.txt

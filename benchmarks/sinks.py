@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,8 @@ LOOPBACK = {
 """Settings under which servers on this machine can be endpoints."""
 Reply = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
 """Answers request number n (1, 2, ...) of an endpoint."""
+Heard = Callable[[str, int, Mapping[str, str], bytes], None]
+"""Path, number, headers (in lower case) and body of a request."""
 
 
 @dataclass
@@ -37,6 +39,8 @@ class Sinks:
     arrived: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
     """By path: `webhook-id` and when, seconds since the epoch."""
     replies: dict[str, Reply] = field(default_factory=dict)
+    heard: Heard = lambda _path, _number, _heads, _body: None
+    """Is told of each request before it is answered."""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, request by request."""
@@ -46,8 +50,9 @@ class Sinks:
                 lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 path = lines[0].split()[1]
                 heads = {a.lower(): b for a, _, b in (line.partition(": ") for line in lines[1:])}
-                await reader.readexactly(int(heads["content-length"]))
+                body = await reader.readexactly(int(heads["content-length"]))
                 self.arrived[path].append((heads["webhook-id"], time.time()))
+                self.heard(path, len(self.arrived[path]), heads, body)
                 reply = self.replies.get(path, well)
                 await reply(writer, len(self.arrived[path]))
                 await writer.drain()

@@ -1,204 +1,227 @@
 """The invariants I1 to I6 of a history. Pure: lines in, findings out; no table of ours is read.
 
-Of our own code it knows the price list alone: what a call cost is reckoned from the simulator's tokens.
+Of our own code it knows the price list alone: what a call cost is reckoned from the simulator's
+tokens.
 
-I1  accepted rows = done + failed (each with a reason), and nothing is open once the fault is over
-I2  a row has one result, and handing the same in again gives the same results for no call
-I3  calls paid twice <= calls in flight at kills + calls whose outcome nobody could know; each marked and priced
-I4  an event reaches each endpoint that is subscribed to it, or is listed as exhausted
+I1  accepted rows = done + failed (each with a reason, no more than the fault may cost), none open
+I2  a row has one result, its own, and handing the same in again gives the same results for no call
+I3  what is paid twice was in flight at a kill, or its outcome unknown; each marked and priced
+I4  every move has its event, and it reaches each endpoint, signed, or is listed after ten attempts
 I5  spend <= budget + calls in flight
 I6  no canary (key, secret, prompt) in any place that was looked at
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from faults.findings import Finding, last_by_job, of, some
 from faults.history import Line
-from models.payloads import Usage
-from models.prices import load_prices
+from faults.payments import paid_twice, spent
 
-ANSWERED_BUT_UNHEARD_S = 1.0
-"""An answer that the simulator sent so shortly before a kill may not have been read by the victim."""
+__all__ = ["ATTEMPTS", "Finding", "check"]
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What became of an invariant, or of something else that a scenario expects."""
-
-    name: str
-    holds: bool
-    words: str
+ATTEMPTS = 10
+"""Of a delivery, before it may be given up."""
+GONE = 410
+CLOCKS_S = 0.05
+"""The database's clock may read so much earlier than ours: milliseconds, and a commit's time."""
+RELAYED_S = 2.0
+"""An event is relayed within this time, to the endpoints that hear then."""
+PLACES = {"Redis", "logs", "database", "home"}
+"""Where canaries are looked for; none may be left out. Logs may have nothing to say."""
 
 
 def check(lines: Sequence[Line]) -> list[Finding]:
-    """Findings for all invariants that the history says anything of, and for what was expected."""
-    found: list[Finding] = []
-    for judge in (_rows, _results, _paid_twice, _events, _spent, _secrets, _expected):
-        found += judge(lines)
-    return found
+    """Findings for all invariants that the history says anything of, and for what was expected.
 
-
-def _of(lines: Iterable[Line], by: str, *whats: str) -> list[Line]:
-    return [line for line in lines if line.by == by and line.what in whats]
+    A history that says nothing proves nothing: that is a finding too.
+    """
+    judges = (_rows, _results, _again, paid_twice, _told, _events, spent, _secrets, _expected)
+    found = [finding for judge in judges for finding in judge(lines)]
+    return found or [Finding("seen", holds=False, words="nothing was seen that could be checked")]
 
 
 # --------------------------------------------------------------------------- I1 and I2
 
 
 def _rows(lines: Sequence[Line]) -> Iterator[Finding]:
-    done, failed = _by_job(lines, "result"), _by_job(lines, "failed")
-    for job in _of(lines, "producer", "submitted"):
+    done, failed, ended = _by_job(lines, "result"), _by_job(lines, "failed"), last_by_job(lines)
+    for job in of(lines, "producer", "submitted"):
         rows, mine, lost = set(job["rows"]), set(done[job["job"]]), set(failed[job["job"]])
+        unlike = _unlike(ended.get(job["job"]), len(rows), len(mine), len(lost))
         missing, strangers, both = rows - mine - lost, (mine | lost) - rows, mine & lost
-        reasonless = [line for line in _of(lines, "producer", "failed") if not line["code"]]
+        reasons = {f["row"]: f["code"] for f in _of_job(lines, "failed", job["job"])}
+        reasonless = {row for row, code in reasons.items() if not code}
         yield Finding(
             "I1",
-            not (missing or strangers or both or reasonless),
+            not (missing or strangers or both or reasonless or unlike),
             f"{len(rows)} rows = {len(mine)} done + {len(lost)} failed"
-            + _some(" missing", missing)
-            + _some(" never handed in", strangers)
-            + _some(" both done and failed", both)
-            + (f"; {len(reasonless)} failed without a reason" if reasonless else ""),
+            + some(" missing", missing)
+            + some(" never handed in", strangers)
+            + some(" both done and failed", both)
+            + some(" failed without a reason", reasonless)
+            + unlike,
         )
+
+
+def _unlike(end: Line | None, rows: int, done: int, failed: int) -> str:
+    """How the job's own words differ from what was given back."""
+    if end is None:
+        return "; nobody saw its end"
+    counted = (end["rows_total"], end["rows_done"], end["rows_failed"])
+    if counted != (rows, done, failed):
+        return "; the job says {} = {} + {}".format(*counted)
+    most = end["may_fail"]
+    return f"; only {most} may fail" if failed > most else ""
+
+
+def _of_job(lines: Sequence[Line], what: str, job: str) -> list[Line]:
+    return [line for line in of(lines, "producer", what) if line["job"] == job]
 
 
 def _by_job(lines: Sequence[Line], what: str) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for line in _of(lines, "producer", what):
+    for line in of(lines, "producer", what):
         found[line["job"]][line["row"]] += 1
     return found
 
 
-def _some(words: str, rows: Iterable[str]) -> str:
-    named = sorted(rows)
-    return f"; {len(named)}{words}: {', '.join(named[:5])}" if named else ""
-
-
 def _results(lines: Sequence[Line]) -> Iterator[Finding]:
+    results = of(lines, "producer", "result")
+    if not results:
+        return
     twice = {row for rows in _by_job(lines, "result").values() for row, n in rows.items() if n > 1}
-    if _of(lines, "producer", "result"):
-        yield Finding("I2", not twice, "one result a row" + _some(" with several", twice))
-    digests = {
-        (line["job"], line["row"]): line["digest"] for line in _of(lines, "producer", "result")
-    }
-    for again in _of(lines, "producer", "again"):
-        first, second = again["job"], again["of"]
-        pairs = [
-            (digests[first, row], digests.get((second, row)))
-            for job, row in digests
-            if job == first
-        ]
-        changed = sum(a != b for a, b in pairs)
-        until = again.at
-        calls = [c for c in _of(lines, "simulator", "executed") if again["began"] <= c.at <= until]
+    foreign = {line["row"] for line in results if not line["own"]}
+    yield Finding(
+        "I2",
+        not twice and not foreign,
+        "one result a row"
+        + some(" with several", twice)
+        + some(" with none, or with another row's", foreign),
+    )
+
+
+def _again(lines: Sequence[Line]) -> Iterator[Finding]:
+    """Of a second run: what was done before is done again, alike, for no more calls than told."""
+    for again in of(lines, "producer", "again"):
+        first, second = (
+            {line["row"]: line["digest"] for line in _of_job(lines, "result", job)}
+            for job in (again["of"], again["job"])
+        )
+        changed = {row for row, digest in first.items() if second.get(row) != digest}
+        asked = [*of(lines, "simulator", "arrived"), *_by_batch(lines)]
+        calls = sum(again["began"] <= call.at <= again.at for call in asked)
         yield Finding(
             "I2",
-            not changed and len(calls) <= again.facts.get("calls", 0),
-            f"handed in again: {len(calls)} calls, {changed} of {len(pairs)} results changed",
+            not changed and calls <= again["calls"],
+            f"handed in again: {calls} calls, {len(first)} results the same"
+            + some(" changed", changed),
         )
 
 
-# --------------------------------------------------------------------------- I3 and I5
+def _by_batch(lines: Sequence[Line]) -> list[Line]:
+    return [call for call in of(lines, "simulator", "executed") if call["n"] is None]
 
 
-def _paid_twice(lines: Sequence[Line]) -> Iterator[Finding]:
-    executed = _of(lines, "simulator", "executed")
-    if not executed:
-        return
-    twice = len(executed) - len({line["digest"] for line in executed})
-    in_flight, unknown = _in_flight_at_kills(lines), _unknown(lines)
-    ended = _of(lines, "producer", "ended")
-    doubts = sum(line["doubts"] for line in ended)
-    unpriced = sum(line["doubts_unpriced"] for line in ended)
-    yield Finding(
-        "I3",
-        twice <= len(in_flight | unknown) and twice <= doubts and not unpriced,
-        f"{len(executed)} paid, {twice} twice; {len(in_flight)} in flight at kills, "
-        f"{len(unknown)} unknown, {doubts} marked" + (f", {unpriced} unpriced" if unpriced else ""),
-    )
+# --------------------------------------------------------------------------- I4
 
 
-def _in_flight_at_kills(lines: Sequence[Line]) -> set[int]:
-    """Numbers of the calls over connections of a victim that had not been heard whole."""
-    arrived = {line["n"]: line for line in _of(lines, "simulator", "arrived")}
-    answered = {line["n"]: line.at for line in _of(lines, "simulator", "answered")}
-    found: set[int] = set()
-    for kill in _of(lines, "campaign", "killed"):
-        ports, heard = set(kill["ports"]), kill.at - ANSWERED_BUT_UNHEARD_S
-        for n, call in arrived.items():
-            if call.at <= kill.at and call["peer"] in ports and answered.get(n, kill.at) > heard:
-                found.add(n)
-    return found
-
-
-def _unknown(lines: Sequence[Line]) -> set[int]:
-    """Numbers of the calls that ran and of which no whole answer was sent."""
-    heard = {line["n"] for line in _of(lines, "simulator", "answered") if line["whole"]}
-    return {line["n"] for line in _of(lines, "simulator", "executed")} - heard
-
-
-def _spent(lines: Sequence[Line]) -> Iterator[Finding]:
-    budgets = _of(lines, "campaign", "budget")
-    if not budgets:
-        return
-    (budget,) = budgets
-    executed = _of(lines, "simulator", "executed")
-    costs = [_cost_nano(line) for line in executed]
-    spent, margin = sum(costs), _most_at_once(lines) * max(costs, default=0)
-    yield Finding(
-        "I5",
-        spent <= budget["nano"] + margin,
-        f"{spent / 1e9:.6f} spent of {budget['nano'] / 1e9:.6f}, at most {margin / 1e9:.6f} in flight",
-    )
-
-
-def _cost_nano(call: Line) -> int:
-    usage = Usage(call["tokens_in"], call["tokens_out"], call["cached"])
-    cost = load_prices().cost_nano(call["model"], usage, batch="batch" in call.facts)
-    assert cost is not None, f"{call['model']} has no price"
-    return cost
-
-
-def _most_at_once(lines: Sequence[Line]) -> int:
-    most = now = 0
-    for line in _of(lines, "simulator", "arrived", "left"):
-        now += 1 if line.what == "arrived" else -1
-        most = max(most, now)
-    return most
-
-
-# --------------------------------------------------------------------------- I4, I6, and the rest
+def _told(lines: Sequence[Line]) -> Iterator[Finding]:
+    """Each job has its events: numbered without a gap, from the first to that of its end."""
+    for job, end in last_by_job(lines).items():
+        types = {e["event"]: e["type"] for e in _of_job(lines, "event", job)}
+        gaps = {f"{job}:{no}" for no in range(1, len(types) + 1)} - types.keys()
+        silent = {"job.queued", f"job.{end['state']}"} - set(types.values())
+        if gaps or silent:
+            words = f"{len(types)} events of {job}"
+            words += some(" numbers without one", gaps) + some(" moves without one", silent)
+            yield Finding("I4", holds=False, words=words)
 
 
 def _events(lines: Sequence[Line]) -> Iterator[Finding]:
-    got = {(line["endpoint"], line["event"]) for line in _of(lines, "sink", "received")}
-    got |= {(line["endpoint"], line["event"]) for line in _of(lines, "producer", "exhausted")}
-    forged = [line for line in _of(lines, "sink", "received") if not line["verified"]]
-    for endpoint in _of(lines, "producer", "subscribed"):
-        due = [e["event"] for e in _of(lines, "producer", "event") if e.at >= endpoint.at]
-        missed = {event for event in due if (endpoint["endpoint"], event) not in got}
+    written = {e["event"]: e for e in of(lines, "producer", "event")}
+    for endpoint in of(lines, "producer", "subscribed"):
+        path = endpoint["endpoint"]
+        due = {name for name, e in written.items() if _is_due(e, endpoint, _gone_at(lines, path))}
+        received = {e["event"] for e in _at(lines, path, "received")}
+        listed = {
+            e["event"]: e for e in of(lines, "producer", "exhausted") if e["endpoint"] == path
+        }
+        missed = due - received - listed.keys()
+        hasty = {name for name, e in listed.items() if not _is_exhausted(lines, e)}
+        wrong = _wrong(_at(lines, path, "received", "refused"), written)
         yield Finding(
             "I4",
-            not missed and not forged,
-            f"{len(due)} events to {endpoint['endpoint']}"
-            + _some(" never arrived", missed)
-            + (f"; {len(forged)} not signed by us" if forged else ""),
+            not (missed or hasty or wrong),
+            f"{len(due)} events to {path}"
+            + (f", {len(listed)} exhausted" if listed else "")
+            + some(" never arrived", missed)
+            + some(" given up too early", hasty)
+            + some(" not signed by us, or not as written", wrong),
         )
 
 
+def _is_due(event: Line, endpoint: Line, until: float) -> bool:
+    """Written while it heard; nobody is told of his own end."""
+    is_own = event["job"] == endpoint["id"]
+    return not is_own and endpoint.at - CLOCKS_S <= event["created"] < until
+
+
+def _gone_at(lines: Sequence[Line], path: str) -> float:
+    """Until when events are due at an endpoint: what is relayed after its 410 goes elsewhere."""
+    gone = [line.at for line in _at(lines, path, "refused") if line["status"] == GONE]
+    return min(gone, default=float("inf")) - RELAYED_S
+
+
+def _at(lines: Sequence[Line], path: str, *whats: str) -> list[Line]:
+    return [line for line in of(lines, "sink", *whats) if line["endpoint"] == path]
+
+
+def _is_exhausted(lines: Sequence[Line], listed: Line) -> bool:
+    """Ten attempts were seen at the endpoint, or it said 410. Where nobody could see any (no
+    connection came about), our own count has to do."""
+    seen = _at(lines, listed["endpoint"], "received", "refused")
+    if listed["state"] == "disabled":
+        return GONE in {line["status"] for line in seen}
+    tries = sum(line["event"] == listed["event"] for line in seen)
+    return bool((tries if seen else listed["tries"]) >= ATTEMPTS)
+
+
+def _wrong(attempts: Iterable[Line], written: dict[str, Line]) -> set[str]:
+    """Events with a forged signature, with several ids, or that say another type than written."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    wrong = set()
+    for line in attempts:
+        name = line["event"]
+        ids[name].add(line["id"])
+        told = written.get(name)
+        if not line["verified"] or (told is not None and told["type"] != line["type"]):
+            wrong.add(name)
+    return wrong | {name for name, several in ids.items() if len(several) > 1}
+
+
+# --------------------------------------------------------------------------- I6, and the rest
+
+
 def _secrets(lines: Sequence[Line]) -> Iterator[Finding]:
-    looked = _of(lines, "campaign", "looked")
+    looked = of(lines, "campaign", "looked")
     if looked:
         leaks = {f"{name} in {line['place']}" for line in looked for name in line["found"]}
+        sizes: Counter[str] = Counter()
+        for line in looked:
+            sizes[line["place"].split(" ")[0].rstrip(":")] += line["size"]
+        unseen = {place for place in PLACES if place not in sizes}
+        unseen |= {place for place in ("database", "home") if not sizes[place]}
         size = sum(line["size"] for line in looked)
         yield Finding(
             "I6",
-            not leaks and size > 0,
-            f"{len(looked)} places, {size:,} bytes" + _some(" leaks", leaks),
+            not leaks and not unseen,
+            f"{len(looked)} places, {size:,} bytes"
+            + some(" leaks", leaks)
+            + some(" where nothing was looked at", unseen),
         )
 
 
 def _expected(lines: Sequence[Line]) -> Iterator[Finding]:
-    for line in _of(lines, "campaign", "expected"):
+    for line in of(lines, "campaign", "expected"):
         yield Finding("also", line["holds"], line["words"])

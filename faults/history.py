@@ -24,7 +24,7 @@ class Line:
     what: str
     facts: Mapping[str, Any]
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 # whatever was written
+    def __getitem__(self, name: str) -> Any:  # whatever was written
         return self.facts[name]
 
 
@@ -38,7 +38,7 @@ class Log:
         self._by = by
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def write(self, what: str, **facts: Any) -> None:  # noqa: ANN401 # JSON
+    def write(self, what: str, **facts: Any) -> None:  # JSON
         """Appends a line, as of now."""
         line = {"at": time.time(), "by": self._by, "what": what, **facts}
         os.write(self._file, json.dumps(line).encode() + b"\n")

@@ -1,16 +1,20 @@
-"""Looks for canaries where no secret or prompt may be: the key everywhere, prompts outside the database."""
+"""Looks for canaries where no secret or prompt may be.
 
-from collections.abc import Iterator
+Keys and secrets may be nowhere. Prompts may be where work is kept: the tables of rows and answers,
+the spool, what was handed in; not in events, deliveries, jobs' reasons or anything of Redis.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import redis
-from sqlalchemy import MetaData, select
+from sqlalchemy import MetaData, Table, select
 
 from benchmarks.stage import Stage
 from faults.history import Log
 
-_READERS = {
+_READERS: dict[str, Callable[[Any, bytes], Iterable[bytes]]] = {
     "string": lambda server, key: [server.get(key)],
     "list": lambda server, key: server.lrange(key, 0, -1),
     "set": lambda server, key: server.smembers(key),
@@ -18,33 +22,36 @@ _READERS = {
     "hash": lambda server, key: [part for pair in server.hgetall(key).items() for part in pair],
     "stream": lambda server, key: [repr(server.xrange(key)).encode()],
 }
-_ALLOWED = {"database": ("prompt",), "home": ("prompt",)}
-"""Rows and answers are what the database and the spool are for."""
+_WORK = {"rows", "calls", "batch_requests", "jobs"}
+"""Tables that hold what was asked and answered; a job's spec has its recipe, which is public."""
 
 
 def look(on: Stage, log: Log, canaries: dict[str, str]) -> None:
-    """Notes for each place how large it is, and which canaries are in it."""
-    for place, found in _places(on):
-        allowed = _ALLOWED.get(place.split(" ")[0], ())
+    """Notes for each place how large it is, and which canaries are in it that may not be."""
+    for place, found, may_hold_work in _places(on):
         leaks, size = set(), 0
         for piece in found:
             size += len(piece)
             leaks |= {name for name, word in canaries.items() if word.encode() in piece}
-        log.write("looked", place=place, size=size, found=sorted(leaks - set(allowed)))
+        allowed = {"prompt"} if may_hold_work else set()
+        log.write("looked", place=place, size=size, found=sorted(leaks - allowed))
 
 
-def _places(on: Stage) -> Iterator[tuple[str, Iterator[bytes]]]:
-    yield "Redis", _redis(on)
-    yield "logs", _files(on.home / "logs")
-    yield "database", _database(on)
-    yield "home (notes, spools)", _files(on.home, besides=("logs", "redis"))
+def _places(on: Stage) -> Iterator[tuple[str, Iterator[bytes], bool]]:
+    yield "Redis", _redis(on), False
+    yield "Redis's files: every command it was sent", _files(on.home / "redis"), False
+    yield "logs", _files(on.home / "logs"), False
+    for table in _tables(on):
+        yield f"database: {table.name}", _database(on, table), table.name in _WORK
+    yield "home (notes, spools)", _files(on.home, besides=("logs", "redis")), True
 
 
 def _redis(on: Stage) -> Iterator[bytes]:
-    server = cast("Any", redis.Redis.from_url(on.client.settings.redis_url))
+    server = cast("Any", redis.Redis).from_url(on.client.settings.redis_url)
     for key in server.scan_iter():
         yield key
-        yield from _READERS[server.type(key).decode()](server, key)
+        if reader := _READERS.get(server.type(key).decode()):  # else it has run out since
+            yield from reader(server, key)
 
 
 def _files(folder: Path, besides: tuple[str, ...] = ()) -> Iterator[bytes]:
@@ -54,10 +61,14 @@ def _files(folder: Path, besides: tuple[str, ...] = ()) -> Iterator[bytes]:
             yield path.read_bytes()
 
 
-def _database(on: Stage) -> Iterator[bytes]:
-    tables = MetaData()
+def _tables(on: Stage) -> list[Table]:
+    found = MetaData()
     with on.client.store.read() as connection:
-        tables.reflect(connection)
-        for table in tables.sorted_tables:
-            for row in connection.execute(select(table)):
-                yield repr(tuple(row)).encode()
+        found.reflect(connection)
+    return found.sorted_tables
+
+
+def _database(on: Stage, table: Table) -> Iterator[bytes]:
+    with on.client.store.read() as connection:
+        for row in connection.execute(select(table)):
+            yield repr(tuple(row)).encode()

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from aiohttp import web
 
 from faults.history import Log
 
+FRESH_S = 60.0
+"""A timestamp further off is somebody's replay, or a clock gone wrong; receivers allow minutes."""
 Answer = Callable[[int], int]
 """The status for request number n."""
 
@@ -33,19 +36,38 @@ class Sink:
         """Notes a delivery, and answers it as told."""
         path, body = request.path.strip("/"), await request.read()
         number = self._counts[path] = self._counts.get(path, 0) + 1
-        status = self.statuses.get(path, lambda _: 204)(number)
-        verified = _verified(request.headers, body, self.secrets.get(path, ""))
-        if status < 300:  # what it refuses, it has not taken
-            told = json.loads(body)
-            event = f"{told['data'].get('job_id', '')}:{told['data']['seq']}"
-            self.log.write(
-                "received", endpoint=path, event=event, type=told["type"], verified=verified
-            )
+        status = self.statuses.get(path, _taken)(number)
+        secret = self.secrets.get(path, "")
+        note_delivery(self.log, path, status, request.headers, body, secret)
         return web.Response(status=status)
 
 
+def _taken(_number: int) -> int:
+    return 204
+
+
+def note_delivery(
+    log: Log, path: str, status: int, headers: Mapping[str, str], body: bytes, secret: str
+) -> None:
+    """Writes an attempt down; what is refused (no 2xx) was not taken. 0: no answer at all."""
+    told = json.loads(body)
+    subject = told["data"].get("job_id") or told["data"].get("endpoint_id")
+    log.write(
+        "received" if 200 <= status < 300 else "refused",
+        endpoint=path,
+        event=f"{subject}:{told['data']['seq']}",
+        type=told["type"],
+        id=headers["webhook-id"],
+        status=status,
+        verified=_verified(headers, body, secret),
+    )
+
+
 def _verified(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
-    """Standard Webhooks, by the specification alone: HMAC-SHA256 over id, timestamp and body."""
+    """Standard Webhooks, by the specification alone: HMAC-SHA256 over id, timestamp and body, at
+    a time that a receiver believes."""
+    if abs(time.time() - int(headers["webhook-timestamp"])) > FRESH_S:
+        return False
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
@@ -67,7 +89,7 @@ def sink(log: Log) -> Iterator[Sink]:
         started.set()
 
     def run() -> None:
-        loop.create_task(serve())  # noqa: RUF006 # the loop lives as long as it
+        loop.create_task(serve())  # the loop lives as long as it
         loop.run_forever()
 
     thread = threading.Thread(target=run, daemon=True)

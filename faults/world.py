@@ -23,6 +23,7 @@ from faults.history import Log
 from faults.looking import look
 from faults.sink import Sink, sink
 from models.states import SETTLED
+from models.store.money import Cost
 from models.tables import Job
 
 KEY = "sk-canary-4f1d9c6b2e"
@@ -48,7 +49,10 @@ class World:
     producer: Log
     sink: Sink
     random: Random
-    _endpoints: list[str] = field(default_factory=list)
+    _endpoints: dict[str, str] = field(default_factory=dict)
+    """Their paths, by id."""
+    _texts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By job and row, what was handed in."""
 
     # -- what a user does ----------------------------------------------------------------------
 
@@ -66,30 +70,34 @@ class World:
 
     def accepted(self, job: Job, rows: Path) -> None:
         """Notes the rows of a job that was taken."""
-        ids = [json.loads(line)["id"] for line in rows.read_text().split("\n") if line]
-        self.producer.write("submitted", job=job.id, rows=ids)
+        found = [json.loads(line) for line in rows.read_text().split("\n") if line]
+        self._texts[job.id] = {row["id"]: row["text"] for row in found}
+        self.producer.write("submitted", job=job.id, rows=[row["id"] for row in found])
 
-    def subscribe(self, path: str = "hook") -> str:
-        """An endpoint for all events, at the sink; answers its id."""
-        endpoint, secret = self.on.client.webhooks.add(f"{self.sink.url}/{path}")
+    def subscribe(self, path: str = "hook", at: str = "") -> str:
+        """An endpoint for all events, at the sink or at another server; answers its id."""
+        endpoint, secret = self.on.client.webhooks.add(f"{at or self.sink.url}/{path}")
         self.sink.secrets[path] = secret
-        self._endpoints.append(endpoint.id)
-        self.producer.write("subscribed", endpoint=path)
+        self._endpoints[endpoint.id] = path
+        self.producer.write("subscribed", endpoint=path, id=endpoint.id)
         return endpoint.id
 
-    def settled(self, job_id: str, *, within_s: float = RESTED_S) -> Job:
-        """Waits until nothing is left to do, with no hand; notes what became of the rows."""
+    def settled(self, job_id: str, *, within_s: float = RESTED_S, may_fail: int = 0) -> Job:
+        """Waits until nothing is left to do, with no hand; notes what became of the rows.
+
+        `may_fail`: how many of them the fault may cost, by name.
+        """
         client = self.on.client
         self.until(lambda: client.get(job_id).state in SETTLED, "the job ends", within_s)
         job = client.get(job_id)
-        self._note_end(job)
+        self._note_end(job, may_fail)
         return job
 
-    def again(self, job: Job, rows: Path, *, calls: int = 0, **how: Any) -> Job:
+    def again(self, job: Job, rows: Path, *, calls: int = 0, may_fail: int = 0, **how: Any) -> Job:
         """Hands the same in once more: it must give the same, for at most so many calls."""
         began = time.time()
         second = self.submit(rows, again=True, **how)
-        second = self.settled(second.id)
+        second = self.settled(second.id, may_fail=may_fail)
         self.producer.write("again", job=second.id, of=job.id, began=began, calls=calls)
         return second
 
@@ -102,24 +110,47 @@ class World:
             return [one for one in found if one["state"] == "pending"]
 
         self.until(lambda: not open_ones(), "all deliveries are over", within_s)
+        for subject in [*self._texts, *self._endpoints]:  # what was written since the last look
+            self._note_events(subject)
         for one in hooks.deliveries(limit=100_000, failed=True):
-            event = f"{one['subject_id']}:{one['seq']}"
-            self.producer.write("exhausted", endpoint=urlsplit(one["url"]).path[1:], event=event)
+            seq = one["message_id"].rpartition("_")[2]
+            self.producer.write(
+                "exhausted",
+                endpoint=self._endpoints[one["endpoint_id"]],
+                event=f"{one['subject_id']}:{seq}",
+                state=str(one["state"]),
+                tries=one["tries"],
+            )
 
-    def _note_end(self, job: Job) -> None:
-        client = self.on.client
+    def _note_end(self, job: Job, may_fail: int) -> None:
+        client, texts = self.on.client, self._texts.get(job.id, {})
         for row, records in client.results(job.id):
-            self.producer.write("result", job=job.id, row=row, digest=_digest(records))
+            own = row not in texts or _is_own(records, texts[row])
+            self.producer.write("result", job=job.id, row=row, digest=_digest(records), own=own)
         for failure in client.failures(job.id, limit=1_000_000):
             self.producer.write("failed", job=job.id, row=failure["row_id"], code=failure["code"])
-        for event in client.events.of(job.id):
-            name = f"{event.subject_id}:{event.seq}"
-            self.producer.write("event", event=name, type=event.type, created=event.created_at)
-        (cost, *_) = client.costs(job.id) or [None]
-        marks = (cost.doubts, cost.doubts_unpriced) if cost else (0, 0)
+        self._note_events(job.id)
+        cost = next(iter(client.costs(job.id)), Cost(job.id))
         self.producer.write(
-            "ended", job=job.id, state=str(job.state), doubts=marks[0], doubts_unpriced=marks[1]
+            "ended",
+            job=job.id,
+            state=str(job.state),
+            rows_total=job.rows_total,
+            rows_done=job.rows_done,
+            rows_failed=job.rows_failed,
+            may_fail=may_fail,
+            cost_nano=cost.cost_nano,
+            doubts=cost.doubts,
+            doubts_unpriced=cost.doubts_unpriced,
+            doubts_nano=cost.doubts_nano,
         )
+
+    def _note_events(self, subject: str) -> None:
+        for event in self.on.client.events.of(subject):
+            name = f"{subject}:{event.seq}"
+            self.producer.write(
+                "event", event=name, job=subject, type=event.type, created=event.created_at
+            )
 
     # -- what is done to them ------------------------------------------------------------------
 
@@ -137,9 +168,12 @@ class World:
         """Stops a process that is to be killed next, and notes its connections to the simulator."""
         process, api = psutil.Process(pid), urlsplit(self.on.url).port
         process.suspend()
+        stopped = time.time()
+        waiting = _unread_ports(pid)
         found = process.net_connections(kind="tcp")
         ports = [one.laddr.port for one in found if one.raddr and one.raddr.port == api]
-        self.log.write("killed", pid=pid, name=name, ports=ports)
+        unread = [port for port in ports if port in waiting]
+        self.log.write("killed", pid=pid, name=name, ports=ports, stopped=stopped, unread=unread)
 
     def expect(self, holds: object, words: str) -> None:
         """Notes what must hold besides the invariants."""
@@ -152,6 +186,22 @@ class World:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {within_s:.0f} s, and still not: {words}")
             time.sleep(0.05)
+
+
+def _unread_ports(pid: int) -> set[int]:
+    """Ports over which something has arrived that nobody has read yet (Linux)."""
+    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    fields = [line.split() for line in lines]
+    return {int(f[1].split(":")[1], 16) for f in fields if int(f[4].split(":")[1], 16)}
+
+
+def _is_own(records: list[dict[str, Any]], text: str) -> bool:
+    """Whether there is an answer and, of our own rows, whether it is this row's: the simulator
+    answers with sentences of the text, and each text begins with its number."""
+    begins = f"{PROMPT} {text.removeprefix(PROMPT).split(':')[0].strip()}:"
+    if not text.startswith(begins):
+        return bool(records)
+    return bool(records) and all(begins in record.get("translation", "") for record in records)
 
 
 def _digest(records: object) -> str:

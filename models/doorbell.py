@@ -39,6 +39,7 @@ TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 15,  # never retry_on_timeout: it turns batched publishing off
+    "max_retries": 0,  # of a connection: else 2 s of sleep and all of the patience once more
     "max_connections": 50,
     "client_name": "maestrale",
     "priority_steps": PRIORITY_STEPS,
@@ -60,6 +61,7 @@ def make_celery(settings: Settings, *, patience_s: float = 15.0) -> Celery:
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that refuses writes (a full disk) comes back
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import orjson
 from sqlalchemy import Connection
 
+from models.crashing import crash_point
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec, Options
 from models.states import JobKind
@@ -116,6 +117,8 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         shards.create(connection, job.id, bounds)
         jobs.stay_below(connection, job.parent_id)  # last: what happens to the run waits for it
         created = jobs.get(connection, job.id)
+        crash_point("job.written")
+    crash_point("job.committed")
     assert created is not None
     return created, True
 

@@ -23,7 +23,7 @@ from simulator.stats import Stats
 from simulator.taught import Taught
 
 _FOREVER_S = 86_400.0
-NUMBER = "maestrale.number"
+NUMBER = web.RequestKey("maestrale.number", int)
 """Under which a request carries its number in the journal."""
 # SO_LINGER on, 0 s: closing sends RST at once, as a dying peer or proxy would.
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -59,11 +59,12 @@ class Simulation:
         now = time.monotonic()
         self.stats.arrived(now)
         request[NUMBER] = number = self.journal.number()
-        self.journal.note("arrived", n=number, peer=_port_of(request))
         fault = self.faults.draw(now)
+        cuts = isinstance(fault, Damaged | Reset | Hang)
+        self.journal.note("arrived", n=number, peer=_port_of(request), cuts=cuts)
         try:
             reply = await self._run(request, endpoint, fault)
-            whole = _is_heard(request) and not isinstance(fault, Damaged | Reset | Hang)
+            whole = _is_heard(request) and not cuts
             self.journal.note("answered", n=number, status=reply.status, whole=whole)
             return reply
         finally:

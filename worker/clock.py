@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 CONTROL_S = 1.0
 """How often a process asks whether its jobs may go on: pause and cancel act within 2 s."""
 SWEEP_S = 5.0
+MOMENT_S = 1.0
+"""A sweep may be late by this."""
 ADOPT_S = 2.0
 REMOTE_S = 1.0
 """How often a process looks whether remote work is due; nothing due is one read."""
@@ -104,7 +106,7 @@ class Clock:
         if overdue_s < lease_s:  # else nobody could prolong a lease: let the living go first
             await self._shards.write(_rescue)
         waiting = await asyncio.get_running_loop().run_in_executor(None, queued, self._app)
-        found = await self._shards.write(_sweep, waiting, 2 * lease_s)
+        found = await self._shards.write(_sweep, waiting, patience_s(lease_s))
         rung = [job_id for job_id in found if await self._shards.ring_for(job_id)]
         return f"rang for {len(rung)} jobs"
 
@@ -133,6 +135,12 @@ class Clock:
     async def _adopt(self) -> None:
         folder = self._settings.home / "spool"
         await asyncio.get_running_loop().run_in_executor(None, adopt_orphans, self._store, folder)
+
+
+def patience_s(lease_s: float) -> float:
+    """How long a message may be out before it is taken for lost: it shall be sent again within two
+    leases, and the sweep that finds it may be `SWEEP_S` and a moment away."""
+    return max(lease_s, 2 * lease_s - SWEEP_S - MOMENT_S)
 
 
 def _claim_sweep(connection: Connection) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, assert_never
 
 import orjson
 
+from models.crashing import crash_point
 from models.payloads import CallRecord, Failed, Snoozed, Usage
 from models.prices import PriceTable
 from models.store.batches import Wanted
@@ -177,6 +178,7 @@ class Payer:
             try:
                 cost = self._prices.cost_nano(wish.model, guess)
                 intent = self._ledger.intend(wish.key, wish.job.id, wish.model, cost)
+                crash_point("call.intended")
             except OSError:  # the disk is full: nothing may be paid for that could be lost
                 permit.abandon()
                 stake.void()

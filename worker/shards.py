@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from celery import Celery
 from sqlalchemy import Connection
 
+from models.crashing import crash_point
 from models.doorbell import ring
 from models.payloads import Failed, RowInHand, RowOutcome, RowSettled, Snoozed, Submitted, Succeeded
 from models.states import FailureCode, JobKind
@@ -98,7 +99,9 @@ class Shards:
         claim = await self.write(self._claim, job_id, no)
         if claim is None:
             return "nothing to do: settled, stopped, or in other hands"
+        crash_point("shard.claimed")
         tally = await self._run_claimed(claim)
+        crash_point("shard.settled")
         await self.ring_for(job_id)
         return str(tally)
 
@@ -168,6 +171,7 @@ class Shards:
             shard = await self._take_in_hand(claim, held)
             if shard is not None:
                 tally = await self._run_rows(shard, claim)
+                crash_point("shard.worked")
         finally:
             self._runs.discard(task)
             try:

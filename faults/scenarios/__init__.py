@@ -1,5 +1,27 @@
 """The faults of the list, each as a function that hurts a running system."""
 
-from faults.scenarios import processes
+from faults.scenarios import (
+    api,
+    clocks,
+    crash_points,
+    messages,
+    money,
+    processes,
+    remote,
+    servers,
+    stores,
+    webhooks,
+)
 
-__all__ = ["processes"]
+__all__ = [
+    "api",
+    "clocks",
+    "crash_points",
+    "messages",
+    "money",
+    "processes",
+    "remote",
+    "servers",
+    "stores",
+    "webhooks",
+]

@@ -13,6 +13,10 @@ Begin = Callable[..., AbstractContextManager[World]]
 Hurt = Callable[[Begin], None]
 
 
+class SkippedError(Exception):
+    """This machine lacks what a scenario needs; the text says what. Where `CI` is set, it fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """`run` opens a world, hurts it, and waits until it has healed; the checker does the rest."""

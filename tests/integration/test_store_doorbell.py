@@ -79,7 +79,7 @@ def test_a_dead_broker_is_told_within_seconds() -> None:
     app = make_celery(Settings(_env_file=None, redis_url_given=url), patience_s=1.0)
     began = time.monotonic()
     assert at_once(lambda: ring(app, _messages()), lambda: queued(app)) == [False, None]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 3.5, "kombu's own retries would wait 6 s"
     app.close()
 
 
@@ -90,7 +90,7 @@ def test_a_silent_broker_is_told_within_seconds() -> None:
         app = make_celery(Settings(_env_file=None, redis_url_given=url), patience_s=1.0)
         began = time.monotonic()
         assert not ring(app, _messages())
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 3.5, "its patience of 1 s is not spent twice"
         app.close()
 
 

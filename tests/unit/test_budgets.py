@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE = ("models", "producers", "worker", "dashboard", "simulator", "benchmarks", "examples")
+SHIPPED = ("models", "producers", "worker", "dashboard", "simulator", "examples")
+CODE = (*SHIPPED, "benchmarks", "faults")
 MEDIAN, P95, LONGEST, FILE = 7, 30, 50, 350
 """Lines: of function bodies without their docstrings (median, 95th percentile, most), of files."""
 MOCKS_PER_TEST = 0.1
@@ -25,6 +26,8 @@ OWN_LOOPS = {
     "benchmarks/limiter.py": "a program: its processes hold a limiter and nothing else",
     "benchmarks/simulator.py": "a program: it asks the simulator and nothing else",
     "benchmarks/sinks.py": "servers on a thread beside a benchmark that has no loop",
+    "faults/proxy.py": "a proxy on a thread beside the campaign, which has no loop",
+    "faults/sink.py": "a server on a thread beside the campaign, which has no loop",
 }
 """`file` of event loops outside a `__main__` and the runtime, with the reason."""
 

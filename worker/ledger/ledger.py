@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from pathlib import Path
 
+from models.crashing import crash_point
 from models.errors import MaestraleError
 from models.payloads import CallRecord, DoubtRecord, RowSettled
 from models.store.engine import Store
@@ -85,7 +86,9 @@ class Ledger:
         """
         record = storable_call(record)
         self._uncommitted[record.key] = record
+        crash_point("call.answered")
         segment = self._spool_answer(intent, record)
+        crash_point("call.spooled")
 
         def committed(stored: "asyncio.Future[bool]") -> None:
             self._uncommitted.pop(record.key, None)

@@ -20,6 +20,7 @@ import aiohttp
 from sqlalchemy import Connection
 
 from models.addresses import Rules
+from models.crashing import crash_point
 from models.errors import MaestraleError, SetupError
 from models.sealing import Sealer
 from models.settings import Settings
@@ -129,7 +130,9 @@ class Deliverer:
         """Relays what waits, records what ended, claims what is due, and begins what may begin."""
         there = await self._read(deliveries.look)
         if deliveries.EVENTS_WAIT in there:
+            crash_point("event.committed")
             await self._write(deliveries.relay)
+            crash_point("event.relayed")
             there = await self._read(deliveries.look)
         room = self._room(there)
         ended = list(self._outcomes)
@@ -164,6 +167,7 @@ class Deliverer:
         outcome = None
         try:
             outcome = await self._post(claimed)
+            crash_point("webhook.posted")
         except Exception:
             log.exception("delivery %d could not be attempted", claimed.id)
         finally:

@@ -1,0 +1,171 @@
+"""Messages that are lost, late or doubled, and sweepers that look for them all at once.
+
+The faults are the broker's, and what holds against them is a lease in the database: both of them
+are tried where two may ask for the same lease at once.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import redis
+
+from faults import hurt_worker
+from faults.leases import all_of, held_by, taken_up
+from faults.listening import NOTHING, listening
+from faults.scenarios.processes import LATENCY
+from faults.scenarios.registry import SQLITE, Begin, scenario
+from faults.world import World
+from models.doorbell import CLOCK, KEY_PREFIX, SHARDS, TICK, make_celery
+from models.tables import Job
+
+ROWS_OF_A_SHARD = 8
+"""In a small job."""
+
+# --------------------------------------------------------------------------- lost
+
+
+@scenario(4, databases=(SQLITE,))  # what is lost is Redis's; who misses it asks one plain question
+def lost_messages(begin: Begin) -> None:
+    """All messages of a job vanish from Redis: they are sent again within two leases."""
+    with begin(*LATENCY, workers=1, MAESTRALE_LEASE=8) as world:
+        with _stopped(world, "worker1"):
+            job = world.submit(world.rows(40))
+            rung = time.monotonic()
+            lost = _delete_messages(world)
+        world.until(lambda: any(one.token for one in all_of(world, job.id)), "a shard is claimed")
+        took_s, lease_s = time.monotonic() - rung, world.on.client.settings.lease_s
+        world.settled(job.id)
+        world.expect(
+            lost and took_s < 2 * lease_s,
+            f"{lost} messages lost; claimed {took_s:.1f} s later (2 leases: {2 * lease_s:g} s)",
+        )
+
+
+@contextmanager
+def _stopped(world: World, name: str) -> Iterator[None]:
+    (pid,) = world.on.pids(name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _delete_messages(world: World) -> int:
+    """Empties the queue of shards; answers how many messages were in it."""
+    server = cast("Any", redis.Redis.from_url(world.on.client.settings.redis_url))
+    lists = [key for key in server.scan_iter(f"{KEY_PREFIX}{SHARDS}*") if _is_list(server, key)]
+    lost = sum(server.llen(key) for key in lists)
+    for key in lists:
+        server.delete(key)
+    world.fault("messages deleted", count=lost)
+    return int(lost)
+
+
+def _is_list(server: Any, key: bytes) -> bool:
+    return bool(server.type(key) == b"list")
+
+
+# --------------------------------------------------------------------------- late and doubled
+
+LONG_S, VISIBILITY_S = 20, 6
+
+
+@scenario(5, databases=(SQLITE,))  # the broker's fault; that a lease is won once: 6 and 19
+def longer_than_visible(begin: Begin) -> None:
+    """A shard takes 20 s, its message is taken for lost after 6 s: two workers, one runner."""
+    latency = (f"--latency-median={LONG_S}", f"--latency-p95={LONG_S}")
+    with begin(*latency, workers=0) as world, listening(world.on) as heard:
+        for name in ("worker1", "worker2"):
+            hurt = hurt_worker.command(name, f"visibility={VISIBILITY_S}")
+            world.on.services.spawn(name, hurt)
+        job = world.submit(world.rows(ROWS_OF_A_SHARD))
+        world.settled(job.id)
+        (shard,) = all_of(world, job.id)
+        times, idle = heard.shards_received(), heard.answers(NOTHING)
+        world.expect(
+            times > 1 and idle == times - 1 and shard.token == 1,
+            f"delivered {times} times, {idle} times there was nothing to do, {shard.token} claim",
+        )
+        _paid_once(world, ROWS_OF_A_SHARD)
+
+
+@scenario(6, in_slice=True)
+def doubled_messages(begin: Begin) -> None:
+    """Every message is delivered twice, to two workers: the second run is a no-op."""
+    rows = 200
+    with begin(*LATENCY, workers=0) as world, listening(world.on) as heard:
+        for name in ("worker1", "worker2"):
+            world.on.services.spawn(name, hurt_worker.command(name, "twice"))
+        with hurt_worker.sending_twice():
+            job = world.submit(world.rows(rows))
+        world.settled(job.id)
+        shards = all_of(world, job.id)
+        world.until(
+            lambda: heard.shards_received() == len(heard.ended) >= 2 * len(shards),
+            "the last ones are taken",
+        )
+        times, idle = heard.shards_received(), heard.answers(NOTHING)
+        claims = sum(shard.token for shard in shards)
+        world.expect(
+            times == 2 * len(shards) and idle == claims == len(shards),
+            f"{len(shards)} shards, {times} messages, {claims} claims, {idle} no-ops",
+        )
+        _paid_once(world, rows)
+
+
+def _paid_once(world: World, rows: int) -> None:
+    executed = world.on.stats()["executed"]
+    world.expect(executed == rows, f"{executed} calls for {rows} rows")
+
+
+# --------------------------------------------------------------------------- swept by many
+
+CLOCKS, TICKS = 2, 40
+
+
+@scenario(19)
+def many_sweepers(begin: Begin) -> None:
+    """Three workers' clocks, two beats and 40 ticks at once sweep what a killed worker held."""
+    with begin(*LATENCY, workers=3) as world, listening(world.on) as heard:
+        for number in range(CLOCKS):
+            world.on.services.spawn(f"clock{number}", _beat(world, number))
+        job = world.submit(world.rows(1200))
+        world.until(lambda: world.on.client.get(job.id).rows_done > 50, "work has begun")
+        (pid,) = world.on.pids("worker1")
+        world.note_kill(pid, "worker1")
+        lost = held_by(world, pid)
+        world.on.kill("worker1")
+        world.until(lambda: _ticked(world) and taken_up(world, lost), "its work is taken up")
+        world.settled(job.id)
+        _claimed_once(world, job, len(lost))
+        won, idle = heard.answers("rang for"), heard.answers("another clock")
+        world.expect(idle > won, f"{won + idle} ticks: {won} swept, {idle} left it to others")
+
+
+def _beat(world: World, number: int) -> list[str]:
+    beat = ["beat", "-s", str(world.on.home / f"beat{number}")]
+    return [*hurt_worker.CELERY, *beat]
+
+
+def _ticked(world: World) -> bool:
+    """Many ticks at once, again and again."""
+    app = make_celery(world.on.client.settings)
+    for _ in range(TICKS):
+        app.send_task(TICK, queue=CLOCK)
+    time.sleep(0.5)
+    return True
+
+
+def _claimed_once(world: World, job: Job, lost: int) -> None:
+    shards = all_of(world, job.id)
+    rescued, claims = sum(one.deaths for one in shards), sum(one.token for one in shards)
+    world.expect(
+        lost and rescued == lost and claims == len(shards) + lost,
+        f"{lost} shards held by the dead worker, {rescued} rescues; {claims} claims of "
+        f"{len(shards)} shards",
+    )

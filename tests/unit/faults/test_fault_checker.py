@@ -1,0 +1,241 @@
+"""The checker of histories: what is valid holds, and whatever breaks an invariant is found."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from histories import AGAIN, COST, JOB, LOST, MODEL, TOKENS, Told, a_history
+
+from faults.checker import check
+from faults.history import Line
+from faults.payments import paid_twice, spent
+
+Lines = list[Line]
+Breaks = Callable[[Lines, Random], Lines]
+SEEDS = range(60)
+
+
+def broken(lines: Lines) -> set[str]:
+    """Names of the invariants that do not hold."""
+    return {finding.name for finding in check(lines) if not finding.holds}
+
+
+# -- how to break a history ------------------------------------------------------------------------
+
+
+def one(lines: Lines, random: Random, what: str, **facts: Any) -> Line:
+    """Some line of this kind with these facts."""
+    found = [
+        line
+        for line in lines
+        if line.what == what and all(line.facts.get(name) == fact for name, fact in facts.items())
+    ]
+    return random.choice(found)
+
+
+def without(what: str, **facts: Any) -> Breaks:
+    """One line of this kind was never written."""
+
+    def breaks(lines: Lines, random: Random) -> Lines:
+        victim = one(lines, random, what, **facts)
+        return [line for line in lines if line is not victim]
+
+    return breaks
+
+
+def changed(what: str, change: dict[str, Any], **facts: Any) -> Breaks:
+    """One line of this kind says something else; a function changes what it said."""
+
+    def breaks(lines: Lines, random: Random) -> Lines:
+        victim = one(lines, random, what, **facts)
+        new = {k: v(victim[k]) if callable(v) else v for k, v in change.items()}
+        other = replace(victim, facts={**victim.facts, **new})
+        return [other if line is victim else line for line in lines]
+
+    return breaks
+
+
+def more(by: str, what: str, **facts: Any) -> Breaks:
+    """A line that should not be there, at the end."""
+    return lambda lines, _: [*lines, Line(lines[-1].at, by, what, facts)]
+
+
+def missed(lines: Lines, random: Random) -> Lines:
+    """An event that never arrived at an endpoint, whoever sent it how often."""
+    event = one(lines, random, "received")["event"]
+    return [line for line in lines if (line.what, line.facts.get("event")) != ("received", event)]
+
+
+def paid_again(lines: Lines, random: Random) -> Lines:
+    """A call that was answered in full is paid once more, marked and priced though it is."""
+    told = Told(random)
+    told.now = one(lines, random, "ended", job=JOB).at - 0.5
+    told._numbers = 1000
+    told.well(one(lines, random, "result", job=JOB)["row"])
+    doubted = {"doubts": lambda n: n + 1, "doubts_nano": lambda nano: nano + COST}
+    found = changed("ended", doubted, job=JOB)([*lines, *told.lines], random)
+    richer = changed("budget", {"nano": lambda nano: 10 * nano})
+    return sorted(richer(found, random), key=lambda line: line.at)
+
+
+def hung_up(lines: Lines, random: Random) -> Lines:
+    """A worker that nobody hurt leaves a call in mid-air and pays for it again."""
+    told = Told(random)
+    told.now = one(lines, random, "ended", job=JOB).at - 0.5
+    told._numbers = 1000
+    row = one(lines, random, "result", job=JOB)["row"]
+    digest = one(lines, random, "executed", digest=f"digest of {row}")["digest"]
+    kept = [line for line in lines if line.facts.get("digest") != digest]
+    n = told.arrives(2)
+    told.runs(n, row)
+    told.note("simulator", "left", n=n)
+    told.well(row)
+    return sorted([*kept, *told.lines], key=lambda line: line.at)
+
+
+def asked_anew(lines: Lines, random: Random) -> Lines:
+    """What was handed in again costs a call, for another row."""
+    until = one(lines, random, "again").at
+    call = Line(until - 0.0001, "simulator", "arrived", {"n": 999, "peer": 3, "cuts": False})
+    return sorted([*lines, call], key=lambda line: line.at)
+
+
+def batched_anew(lines: Lines, random: Random) -> Lines:
+    """The same by a batch, whose calls arrive nowhere."""
+    at = one(lines, random, "again").at - 0.0001
+    facts = {"n": None, "batch": "b1", "digest": "digest of r0", "model": MODEL, **TOKENS}
+    return sorted([*lines, Line(at, "simulator", "executed", facts)], key=lambda line: line.at)
+
+
+RESULT = {"job": JOB, "digest": "x", "own": True}
+BROKEN: dict[str, tuple[str, Breaks]] = {
+    "a lost row": ("I1", without("result", job=JOB)),
+    "a row never handed in": ("I1", more("producer", "result", row="r99", **RESULT)),
+    "done and failed": ("I1", more("producer", "failed", job=JOB, row="r0", code="internal")),
+    "failed without a reason": ("I1", changed("failed", {"code": ""}, job=JOB)),
+    "more failed than may": ("I1", changed("ended", {"may_fail": 0})),
+    "counters that lie": ("I1", changed("ended", {"rows_done": lambda n: n - 1})),
+    "a job without end": ("I1", without("ended", job=JOB)),
+    "a row done twice": ("I2", more("producer", "result", row="r0", **RESULT)),
+    "another row's answer": ("I2", changed("result", {"own": False}, job=JOB)),
+    "a changed result": ("I2", changed("result", {"digest": "other"}, job=AGAIN)),
+    "asked again for the same": ("I2", asked_anew),
+    "asked again by a batch": ("I2", batched_anew),
+    "paid twice without a kill": ("I3", paid_again),
+    "hung up by itself": ("I3", hung_up),
+    "an unmarked doubt": ("I3", changed("ended", {"doubts": lambda n: n - 1}, job=JOB)),
+    "an unpriced doubt": ("I3", changed("ended", {"doubts_unpriced": 1}, job=JOB)),
+    "a cost kept back": ("I3", changed("ended", {"cost_nano": lambda c: c - COST}, job=JOB)),
+    "a cost made up": ("I3", changed("ended", {"cost_nano": lambda c: 9 * c}, job=JOB)),
+    "a missed event": ("I4", missed),
+    "a move without event": ("I4", without("event", type="job.succeeded")),
+    "a gap in the events": ("I4", without("event", type="job.running")),
+    "a forged signature": ("I4", changed("received", {"verified": False})),
+    "a forged attempt": ("I4", changed("refused", {"verified": False}, endpoint=LOST)),
+    "another id when tried again": ("I4", changed("refused", {"id": "x"}, endpoint=LOST)),
+    "another event's type": ("I4", changed("received", {"type": "job.failed"})),
+    "given up after nine": ("I4", without("refused", endpoint=LOST)),
+    "given up and not listed": ("I4", without("exhausted")),
+    "disabled without 410": ("I4", changed("exhausted", {"state": "disabled"})),
+    "overspent": ("I5", changed("budget", {"nano": lambda nano: nano - COST})),
+    "a leaked key": ("I6", changed("looked", {"found": ["key"]})),
+    "nobody looked at Redis": ("I6", without("looked", place="Redis")),
+    "an empty database": ("I6", changed("looked", {"size": 0}, place="database: rows")),
+    "not as expected": ("also", changed("expected", {"holds": False})),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_valid_histories_hold(seed: int) -> None:
+    """Whatever befell the calls: kills, cut and unread answers, refusals; endpoints that refuse."""
+    assert broken(a_history(seed)) == set()
+
+
+def test_all_six_are_judged() -> None:
+    """A whole history says something of each invariant."""
+    found = {finding.name for finding in check(a_history())}
+    assert found == {"I1", "I2", "I3", "I4", "I5", "I6", "also"}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_twin_is_found(name: str) -> None:
+    """Each way to break an invariant, at three places: the finding names that invariant."""
+    invariant, breaks = BROKEN[name]
+    for seed in range(3):
+        assert invariant in broken(breaks(a_history(seed), Random(seed))), seed
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_random_mutation_of_a_random_history_is_found(seed: int) -> None:
+    """Any history, any of the ways, anywhere in it."""
+    random = Random(1000 + seed)
+    invariant, breaks = BROKEN[random.choice(list(BROKEN))]
+    assert invariant in broken(breaks(a_history(1000 + seed), random))
+
+
+def test_a_history_that_says_nothing_proves_nothing() -> None:
+    """An empty one is a finding."""
+    assert broken([]) == {"seen"}
+
+
+# -- what may be ---------------------------------------------------------------------------------
+
+
+def test_an_answer_just_before_a_kill_may_be_unheard_and_one_long_before_not() -> None:
+    """Its worker was killed a moment after the simulator answered; or seconds after."""
+    for lag_s, wanted in ((0.01, set()), (0.5, {"I3"})):
+        told = Told(Random(1))
+        n = told.arrives(4000)
+        told.runs(n, "r0")
+        told.leaves(n)
+        killed = {"pid": 1, "name": "worker1", "ports": [4000], "unread": []}
+        told.note("campaign", "killed", stopped=told.now + lag_s, **killed)
+        told.now += lag_s
+        doubts = told.well("r0") + 1
+        told.note("producer", "ended", job=JOB, doubts=doubts, doubts_unpriced=0)
+        assert {f.name for f in paid_twice(told.lines) if not f.holds} == wanted
+
+
+def test_who_hangs_up_after_a_fault_is_excused() -> None:
+    """A process that died by its own hand, as noted, leaves calls whose outcome is unknown."""
+    told = Told(Random(1))
+    told.note("campaign", "fault", kind="a crash point")
+    n = told.arrives(4000)
+    told.runs(n, "r0")
+    told.note("simulator", "left", n=n)
+    told.well("r0")
+    told.note("producer", "ended", job=JOB, doubts=1, doubts_unpriced=0)
+    assert all(finding.holds for finding in paid_twice(told.lines))
+
+
+def test_a_second_budget_counts_from_where_it_was_given() -> None:
+    """Spending under the first is held against the first alone."""
+    told = Told(Random(1))
+    told.note("campaign", "budget", nano=2 * COST)
+    for row in ("r0", "r1"):
+        told.well(row)
+    told.note("campaign", "budget", nano=3 * COST)
+    told.well("r2")
+    assert [finding.holds for finding in spent(told.lines)] == [True, True]
+    told.well("r3")
+    assert [finding.holds for finding in spent(told.lines)] == [True, False]
+
+
+def test_after_its_410_an_endpoint_is_owed_nothing() -> None:
+    """Listed as disabled because it said so itself."""
+    lines = a_history()
+    event = one(lines, Random(0), "exhausted")["event"]
+    gone = changed("refused", {"status": 410}, endpoint=LOST, event=event)(lines, Random(0))
+    told = changed("exhausted", {"state": "disabled"}, event=event)(gone, Random(0))
+    assert broken(told) == set()
+
+
+def test_where_no_connection_came_about_our_own_count_of_attempts_decides() -> None:
+    """An endpoint that nobody heard at: ten tries as listed, and nine are too few."""
+    lines = [
+        line for line in a_history() if line.facts.get("endpoint") != LOST or line.by != "sink"
+    ]
+    assert broken(lines) == set()
+    assert broken(changed("exhausted", {"tries": 9})(lines, Random(0))) == {"I4"}
