@@ -9,7 +9,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-all test check bench faults lock train-extra sbom clean
+.PHONY: help venv demo demo-all test check bench bench-peers faults lock train-extra sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s  %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ check: $(STAMP) ## the gate before a commit: format, lint, types, contracts, uni
 bench: $(STAMP) ## the figures of the README, measured here
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
 
+bench-peers: $(STAMP) ## Maestrale beside litellm, curator and the SDK with threads: 8 minutes, and some to install them
+	@$(BIN)/python -m benchmarks.peers
+
 faults: $(STAMP) ## the fault campaign, about half an hour
 	@$(BIN)/python -m faults
 
@@ -54,7 +57,7 @@ sbom: ## what is inside, as CycloneDX: dist/sbom.cdx.json
 	@$(SBOM) requirements requirements.txt --output-reproducible -o dist/sbom.cdx.json
 
 clean: ## forget .venv, caches and the demo
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo dist
+	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo dist
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

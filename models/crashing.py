@@ -7,7 +7,7 @@ is no setting: no file is read for it, no `.env` and no secret, and a process th
 says so on standard error when it starts. A name that is not in the table ends the process at its
 start, so that no test passes because of a slip.
 
-The fault campaign (`python -m faults crash`) dies at each of them, and checks what is promised.
+The fault campaign (`python -m faults 11`) dies at each of them, and checks what is promised.
 """
 
 import os

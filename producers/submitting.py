@@ -96,6 +96,11 @@ def shard_size(count: int) -> int:
     return max(SMALLEST_SHARD, min(LARGEST_SHARD, -(-count // SHARDS_WANTED)))
 
 
+def bounds_of(count: int, size: int) -> list[tuple[int, int]]:
+    """First and last row of each shard."""
+    return [(first, min(first + size, count) - 1) for first in range(0, count, size)]
+
+
 def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job, bool]:
     """Commits the job; answers it, and whether it is new (False: the idempotency key's own job).
 
@@ -113,8 +118,7 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         count = rows.insert_all(connection, _rows(job.id, size, found))
         if count != found.accepted:
             raise BadInputError(f"{found.name} changed while it was read: submit it again")
-        bounds = [(first, min(first + size, count) - 1) for first in range(0, count, size)]
-        shards.create(connection, job.id, bounds)
+        shards.create(connection, job.id, bounds_of(count, size))
         jobs.stay_below(connection, job.parent_id)  # last: what happens to the run waits for it
         created = jobs.get(connection, job.id)
         crash_point("job.written")

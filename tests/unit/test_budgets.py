@@ -23,6 +23,7 @@ LONG_FILES: dict[str, str] = {}
 """Files over `FILE` lines, with the reason."""
 OWN_LOOPS = {
     "benchmarks/bare.py": "the bare loop that we are measured against, in processes of its own",
+    "benchmarks/racers/track.py": "programs of other people's venvs: none of ours is there",
     "benchmarks/limiter.py": "a program: its processes hold a limiter and nothing else",
     "benchmarks/simulator.py": "a program: it asks the simulator and nothing else",
     "benchmarks/sinks.py": "servers on a thread beside a benchmark that has no loop",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from worker.limiter.beliefs import TOKEN_BURST_S
 
@@ -96,10 +97,18 @@ class SharedState:
         self._account, self._worker = account, worker
 
     async def reserve(self, model: str, ask: Ask) -> Grant:
-        """Reserve and report in one round trip. Raises what the client raises."""
+        """Reserve and report in one round trip. Raises what the client raises.
+
+        Connections that lie in the pool die with a server that is back since: one that is found
+        dead is no reason to go on alone beside the others, who have all of the limit by then. A
+        request that is made twice at worst leaves slots unused.
+        """
         key = f"maestrale:limit:{{{self._account}}}:{model}"
-        reply = await self._script(keys=[key, f"{key}:workers"], args=_arguments(self._worker, ask))
-        return _grant(reply)
+        keys, told = [key, f"{key}:workers"], _arguments(self._worker, ask)
+        try:
+            return _grant(await self._script(keys=keys, args=told))
+        except RedisConnectionError:
+            return _grant(await self._script(keys=keys, args=told))
 
 
 def _micros(seconds: float) -> int:
