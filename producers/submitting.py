@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec, Options
 from models.states import JobKind
-from models.store import jobs, rows, shards
+from models.store import jobs, joining, rows, shards
 from models.store.engine import Store, one_at_a_time
 from models.tables import Job
 from producers.ids import new_id
@@ -114,7 +114,8 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
             raise BadInputError(f"{found.name} changed while it was read: submit it again")
         bounds = [(first, min(first + size, count) - 1) for first in range(0, count, size)]
         shards.create(connection, job.id, bounds)
-        jobs.stay_below(connection, job.parent_id)  # last: what happens to the run waits for it
+        # last: what happens to the run waits for it
+        joining.stay_below(connection, job.id, job.parent_id)
         created = jobs.get(connection, job.id)
     assert created is not None
     return created, True

@@ -222,7 +222,7 @@ def reach(connection: Connection, job_id: str, owner: str, needed_nano: int) -> 
         return False
     sums = f"{money(stands.spent_nano)} of {money(stands.budget_nano)} is spent"
     advice = f"go on with `maestrale resume {job_id} --budget MORE`"
-    return job_moves.reach_budget(connection, job_id, f"budget: {sums}; {advice}")
+    return job_moves.reach_budget(connection, job_id, f"{families.SPENT} {sums}; {advice}")
 
 
 def spent_nano(connection: Connection, job_id: str) -> int:

@@ -50,6 +50,11 @@ def resume(
     from producers.cli.voice import Voice
 
     with client() as maestrale:
+        job = maestrale.get(job_id)
+        if budget is not None and job.kind == JobKind.PIPELINE:
+            from producers.pipelines import Runs
+
+            Runs(maestrale).check_budget(job)
         job = maestrale.resume(job_id, budget=budget)
     Voice(as_json=as_json).facts(facts.job_facts(job), showing.moved(job, "it goes on"))
 

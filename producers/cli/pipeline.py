@@ -103,8 +103,9 @@ class PipelineRun:
 
     def _plan(self, maestrale: Maestrale, told: RunSpec) -> int:
         with self._voice.busy("reading what there is"):
-            found = plan(maestrale, told)
+            found = plan(maestrale, told, budget=self._how.budget)
         self._facts["stages"] = [stage_words.planned_facts(one) for one in found]
+        self._facts |= stage_words.total_facts(found)
         self._voice.say("", stage_words.planned(found), "")
         self._voice.say(showing.line("cost", stage_words.total(found)))
         self._voice.say("", showing.hint("Nothing was begun or paid (--plan)."))

@@ -239,8 +239,9 @@ _BEFORE_RESUMING: Mapping[str, str] = {
     "account": "Check the key (MISTRAL_API_KEY) and that the model is on your plan. Workers read "
     "the key when they start: after a change, `maestrale down` and `maestrale up`.",
     "money": "Top up or raise the spending limit in the provider's console first.",
-    "budget": "Resume with a larger one (--budget 10USD), or it pauses again at the next call. If "
-    "it names a price, give the workers the price table too (MAESTRALE_PRICES).",
+    "budget": "Resume with a larger one (--budget 10USD), or it pauses again at the next call.",
+    "price": "A budget needs a price, and more money is none: give the workers the price table too "
+    "(MAESTRALE_PRICES).",
     "store": "Bring the store back that the evaluation was planned with (`maestrale stores`), or "
     "evaluate anew with the one there is.",
     "quota": "The limit seems used up for longer than a minute: look in the provider's console.",

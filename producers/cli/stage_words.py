@@ -49,28 +49,41 @@ def planned_facts(one: StagePlanned) -> dict[str, Any]:
         "reused_from": one.reused.run_id if one.reused else None,
         "depends_on": list(one.depends),
         "takes": told.words if told else None,
+        "rough": told.is_rough if told else False,
+        "why": one.why or None,
         "cost_usd": told.cost_usd if told else None,
         "seconds": told.seconds if told else None,
     }
 
 
 def total(found: Sequence[StagePlanned]) -> str:
-    """What is known of the whole cost."""
-    known = [one.expected.cost_usd for one in found if one.expected]
-    cost = sum(one or 0.0 for one in known)
-    open_ends = any(one is None for one in known) or any(one.depends for one in found)
-    least = "at least " if open_ends else "about "
-    return f"{least}{words.money(round(cost * NANO))}"
+    """What is known of the whole cost, and how well."""
+    known = [one.expected for one in found if one.expected]
+    cost = sum(one.cost_usd or 0.0 for one in known)
+    unknown = sum(one.cost_usd is None for one in known) + sum(bool(one.why) for one in found)
+    rough = sum(one.is_rough and bool(one.cost_usd) for one in known)
+    said = f"{'at least' if unknown else 'about'} {words.money(round(cost * NANO))}"
+    parts = [f"{rough} roughly known"] if rough else []
+    parts += [f"{unknown} not known"] if unknown else []
+    return f"{said} (of {counted(len(found), 'stage')} {', '.join(parts)})" if parts else said
+
+
+def total_facts(found: Sequence[StagePlanned]) -> dict[str, Any]:
+    """The same as programs read it; `cost_usd` is of what is known."""
+    known = [one.expected.cost_usd or 0.0 for one in found if one.expected]
+    return {"cost_usd": sum(known), "cost": total(found)}
 
 
 def _takes(one: StagePlanned) -> tuple[str, str, str]:
     if one.reused is not None:
         return f"nothing: as in {one.reused.run_id}", words.money(0), ""
     if one.expected is None:
-        return f"depends on {', '.join(one.depends)}", "", ""
+        return safe(one.why, WORDS), "unknown", ""
     told = one.expected
     cost = "unknown" if told.cost_usd is None else words.money(round(told.cost_usd * NANO))
-    return told.words, cost, "" if told.seconds is None else words.duration(told.seconds)
+    about = "about " if told.is_rough and told.cost_usd and not cost.startswith("under") else ""
+    time = "" if told.seconds is None else words.duration(told.seconds)
+    return safe(told.words, 4000), about + cost, time
 
 
 def run_view(run: Job, seen: Sequence[StageSeen], now: float, note: str = "") -> RenderableType:

@@ -25,7 +25,8 @@ from producers.submitting import Terms
 class Wish:
     """Who is put to what. `models`: names, each perhaps with `@prompt`; the first is compared
     with the others. `data` None: the suite's own rows. `attempts` None: as the suite says.
-    `named`: what a command calls a suite that is given as an object."""
+    `named`: what a command calls a suite that is given as an object. `store_model`: what will
+    embed a store that is not made yet, for estimates."""
 
     suite: str | Suite
     models: tuple[str, ...]
@@ -39,6 +40,7 @@ class Wish:
     via: routing.ViaWish = "realtime"
     by: timedelta | None = None
     named: str = ""
+    store_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Evaluating:
             load_suite(wish.suite) if isinstance(wish.suite, str) else (wish.suite, None)
         )
         evaluation = own_models.placed(evaluation_of(suite, wish), self._maestrale.store)
-        evaluation = searching.with_store(evaluation, self._maestrale)
+        evaluation = searching.with_store(evaluation, self._maestrale, wish.store_model)
         own_models.check_way(evaluation, wish.via)
         source = wish.data or own_data
         if source is None:
