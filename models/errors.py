@@ -36,6 +36,10 @@ class RejectedFileError(BadInputError):
 class DuplicateJobError(BadInputError):
     """The same file or idempotency key was submitted before; the message names the job."""
 
+    def __init__(self, message: str, job_id: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
 
 class NotFoundError(MaestraleError):
     """There is no such job, row or file."""

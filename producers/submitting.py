@@ -142,9 +142,10 @@ def _known(connection: Connection, submission: Submission, job: Job) -> Job | No
     known = jobs.by_fingerprint(connection, job.fingerprint)
     if known is not None and not submission.again:
         raise DuplicateJobError(
-            f"this file was submitted with {_with_what(submission)} before: job {known.id} exists "
+            f"this file was submitted with {_with_what(submission)} before: {known.id} exists "
             f"({known.state}). See it with `maestrale show {known.id}`, or submit with --again "
-            "(answers already paid for come from the ledger)"
+            "(answers already paid for come from the ledger)",
+            known.id,
         )
     return None
 

@@ -48,7 +48,7 @@ def collect(hand: Hand, job: Job) -> Outcome:
 
 
 def expect(hand: Hand, ahead: Ahead) -> Expected:
-    """Nothing is paid for it; at most as many rows as its sources have."""
+    """Nothing is paid for it; no more rows than its sources have, and hashes divide them."""
     asked = cast("MakeDataset", hand.asked)
     wish = _wish(hand, asked)
     parts = _parts(hand.maestrale, wish, ahead)
@@ -72,7 +72,7 @@ def expect(hand: Hand, ahead: Ahead) -> Expected:
     )
     told = ", ".join(f"{count:,} {part}" for part, count in counts.items())
     output = {"name": hand.name, "folder": hand.name, **files, "counts": counts, "hash": LATER}
-    return Expected(f"at most about {told}; nothing is paid", 0.0, output=output)
+    return Expected(f"about {told}; nothing is paid", 0.0, output=output)
 
 
 @dataclass(frozen=True, slots=True)

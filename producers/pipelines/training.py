@@ -15,18 +15,21 @@ from models.recipes.fields import fields_read
 from models.store import registry as tuned
 from models.tables import Job, TunedModel
 from models.training import TrainingSpec
+from models.training.advice import MOST_PASSES, warnings
 from models.training.plan import Length, Planned
 from models.words import counted, dollars
 from producers import registry
 from producers.client import Maestrale
 from producers.pipelines import ranking
 from producers.pipelines.ahead import LATER, Ahead
-from producers.pipelines.hand import SWEEP, Hand
+from producers.pipelines.hand import SWEEP, WARNINGS, Hand
 from producers.pipelines.outcomes import Expected, Lost, Made, Outcome, Submitted
 from producers.sweeps import Ran, facts_of, ranked
 from producers.training import Training, Wish
 from producers.training_jobs import Submission
 
+WHENCE = "(the provider tells its own before it begins)"
+"""Where the price comes from that a plan does not know: a dry run, and a budget is held to it."""
 _SAME_NAME = (
     "{}.base cannot be asked here: {} has the name of a model of the API, or of the tuned model, "
     "and is not served beside it; give the base another name, or compare with another model"
@@ -42,8 +45,9 @@ def begin(hand: Hand) -> Outcome:
         runs = training.plan_sweep(wish, asked.sweep)
         job = training.submit_sweep(runs, _how(hand), name=hand.name)
     else:
-        job = training.submit(training.plan(wish), _how(hand))
-    return Submitted(job.id)
+        runs = [training.plan(wish)]
+        job = training.submit(runs[0], _how(hand))
+    return Submitted(job.id, {WARNINGS: warnings(runs)})
 
 
 def wish_of(hand: Hand, asked: Train) -> Wish:
@@ -80,7 +84,9 @@ def collect(hand: Hand, job: Job) -> Outcome:
         return _best(hand, sweep, runs[0], runs)
     names = {run.model: named(training.model(run.model)) for run in runs}
     if SWEEP not in hand.notes:
-        return ranking.submitted(hand, asked, list(names.values()), notes={SWEEP: sweep})
+        return ranking.submitted(
+            hand, asked, list(names.values()), notes={**hand.notes, SWEEP: sweep}
+        )
     best = ranking.best(hand, asked, job, names)
     run = next((run for run in runs if run.model == best), None)
     if run is None:
@@ -112,10 +118,17 @@ def _trained(asked: Train, runs: Sequence[Planned]) -> Expected:
     words = counted(steps, "step")
     words = f"{len(runs)} runs, {words}" if len(runs) > 1 else words
     words += " on this machine, for nothing" if asked.trainer == "local" else ""
+    words += "".join(f"; {one}" for one in (_passes(runs), *warnings(runs)) if one)
     cost = None if None in costs else sum(one or 0.0 for one in costs)
     if cost is None:
-        words += f"; no price is known of training {asked.base}"
+        words += f"; no price is known of training {asked.base} {WHENCE}"
     return Expected(words, cost, None if None in times else sum(one or 0.0 for one in times))
+
+
+def _passes(runs: Sequence[Planned]) -> str:
+    """How often each token is seen, unless a warning says it."""
+    most = max((run.plan.passes or 0.0 for run in runs), default=0.0)
+    return f"each token is seen {most:,.1f} times" if 0 < most <= MOST_PASSES else ""
 
 
 def _ranked(told: Expected, more: Expected) -> Expected:
@@ -162,7 +175,8 @@ def _made(hand: Hand, job_id: str, model: TunedModel, **more: Any) -> Outcome:
             return Lost(_SAME_NAME.format(hand.stage.name, model.base))
     digest = hashlib.sha256(f"{model.name}/{model.job_id}".encode()).hexdigest()
     told = {"job": job_id, "model": named(model), "base": names[-1], "registered": model.name}
-    return Made({**told, "metrics": orjson.loads(model.metrics), "hash": digest, **more})
+    told_all = {**told, "metrics": orjson.loads(model.metrics), "hash": digest, **more}
+    return Made({**told_all, WARNINGS: hand.notes.get(WARNINGS, [])})
 
 
 def _reads_base(hand: Hand) -> bool:

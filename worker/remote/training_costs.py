@@ -46,7 +46,8 @@ def afford(connection: Connection, op: RemoteOperation, said_nano: int | None) -
     needed = {"needed_nano": cost_nano}
     granted = money.hold(connection, op.job_id, op.id, 0, cost_nano, HOLD_S, **needed).nano
     if granted < cost_nano:
-        money.reach(connection, op.job_id, op.id, cost_nano)
+        training = f"training {op.model}"
+        money.reach(connection, op.job_id, op.id, cost_nano, what=training, is_all=True)
         return False
     return True
 

@@ -99,9 +99,10 @@ def test_every_stage_is_reckoned_from_those_before(maestrale: Maestrale, folder:
     # 100 rows, 20 tokens each
     assert words(found["pairs"]) == "100 rows, about 100 calls"
     assert cost(found["pairs"]) == pytest.approx(100 * 20 * 100e-6)
-    assert words(found["data"]) == "at most about 80 train, 10 validation, 10 test; nothing is paid"
+    assert words(found["data"]) == "about 80 train, 10 validation, 10 test; nothing is paid"
     # 10 steps of 131,072 tokens
-    assert words(found["tuned"]) == "10 steps"
+    assert words(found["tuned"]).startswith("10 steps; it will overfit: each token is seen ")
+    assert "no price" not in words(found["tuned"])
     assert cost(found["tuned"]) == pytest.approx(10 * 131_072 * 2e-6)
     # 10 rows of the dataset's test, 7 tokens from mistral-small, 9 from what is tuned of nemo
     assert words(found["exam"]) == "10 rows, about 20 calls"
@@ -121,7 +122,7 @@ def test_rows_beyond_those_looked_at_are_counted(maestrale: Maestrale, tmp_path:
     edit(folder, "pipeline.toml", *HELD_OUT)
     edit(folder, "recipe.toml", LABEL, LABELLED)
     found = planned(maestrale, folder)
-    told = "at most about 4,000 train, 500 validation, 500 test; nothing is paid"
+    told = "about 4,000 train, 500 validation, 500 test; nothing is paid"
     assert words(found["data"]) == told
     assert words(found["exam"]) == "500 rows, about 1,000 calls"
     edit(folder, "pipeline.toml", HELD_OUT[1], f"{HELD_OUT[1]}\nlimit = 30")
@@ -147,7 +148,8 @@ def test_runs_ranked_by_a_suite_cost_that_too(maestrale: Maestrale, folder: Path
     more += 'ranking = { data = "exam.jsonl", prompt = "bare" }'
     edit(folder, "pipeline.toml", 'steps = "{{ vars.steps }}"', f"steps = 5\n{more}")
     told = planned(maestrale, folder)["tuned"]
-    assert "2 runs, 10 steps; ranked by 12 rows, about 24 calls for about $" in words(told)
+    assert words(told).startswith("2 runs, 10 steps; it will overfit: ")
+    assert "; ranked by 12 rows, about 24 calls for about $" in words(told)
     assert (cost(told) or 0.0) > 10 * 131_072 * 2e-6
 
 
@@ -156,7 +158,8 @@ def test_what_is_on_this_machine_costs_nothing(maestrale: Maestrale, folder: Pat
     edit(folder, "pipeline.toml", 'trainer = "mistral"', 'trainer = "local"')
     edit(folder, "pipeline.toml", "open-mistral-nemo", "models/smollm2")
     found = planned(maestrale, folder)
-    assert words(found["tuned"]) == "10 steps on this machine, for nothing"
+    seen = "10 steps on this machine, for nothing; each token is seen 1.0 times"
+    assert words(found["tuned"]) == seen
     assert cost(found["tuned"]) == 0.0
     assert words(found["exam"]).endswith("small-tuned on this machine, for nothing")
     assert (cost(found["exam"]) or 0.0) > 0
@@ -202,6 +205,12 @@ def test_what_nobody_can_tell_says_why(maestrale: Maestrale, folder: Path) -> No
     assert stage_words.planned_facts(found["late"])["why"] == found["late"].why
 
 
+def test_a_plan_warns_of_learning_by_heart(maestrale: Maestrale) -> None:
+    """The shipped sample asked for three passes, and one step of the provider's makes 23 of it."""
+    found = planned(maestrale, "tak")
+    assert "it will overfit: each token is seen 22.7 times" in words(found["model"])
+
+
 @pytest.mark.parametrize("trainer", ["mistral", "local"])
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_stage_of_every_recipe_has_a_cost_or_a_reason(
@@ -215,6 +224,8 @@ def test_every_stage_of_every_recipe_has_a_cost_or_a_reason(
     for stage, one in found.items():
         if one.prepared.kind == "train" and trainer == "mistral":
             assert "no price is known of training" in words(one)
+            assert "the provider tells its own before it begins" in words(one)
+            assert "largest part" in stage_words.not_in_total(list(found.values()))
         else:
             assert cost(one) is not None, stage
 
