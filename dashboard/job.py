@@ -115,10 +115,10 @@ class JobAction(Action):
         move = MOVES[name]
         try:
             make = partial(move.make, **self._wishes(name))
+            won, state = await self.database.write(_make, job_id, make)
         except BadInputError as problem:
             self.tell(f"Nothing was changed: {problem}.")
             return back
-        won, state = await self.database.write(_make, job_id, make)
         if state is None:
             raise HTTPError(404, UNKNOWN)
         self.tell(move.done if won else f"Nothing was changed: it is {state}, {move.lost}.")

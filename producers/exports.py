@@ -112,7 +112,7 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
         if not stat.S_ISREG(target.stat().st_mode):
             raise BadInputError(f"{target} is not a regular file: choose another path")
         if not overwrite:
-            raise BadInputError(f"{target} is there already: choose another path, or overwrite it")
+            raise BadInputError(f"{target} is there already: take another path, or --overwrite it")
     return target
 
 

@@ -8,10 +8,11 @@ import fcntl
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
 from models.settings import SERVICES_FILE, Settings
+from models.tables import WorkerSeen
 from models.training import libraries
 from producers.processes import (
     Service,
@@ -86,6 +88,12 @@ class Services:
     def serves_us(self) -> bool:
         """Whether the workers noted were started for our key and server (or none are noted)."""
         return self._read_notes().get("account") in (None, self.settings.account)
+
+    def living(self, workers: Iterable[WorkerSeen]) -> list[WorkerSeen]:
+        """Without those of ours that died: their last signs of life are young for a while."""
+        host = socket.gethostname()
+        dead = {f"{host}:{one.pid}" for one in self.noted() if not one.is_alive}
+        return [worker for worker in workers if worker.id.rpartition(":")[0] not in dead]
 
     def log(self, name: str) -> Path:
         """Where a service writes its log."""

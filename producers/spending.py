@@ -62,13 +62,23 @@ def _too_much(nano: int, cost_usd: float, ways: Ways) -> str:
 
 def resume(connection: Connection, job: Job, budget: Amount, prices: PriceTable) -> bool:
     """paused -> queued, under another budget if one is given, which must be above what is spent."""
-    nano = None if budget is None else parse_budget(_written(budget), prices)
-    if nano is not None:
-        jobs.lock(connection, families.family(connection, job.id))
-        spent = money.spent_nano(connection, job.id)
-        if nano <= spent:
-            raise BadInputError(
-                f"{job.id} has spent {words_of(spent)} already (doubtful calls included): "
-                f"a budget of {words_of(nano)} lets nothing start, give more"
-            )
+    nano = None if budget is None else checked_again(connection, job, budget, prices)
     return jobs.resume(connection, job.id, budget_nano=nano)
+
+
+def checked_again(connection: Connection, job: Job, budget: str | float, prices: PriceTable) -> int:
+    """Another budget, in nano-USD, of a job that has begun; it is locked with all below it.
+
+    Raises `BadInputError` if no more than that is spent.
+    """
+    nano = parse_budget(_written(budget), prices)
+    jobs.lock(connection, families.family(connection, job.id))
+    # what a run or a sweep counts itself is late, or nothing
+    own, below = money.spent_nano, families.spent_below_nano
+    spent = max(own(connection, job.id), below(connection, job.id))
+    if nano <= spent:
+        raise BadInputError(
+            f"{job.id} has spent {words_of(spent)} already (doubtful calls included): "
+            f"a budget of {words_of(nano)} lets nothing start, give more"
+        )
+    return nano

@@ -12,7 +12,7 @@ from models.crashing import crash_point
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec, Options
 from models.states import JobKind
-from models.store import jobs, rows, shards
+from models.store import jobs, joining, rows, shards
 from models.store.engine import Store, one_at_a_time
 from models.tables import Job
 from producers.ids import new_id
@@ -119,7 +119,8 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         if count != found.accepted:
             raise BadInputError(f"{found.name} changed while it was read: submit it again")
         shards.create(connection, job.id, bounds_of(count, size))
-        jobs.stay_below(connection, job.parent_id)  # last: what happens to the run waits for it
+        # last: what happens to the run waits for it
+        joining.stay_below(connection, job.id, job.parent_id)
         created = jobs.get(connection, job.id)
         crash_point("job.written")
     crash_point("job.committed")
@@ -148,9 +149,10 @@ def _known(connection: Connection, submission: Submission, job: Job) -> Job | No
     known = jobs.by_fingerprint(connection, job.fingerprint)
     if known is not None and not submission.again:
         raise DuplicateJobError(
-            f"this file was submitted with {_with_what(submission)} before: job {known.id} exists "
+            f"this file was submitted with {_with_what(submission)} before: {known.id} exists "
             f"({known.state}). See it with `maestrale show {known.id}`, or submit with --again "
-            "(answers already paid for come from the ledger)"
+            "(answers already paid for come from the ledger)",
+            known.id,
         )
     return None
 

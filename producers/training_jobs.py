@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec
 from models.states import JobKind
-from models.store import jobs, registry, rows, shards
+from models.store import jobs, joining, registry, rows, shards
 from models.store.engine import Store, one_at_a_time
 from models.tables import Job
 from models.training import TrainingSpec
@@ -73,7 +73,7 @@ def submit(
             ]
             for child in children:
                 _commit_run(connection, child, how)
-        jobs.stay_below(connection, how.parent_id)
+        joining.stay_below(connection, job.id, how.parent_id)
         created = jobs.get(connection, job.id)
     assert created is not None
     return created, [child.id for child in children]

@@ -223,7 +223,7 @@ class Payer:
         if not wish.job.has_budget:
             return NO_STAKE
         if self._prices.price(wish.model) is None:  # the producer has another price table
-            wish.job.pause("budget", f"{wish.model} is not in the workers' price table")
+            wish.job.pause("price", f"{wish.model} is not in the workers' price table")
             await asyncio.sleep(0)  # the pause ends our wait here
             return NO_STAKE
         return await self._purses.of(wish.job.id).stake(lambda: self._dearest(wish), wish.turn)

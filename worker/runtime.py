@@ -239,7 +239,11 @@ class Runtime:
     def _open_limiter(self) -> Limiter:
         settings = self._settings
         limiter = Limiter(
-            self.redis, settings.account, settings.limits, on_learnt=self._remember_limit
+            self.redis,
+            settings.account,
+            settings.limits,
+            calls_in_flight=settings.rows_in_flight,
+            on_learnt=self._remember_limit,
         )
         with self.store.read() as connection:
             learnt = fleet.limits_learnt(connection, settings.account)

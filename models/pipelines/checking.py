@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from models.errors import BadInputError
-from models.pipelines.rendering import NAMES, sources, templated, with_defaults
+from models.pipelines.rendering import NAMES, sources_of
 from models.pipelines.schema import OUTPUTS, Document, StageKind, Train
 from models.recipes.checking import RESERVED, template_complaints
 from models.recipes.fields import fields_read, names_read
@@ -34,7 +34,7 @@ def _of_all(pipeline: Document, check: Check) -> Complaints:
 def reads_of(pipeline: Document, stage: Mapping[str, Any]) -> list[str]:
     """The stages whose outputs a stage's templates read, in the order of the file."""
     read: set[str] = set()
-    for _, source in _sources(stage):
+    for _, source in sources_of(stage["kind"], stage):
         read |= names_read(source)
     return [other["name"] for other in pipeline.stages if other["name"] in read]
 
@@ -43,11 +43,6 @@ def needs_of(pipeline: Document, stage: Mapping[str, Any]) -> list[str]:
     """The stages that must be done before a stage, in the order of the file."""
     needed = {*reads_of(pipeline, stage), *stage.get("after", [])}
     return [other["name"] for other in pipeline.stages if other["name"] in needed]
-
-
-def _sources(stage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    kind = str(stage["kind"])
-    yield from sources(templated(kind, with_defaults(kind, stage)), "")
 
 
 def _of_stage(pipeline: Document, _at: int, stage: Mapping[str, Any]) -> Complaints:
@@ -72,7 +67,7 @@ def _name(pipeline: Document, at: int, stage: Mapping[str, Any]) -> Complaints:
 def _templates(
     pipeline: Document, stage: Mapping[str, Any], kinds: Mapping[str, str]
 ) -> Complaints:
-    for key, source in _sources(stage):
+    for key, source in sources_of(stage["kind"], stage):
         is_name = key.split(".")[0] in NAMES
         known = {"vars", "range"} if is_name else {"vars", "range", "input", *kinds}
         wrong = list(template_complaints(key, source, known, pipeline.variables))
@@ -95,7 +90,7 @@ def _outputs(key: str, source: str, kinds: Mapping[str, str]) -> Complaints:
 
 def _needless(pipeline: Document, stage: Mapping[str, Any]) -> Complaints:
     """What only some stages need: rows, a grid of known axes, one way to divide."""
-    read = {name for _, source in _sources(stage) for name in names_read(source)}
+    read = {name for _, source in sources_of(stage["kind"], stage) for name in names_read(source)}
     kind = stage["kind"]
     if kind == StageKind.TRAIN:
         yield from _sweep(stage)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from models.pipelines.rendering import NAMES, OWN, sources, templated, with_defaults
+from models.pipelines.rendering import NAMES, OWN, sources_of
 from models.pipelines.schema import Pipeline, Prepared
 from models.recipes.fields import fields_read
 from models.recipes.strict_json import Json
@@ -45,8 +45,7 @@ def stage_hash(
 
 def variables_read(stage: Prepared) -> set[str]:
     """The pipeline's variables that a stage's templates read."""
-    asked = templated(stage.kind, with_defaults(stage.kind, stage.asked))
-    found = (fields_read(source, "vars") for _, source in sources(asked, ""))
+    found = (fields_read(source, "vars") for _, source in sources_of(stage.kind, stage.asked))
     return set().union(*found)
 
 

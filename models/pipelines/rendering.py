@@ -51,6 +51,11 @@ def sources(value: Any, key: str) -> Iterator[tuple[str, str]]:
             yield from sources(part, f"{key}[{at}]")
 
 
+def sources_of(kind: str, asked: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and source of every text of a stage that is a template over the pipeline."""
+    yield from sources(templated(kind, with_defaults(kind, asked)), "")
+
+
 def rendered(value: Any, known: Mapping[str, Json], where: str) -> Json:
     """The value with its templates rendered. Raises `BadInputError` naming `where`."""
     try:
@@ -69,8 +74,16 @@ def stage_rendered(
     known = {**with_vars(pipeline.variables), "input": pipeline.input or "", **outputs}
     asked = with_defaults(stage.kind, stage.asked)
     told = {key: rendered(value, known, key) for key, value in templated(stage.kind, asked).items()}
+    return validated(stage.kind, {**asked, **told}, is_rendered=True)
+
+
+def validated(kind: str, told: Mapping[str, Any], *, is_rendered: bool) -> Stage:
+    """The keys as their types have them; what is not rendered may be templates.
+
+    Raises `BadInputError` naming the key that cannot be used.
+    """
     try:
-        return KINDS[stage.kind].model_validate({**asked, **told}, context={RENDERED: True})
+        return KINDS[kind].model_validate(told, context={RENDERED: is_rendered})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

@@ -1,7 +1,7 @@
 """TOML files of ours as their authors write them: found, read, inlined; complaints in words."""
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from models.errors import RecipeError
 from models.recipes.strict_json import Json, parse_json
 
 MAX_FILE = 1_000_000
 """Bytes of such a file, or of a file it names."""
+MOST_TOLD = 5
+"""Complaints told at once; of more the number."""
+MISSPELT = "extra_forbidden"
+"""What pydantic calls a key that there is not."""
 Found = TypeVar("Found", bound=BaseModel)
 
 
@@ -107,7 +112,7 @@ def inlined(data: dict[str, Json], shape: Shape, path: Path) -> dict[str, Json]:
 
 
 def validated(model: type[Found], data: Mapping[str, Json], shape: Shape, source: str) -> Found:
-    """The document as its model; `RecipeError` with the first complaint if it does not fit."""
+    """The document as its model; `RecipeError` with the first complaints if it does not fit."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -115,30 +120,34 @@ def validated(model: type[Found], data: Mapping[str, Json], shape: Shape, source
 
 
 def refuse(complaints: Iterable[tuple[str, str]], source: str) -> None:
-    """Raises `RecipeError` with the first complaint (a key and its words), if there is one."""
-    if found := list(complaints):
-        key, complaint = found[0]
-        raise RecipeError(f"{source}: {key}: {complaint}{and_more(len(found))}")
+    """Raises `RecipeError` with the first complaints (a key and its words), if there is one."""
+    if found := [f"{key}: {complaint}" for key, complaint in complaints]:
+        raise RecipeError(f"{source}: {some(found)}")
 
 
 def in_words(error: ValidationError, shape: Shape) -> str:
-    """The first complaint of pydantic's, for people."""
-    first = error.errors()[0]
-    key = _key(first["loc"])
-    more = and_more(error.error_count())
-    match first["type"]:
+    """The first complaints of pydantic's, for people: a key misspelt before the one that is
+    missing for it."""
+    found = sorted(error.errors(), key=lambda one: one["type"] != MISSPELT)
+    return some([_in_words(one, shape) for one in found])
+
+
+def _in_words(one: ErrorDetails, shape: Shape) -> str:
+    key = _key(one["loc"])
+    match one["type"]:
         case "extra_forbidden":
-            return f"{key}: there is no such key; {_known_keys(first['loc'], shape)}{more}"
+            return f"{key}: there is no such key; {_known_keys(one['loc'], shape)}"
         case "missing":
-            return f"{key}: it is missing; add it{more}"
+            return f"{key}: it is missing; add it"
         case _:
-            given = "" if isinstance(first["input"], (dict, list)) else f", not {first['input']!r}"
-            return f"{key}: {first['msg']}{given}{more}"
+            given = "" if isinstance(one["input"], (dict, list)) else f", not {one['input']!r}"
+            return f"{key}: {one['msg']}{given}"
 
 
-def and_more(count: int) -> str:
-    """How many complaints there are besides the one that is told."""
-    return f" (and {count - 1} more)" if count > 1 else ""
+def some(complaints: Sequence[str]) -> str:
+    """The first few complaints in a line, and how many more there are."""
+    told, more = "; ".join(complaints[:MOST_TOLD]), len(complaints) - MOST_TOLD
+    return f"{told} (and {more} more)" if more > 0 else told
 
 
 def _tables(

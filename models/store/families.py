@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select
 
-from models.states import SETTLED, JobKind
+from models.states import SETTLED, JobKind, JobState
 from models.tables import Doubt, Job
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 doubts = Doubt.__table__  # type: ignore[attr-defined]
+
+SPENT = "budget:"
+"""How the reason of a job begins that stands because its budget is spent."""
 
 
 def is_run(connection: Connection, job_id: str) -> bool:
@@ -33,6 +36,12 @@ def all_above(connection: Connection, job_id: str) -> list[str]:
     """The jobs that it is below of, the nearest first: its sweep, and the run of that."""
     parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
     return [parent, *all_above(connection, parent)] if parent else []
+
+
+def sweep_of(connection: Connection, job_id: str) -> str | None:
+    """The sweep that it is a run of; None: it is none of a sweep's."""
+    parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
+    return None if parent is None or is_run(connection, parent) else parent
 
 
 def all_below(connection: Connection, job_id: str) -> list[str]:
@@ -60,19 +69,14 @@ def spent_below_nano(connection: Connection, job_id: str) -> int:
     return spent_nano(connection, all_below(connection, job_id))
 
 
-def budget_share(
-    connection: Connection, parent: str, child: str, among: int, budget_nano: int | None
-) -> int | None:
-    """A child's part of its parent's new budget; `among`: how many are not over.
+def why_it_stands(connection: Connection, sweep: str) -> str | None:
+    """Why a sweep cannot go on: all its runs that are not over are paused; None: one is not.
 
-    What it spent, and a part of what is left; a run of a sweep no more than its part of the whole.
+    What people have to mend goes before a spent budget, which others may leave something for.
     """
-    if budget_nano is None:
-        return None
-    spent = spent_nano(connection, [child, *all_below(connection, child)])
-    left = max(0, budget_nano - spent_below_nano(connection, parent))
-    share = spent + left // among
-    if is_run(connection, parent):
-        return share
-    runs = connection.scalar(select(jobs.c.rows_total).where(jobs.c.id == parent))
-    return min(share, budget_nano // max(runs or 0, 1))
+    columns = (jobs.c.state, jobs.c.state_reason)
+    query = select(*columns).where(jobs.c.parent_id == sweep, jobs.c.state.not_in(SETTLED))
+    order = (jobs.c.state_reason.startswith(SPENT), jobs.c.name, jobs.c.id)
+    found = connection.execute(query.order_by(*order)).all()
+    stands = bool(found) and all(one.state == JobState.PAUSED for one in found)
+    return str(found[0].state_reason) if stands else None

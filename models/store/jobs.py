@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection, case, exists, func, insert, literal, or_, select, update
 
-from models.errors import MaestraleError
 from models.states import (
     SETTLED,
     STAGE_OPEN,
@@ -17,9 +16,9 @@ from models.states import (
     StageState,
     sources_of,
 )
-from models.store import events, remote
+from models.store import events, portions, remote
 from models.store.engine import now_s
-from models.store.families import budget_share, family, is_run, unsettled_children
+from models.store.families import family, sweep_of, unsettled_children, why_it_stands
 from models.store.progress import tenths_to_tell
 from models.tables import Job, Row, Shard, Stage
 
@@ -123,19 +122,6 @@ def lock(connection: Connection, ids: Iterable[str]) -> None:
         connection.execute(query.where(jobs.c.id.in_(sorted(set(ids))))).all()
 
 
-def stay_below(connection: Connection, parent_id: str | None) -> None:
-    """Keeps a job's parent from settling until the job is committed; None: it has none.
-
-    Raises `MaestraleError` if it is over: nobody would stop the job.
-    """
-    if parent_id is None:
-        return
-    lock(connection, [parent_id])
-    state = connection.scalar(select(jobs.c.state).where(jobs.c.id == parent_id))
-    if state in SETTLED:
-        raise MaestraleError(f"{parent_id} is {state}: nothing is begun below it any more")
-
-
 def start(connection: Connection, job_id: str) -> bool:
     """queued or waiting -> running, by a claimed shard. Answers whether this call made the move."""
     moved = move(
@@ -161,22 +147,25 @@ def wait(connection: Connection, job_id: str) -> bool:
 def pause(connection: Connection, job_id: str, reason: str) -> bool:
     """Stops new rows (and new jobs of a sweep) from starting; rows in flight finish."""
     lock(connection, family(connection, job_id))
+    moved = move(connection, job_id, JobState.PAUSED, reason=reason)
     for child in unsettled_children(connection, job_id):
         pause(connection, child, reason)
-    return move(connection, job_id, JobState.PAUSED, reason=reason)
+    _stand(connection, sweep_of(connection, job_id))
+    return moved
 
 
 def resume(connection: Connection, job_id: str, *, budget_nano: int | None = None) -> bool:
     """paused -> queued, under another budget if one is given; then the caller rings for it."""
+    sweep, paused = sweep_of(connection, job_id), (JobState.PAUSED,)
     lock(connection, family(connection, job_id))
-    values: dict[str, Any] = {} if budget_nano is None else {"budget_nano": budget_nano}
-    if not move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
+    if not move(connection, job_id, JobState.QUEUED, only_from=paused):
         return False
+    portions.hand_out(connection, job_id, budget_nano)
     remote.hurry(connection, job_id)
-    children = unsettled_children(connection, job_id)
-    for child in children:
-        share = budget_share(connection, job_id, child, len(children), budget_nano)
-        resume(connection, child, budget_nano=share)
+    for child in unsettled_children(connection, job_id):
+        resume(connection, child)
+    if sweep:  # it stood with its runs
+        move(connection, sweep, JobState.QUEUED, only_from=paused)
     # messages that came while it was paused were no-ops: nobody would ring again for a while
     is_rung = (shards.c.state == ShardState.OPEN) & shards.c.published_at.is_not(None)
     connection.execute(
@@ -187,7 +176,9 @@ def resume(connection: Connection, job_id: str, *, budget_nano: int | None = Non
 
 def reach_budget(connection: Connection, job_id: str, reason: str) -> bool:
     """Pauses a job whose next call might pass its budget, with both events; once."""
-    return move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
+    moved = move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
+    _stand(connection, sweep_of(connection, job_id))
+    return moved
 
 
 def set_priority(connection: Connection, job_id: str, priority: int) -> bool:
@@ -286,8 +277,8 @@ def tell_parent(connection: Connection, job_id: str) -> None:
 
     A pipeline's run hears nothing: it settles with its stages.
     """
-    parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
-    if parent is None or is_run(connection, parent):
+    parent = sweep_of(connection, job_id)
+    if parent is None:
         return
     lock(connection, [parent])  # two that settle at once see each other
     query = select(jobs.c.state, func.count()).where(jobs.c.parent_id == parent)
@@ -299,6 +290,16 @@ def tell_parent(connection: Connection, job_id: str) -> None:
     connection.execute(update(jobs).where(jobs.c.id == parent).values(**counts))
     start(connection, parent)
     settle_if_done(connection, parent)
+    _stand(connection, parent)
+
+
+def _stand(connection: Connection, sweep: str | None) -> None:
+    """A sweep none of whose runs can go on is paused: nothing but `resume` moves it."""
+    if sweep is None:
+        return
+    lock(connection, [sweep])  # two that pause at once see each other
+    if (reason := why_it_stands(connection, sweep)) is not None:
+        move(connection, sweep, JobState.PAUSED, reason=reason)
 
 
 def workable_with_open_shards(connection: Connection) -> list[str]:

@@ -16,10 +16,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from models.payloads import CallRecord
-from models.store import families, inserts
+from models.store import families, inserts, portions
 from models.store import jobs as job_moves
 from models.store.engine import now_s
-from models.tables import BudgetHold, Doubt, Job, Spending
+from models.tables import NANO, BudgetHold, Doubt, Job, Spending
 from models.words import money
 
 spending = Spending.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -212,17 +212,44 @@ def left_nano(connection: Connection, job_id: str) -> int | None:
     return None if stands.budget_nano is None else max(0, stands.left(0))
 
 
-def reach(connection: Connection, job_id: str, owner: str, needed_nano: int) -> bool:
+def reach(
+    connection: Connection,
+    job_id: str,
+    owner: str,
+    needed_nano: int,
+    *,
+    what: str = "the next call",
+    is_all: bool = False,
+) -> bool:
     """Pauses the job if it cannot pay for `needed_nano` and nobody else has money of it.
 
-    Only for an owner with nothing in flight. Answers whether this call paused it.
+    Only for an owner with nothing in flight. Answers whether this call paused it. `what` needs it;
+    `is_all`: the job needs no more than that, so that a budget can be named that is enough for it.
     """
     stands = _standing(connection, job_id, owner)
     if stands.budget_nano is None or stands.others_nano or stands.left(0) >= needed_nano:
         return False
     sums = f"{money(stands.spent_nano)} of {money(stands.budget_nano)} is spent"
-    advice = f"go on with `maestrale resume {job_id} --budget MORE`"
-    return job_moves.reach_budget(connection, job_id, f"budget: {sums}; {advice}")
+    if needed_nano:
+        left = money(max(0, stands.left(0)))
+        sums += f", {left} is left and {what} needs about {money(needed_nano)}"
+    advice = _go_on(connection, job_id, needed_nano if is_all else None)
+    return job_moves.reach_budget(connection, job_id, f"{families.SPENT} {sums}; {advice}")
+
+
+def _go_on(connection: Connection, job_id: str, needed_nano: int | None) -> str:
+    """By the job whose budget it is: the run or the sweep that it is below of, else itself."""
+    line = [job_id, *families.all_above(connection, job_id)]
+    advice = f"go on with `maestrale resume {line[-1]} --budget MORE`"
+    if needed_nano is None:
+        return advice
+    spent = families.spent_nano(connection, [job_id])
+    if len(line) > 1:
+        mine = line[-2]
+        spent = families.spent_nano(connection, [mine, *families.all_below(connection, mine)])
+        spent += portions.committed_nano(connection, line[-1], but=[mine])
+    step = 100_000 if spent + needed_nano < NANO else 10_000_000  # as sums are told: never less
+    return f"{advice} (at least {money(-(-(spent + needed_nano) // step) * step)} in all)"
 
 
 def spent_nano(connection: Connection, job_id: str) -> int:

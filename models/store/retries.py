@@ -1,10 +1,13 @@
 """Failed work opened again: rows with their shards, runs of a sweep, stages of a pipeline."""
 
+from collections.abc import Mapping, Sequence
+
 from sqlalchemy import Connection, func, select, update
 
-from models.states import JobState, RowState, ShardState, StageState
+from models.errors import BadInputError
+from models.states import STAGE_GOOD, JobState, RowState, ShardState, StageState
 from models.store import jobs as job_moves
-from models.store import stages, stages_seen
+from models.store import portions, stages, stages_seen
 from models.store.engine import now_s
 from models.store.families import all_above, is_run
 from models.store.jobs import jobs, rows, shards
@@ -13,18 +16,26 @@ from models.tables import Stage
 
 OVER = (JobState.SUCCEEDED, JobState.FAILED)
 """What is tried again is in one of these: a stopped job, and a sweep's runs with it, is not."""
+STOPPED: Mapping[JobState, str] = {
+    JobState.PAUSED: "is paused: let it go on by `maestrale resume {}` first",
+    JobState.CANCELLED: "was cancelled for good: begin it anew (`maestrale run`, `maestrale "
+    "train`); answers that were paid for are reused",
+}
+"""What stands or was given up, and what to do instead of a retry below it."""
 
 
 def retry(connection: Connection, job_id: str) -> int:
     """Re-opens the failed rows (only those) and their shards, of a sweep those of its runs.
 
     Answers how many rows. A sweep that is over goes on with its runs; of a pipeline's run the lost
-    stages are opened and counted.
+    stages are opened and counted. Raises `BadInputError` for a job below one that was stopped, and
+    for one of a stage that is done.
     """
     if is_run(connection, job_id):
         return _retry_run(connection, job_id)
-    runs = _lost_runs(connection, job_id)
-    job_moves.lock(connection, [job_id, *runs, *all_above(connection, job_id)])
+    runs, above = _lost_runs(connection, job_id), all_above(connection, job_id)
+    job_moves.lock(connection, [job_id, *runs, *above])
+    _check_goes_on(connection, job_id, above)
     if connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id)) not in OVER:
         return 0
     opened = runs or [job_id]
@@ -34,9 +45,38 @@ def retry(connection: Connection, job_id: str) -> int:
     return count
 
 
+def _check_goes_on(connection: Connection, job_id: str, above: Sequence[str]) -> None:
+    """What a stopped run or sweep would pay for without anybody collecting it is not opened."""
+    for one in reversed(above):  # the run before its sweep: with the run, the sweep goes on
+        job = job_moves.get(connection, one)
+        if job is not None and job.state in STOPPED:
+            raise BadInputError(
+                f"{job_id} belongs to {one}, which {STOPPED[JobState(job.state)].format(one)}"
+            )
+    if above and is_run(connection, above[-1]):
+        _check_is_read(connection, [job_id, *above][-2], above[-1])
+
+
+def _check_is_read(connection: Connection, job_id: str, run_id: str) -> None:
+    """A stage that is done never reads again what its jobs make, nor does the run count it."""
+    found = stages_seen.of_run(connection, run_id)
+    of_job = {stage.job_id: stage.name for stage in found if stage.job_id}
+    key = connection.scalar(select(jobs.c.idempotency_key).where(jobs.c.id == job_id))
+    name = stages_seen.begun_by(of_job, job_id, key)
+    done = [stage.name for stage in found if stage.state in STAGE_GOOD]
+    if name in done:
+        raise BadInputError(
+            f"{job_id} did the stage {name} of {run_id}, which is done and would not read what a "
+            "retry brings: `maestrale run ... --again` does all stages anew (answers that were "
+            "paid for are reused, models are trained again)"
+        )
+
+
 def _go_on(connection: Connection, job_id: str) -> None:
     """What a job that was opened again is below of is not over: its sweep, and the run of that."""
     above = all_above(connection, job_id)
+    for one in reversed([job_id, *above][:-1]):
+        portions.keep_within(connection, one)
     if above and not is_run(connection, above[0]):
         _sweep_goes_on(connection, above[0], job_id)
         job_id, *above = above
@@ -79,6 +119,8 @@ def _retry_job(connection: Connection, job_id: str) -> int:
         return 1
     runs = _lost_runs(connection, job_id)
     count = sum(_retry(connection, one) for one in runs or [job_id])
+    if count:
+        portions.keep_within(connection, job_id)
     if runs and count:
         _sweep_goes_on(connection, job_id, runs[0])
     return count

@@ -217,15 +217,17 @@ def recount(connection: Connection, run_id: str) -> None:
 def settle(connection: Connection, run_id: str) -> JobState | None:
     """Settles a run none of whose stages is open: succeeded, or failed by name of the first lost.
 
+    One that failed goes before one that was passed over for it: that is where to look.
     Answers the final state if this call settled it.
     """
     recount(connection, run_id)
     found = stages_seen.of_run(connection, run_id)
     if any(stage.state in STAGE_OPEN for stage in found):
         return None
-    failed = [stage for stage in found if stage.state == StageState.FAILED]
-    reason = f"stage {failed[0].name}: {failed[0].reason}" if failed else ""
-    target = JobState.FAILED if failed else JobState.SUCCEEDED
+    lost = [stage for stage in found if stage.state in STAGE_LOST]
+    lost.sort(key=lambda stage: stage.state != StageState.FAILED)
+    reason = f"stage {lost[0].name}: {lost[0].reason}" if lost else ""
+    target = JobState.FAILED if lost else JobState.SUCCEEDED
     moved = job_moves.move(
         connection, run_id, target, reason=reason[:REASON_LENGTH], finished_at=now_s()
     )

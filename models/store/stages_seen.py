@@ -1,6 +1,6 @@
 """Runs of pipelines and their stages as they stand; reading only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -93,7 +93,7 @@ def spent_of(connection: Connection, found: Sequence[Stage]) -> dict[str, Spent]
     run_ids = {stage.run_id for stage in found}
     of_job = {stage.job_id: stage.name for stage in found if stage.job_id}
     query = select(jobs.c.id, jobs.c.idempotency_key).where(jobs.c.parent_id.in_(run_ids))
-    begun = {one[0]: of_job.get(one[0]) or _begun_by(one[1]) for one in connection.execute(query)}
+    begun = {one[0]: begun_by(of_job, *one) for one in connection.execute(query)}
     whose = case((jobs.c.id.in_(begun), jobs.c.id), else_=jobs.c.parent_id).label("whose")
     sums = [func.sum(jobs.c[one.name]) for one in fields(Spent)]
     theirs = select(whose, *sums).where(or_(jobs.c.id.in_(begun), jobs.c.parent_id.in_(begun)))
@@ -104,9 +104,11 @@ def spent_of(connection: Connection, found: Sequence[Stage]) -> dict[str, Spent]
     return spent
 
 
-def _begun_by(idempotency_key: str | None) -> str:
-    """The stage that began a job, which its key names (`RUN/STAGE/...`); empty: none did."""
-    return (idempotency_key or "").partition("/")[2].partition("/")[0]
+def begun_by(of_job: Mapping[str, str], job_id: str, idempotency_key: str | None) -> str:
+    """The stage that began a job: whose it is, or which its key names (`RUN/STAGE/...`); empty:
+    none did."""
+    named = (idempotency_key or "").partition("/")[2].partition("/")[0]
+    return of_job.get(job_id) or named
 
 
 def open_runs(connection: Connection) -> list[Job]:

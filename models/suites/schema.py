@@ -206,7 +206,8 @@ class Evaluation(Part):
     store_model: str = ""
     """Who embedded it, and so embeds what is searched for."""
     asked_as: dict[str, str] = Field(default_factory=dict)
-    """Suite, data, store and limit in the user's own words: for the command that repeats it."""
+    """Suite, data, store and limit in the user's own words: for the command that repeats it; and
+    the server of the API, if it is on the user's machine (`server`)."""
 
     @cached_property
     def hash(self) -> str:

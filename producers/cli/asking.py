@@ -12,7 +12,7 @@ from models.errors import BadInputError
 from models.payloads import Options
 from models.prices import load_prices
 from models.tables import Job
-from producers import spending, trainers
+from producers import offered, spending, trainers
 from producers.cli import facts, hook_words, money_words, outputs, plan_words, showing
 from producers.cli.ending import report
 from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
@@ -82,7 +82,12 @@ class Asking:
         self.facts: dict[str, Any] = {}
 
     def submit(self, plan: Checked, *title: RenderableType) -> Job | None:
-        """Says what the plan will take and submits it. None: it was a dry run."""
+        """Says what the plan will take and submits it. None: it was a dry run.
+
+        Raises `BadInputError` for a model that the server does not have.
+        """
+        if not plan.reads_here:
+            offered.check_offered(plan.models, self._maestrale)
         self._announce(plan, title)
         self._check_budget(plan)
         if self._how.dry_run:

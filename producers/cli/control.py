@@ -46,12 +46,23 @@ def resume(
 ) -> None:
     """Let a paused job go on, with a larger budget if its own is spent."""
     from producers.cli import facts, showing
+    from producers.cli.following import OTHER_ACCOUNT
     from producers.cli.opening import client
     from producers.cli.voice import Voice
+    from producers.services import Services
 
     with client() as maestrale:
+        job = maestrale.get(job_id)
+        if budget is not None and job.kind == JobKind.PIPELINE:
+            from producers.pipelines import Runs
+
+            Runs(maestrale).check_budget(job)
         job = maestrale.resume(job_id, budget=budget)
-    Voice(as_json=as_json).facts(facts.job_facts(job), showing.moved(job, "it goes on"))
+        strangers = not Services(maestrale.settings).serves_us
+    voice = Voice(as_json=as_json)
+    voice.facts(facts.job_facts(job), showing.moved(job, "it goes on"))
+    if strangers:  # what was paused for its key will be paused for it again
+        voice.say(showing.warning(OTHER_ACCOUNT))
 
 
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:

@@ -25,10 +25,12 @@ FIGURES_NOTE = (
 def demonstrate_all(voice: Voice, *, limit: int | None) -> int:
     """Runs them one after the other in a world of their own, and says where the reports are."""
     voice.say(*demo_words.title(), Text(f"  {FIGURES_NOTE}", style="dim"), "")
+    _begins(voice, "the simulator and the workers start; each pipeline takes up to some minutes")
     ended: list[Ended] = []
     with Demo(Path(ALL_FOLDER), voice.busy) as demo:
         running = run_all(demo.client, limit=limit)
         for name in RECIPES:
+            _begins(voice, f"running {name} ...")
             with voice.busy(f"running {name}"):
                 one = next(running)
             voice.say(*_told(one))
@@ -38,6 +40,12 @@ def demonstrate_all(voice: Voice, *, limit: int | None) -> int:
         voice.facts({"runs": [_facts(one) for one in ended], "simulated": True})
     is_well = all(one.run.state == JobState.SUCCEEDED for one in ended)
     return _ALL_WELL if is_well else _FAILED
+
+
+def _begins(voice: Voice, words: str) -> None:
+    """A line where no wheel turns: in logs and pipes."""
+    if not voice.is_live:
+        voice.say(showing.hint(words))
 
 
 def _told(one: Ended) -> Sequence[RenderableType]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from models.errors import BadInputError
+from models.errors import BadInputError, DuplicateJobError
 from models.states import JobState
 from models.tables import Job
 from producers import exports
@@ -54,7 +54,7 @@ class EmbeddingRun:
             asking = Asking(maestrale, self._how, self._voice)
             embeddings = Embeddings(maestrale)
             with self._plan(embeddings) as plan:
-                job = asking.submit(plan, title_of(plan))
+                job = _submit(asking, plan)
                 if job is None:
                     return asking.end(0)
                 store = self._wish.path or Path(f"{plan.embedding.store}.parquet")
@@ -73,6 +73,19 @@ class EmbeddingRun:
         if job.state == JobState.SUCCEEDED and job.rows_done:
             asking.facts["store"] = write_store(embeddings, job, self._voice)
         return exit_code(job)
+
+
+def _submit(asking: Asking, plan: EmbeddingPlan) -> Job | None:
+    try:
+        return asking.submit(plan, title_of(plan))
+    except DuplicateJobError as error:
+        if not error.job_id:
+            raise
+        words = (
+            f"{error}. Its store is {plan.embedding.store} (`maestrale stores` lists it, "
+            f"`maestrale export {error.job_id}` writes it)"
+        )
+        raise DuplicateJobError(words, error.job_id) from error
 
 
 def title_of(plan: EmbeddingPlan) -> Text:

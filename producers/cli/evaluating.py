@@ -21,8 +21,8 @@ Models = Annotated[
     option(
         _WHAT,
         "Who is asked, divided by commas: names of the API, of the registry, of models served "
-        "here; NAME@PROMPT for another of the suite's prompts. Others are compared with the first. "
-        "Only suites that compare judges do without.",
+        "here; NAME@PROMPT for another of the suite's prompts. Up to four are compared two by two "
+        "(three before a judge), more with the first. Only suites that compare judges do without.",
         "--models",
         "-m",
         metavar="A,B",

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from models.errors import DuplicateJobError
 from models.states import JobState
 from models.tables import Job
 from producers.cli import reporting, showing
@@ -37,12 +38,21 @@ class Evaluation:
             asking = Asking(maestrale, self._how, self._voice)
             with self._plan(maestrale) as plan:
                 self._check_folder(plan)
-                job = asking.submit(plan, *title_of(plan))
+                job = self._submit(asking, plan)
             if job is None:
                 return asking.end(0)
             if self._how.watch:
                 return asking.end(self._watch(maestrale, asking, job))
-            return asking.end(asking.leave(job, "Write its report then:", self._make(job)))
+            return asking.end(asking.leave(job, "Write its report then:", self._make(job.id)))
+
+    def _submit(self, asking: Asking, plan: EvaluationPlan) -> Job | None:
+        try:
+            return asking.submit(plan, *title_of(plan))
+        except DuplicateJobError as error:
+            if not error.job_id:
+                raise
+            words = f"{error}. Write its report: `{self._make(error.job_id)}`"
+            raise DuplicateJobError(words, error.job_id) from error
 
     def _plan(self, maestrale: Maestrale) -> EvaluationPlan:
         with self._voice.busy("reading the suite and its rows"):
@@ -54,11 +64,12 @@ class Evaluation:
             name = plan.evaluation.suite.name
             reports.check_folder(self._folder, name, overwrite=self._how.overwrite)
 
-    def _make(self, job: Job) -> str:
+    def _make(self, job_id: str) -> str:
         """The command that writes the report, once the job is done."""
         out = shlex.quote(safe(self._folder or "DIR", 4000))
-        again = " --overwrite" if self._how.overwrite else ""
-        return f"maestrale report {job.id} --out {out}{again}"
+        is_there = self._folder is not None and reports.has_report(self._folder)
+        again = " --overwrite" if self._how.overwrite or is_there else ""
+        return f"maestrale report {job_id} --out {out}{again}"
 
     def _watch(self, maestrale: Maestrale, asking: Asking, job: Job) -> int:
         job = asking.watch(job)

@@ -73,9 +73,11 @@ def _rows(maestrale: "Maestrale", job: "Job", codes: "Codes", operations: "Opera
 def _run(maestrale: "Maestrale", job: "Job", _codes: "Codes", _operations: "Operations") -> "Told":
     from producers.cli import pipeline, stage_words
     from producers.pipelines import Runs
+    from producers.pipelines.collecting import report_of
 
     seen, now = Runs(maestrale).stages(job.id), maestrale.store.now()
-    return pipeline.run_facts(maestrale, job), stage_words.run_page(job, seen, now)
+    page = report_of(maestrale.settings, job.id)
+    return pipeline.run_facts(maestrale, job), stage_words.run_page(job, seen, now, page)
 
 
 def _training(
@@ -163,7 +165,12 @@ def failures(
     with client() as maestrale:
         job = maestrale.get(job_id)
         found = maestrale.failures(job.id, limit=limit)
-    Voice(as_json=as_json).facts(found, showing.failures_page(job, found))
+        words = showing.failures_page(job, found)
+        if job.kind == JobKind.EVALUATE:
+            from producers.cli import reporting
+
+            words = reporting.failures_page(maestrale, job, words)
+    Voice(as_json=as_json).facts(found, words)
 
 
 def export(

@@ -22,6 +22,7 @@ from producers.cli.voice import Voice
 from producers.cli.words import counted, safe
 from producers.client import Maestrale
 from producers.pipelines import Runs
+from producers.pipelines.collecting import report_of
 from producers.pipelines.planning import plan
 from producers.pipelines.runs import check_input, check_limit
 from producers.services import Services
@@ -103,10 +104,13 @@ class PipelineRun:
 
     def _plan(self, maestrale: Maestrale, told: RunSpec) -> int:
         with self._voice.busy("reading what there is"):
-            found = plan(maestrale, told)
+            found = plan(maestrale, told, budget=self._how.budget)
         self._facts["stages"] = [stage_words.planned_facts(one) for one in found]
+        self._facts |= stage_words.total_facts(found)
         self._voice.say("", stage_words.planned(found), "")
         self._voice.say(showing.line("cost", stage_words.total(found)))
+        if lacking := stage_words.not_in_total(found):
+            self._voice.say(showing.line("", lacking))
         self._voice.say("", showing.hint("Nothing was begun or paid (--plan)."))
         return 0
 
@@ -163,7 +167,8 @@ def see(maestrale: Maestrale, run: Job, voice: Voice) -> Job:
 
 def tell_end(maestrale: Maestrale, run: Job, seen: Sequence[StageSeen], voice: Voice) -> None:
     """How the run ended, stage by stage, and what to do next."""
-    voice.say(stage_words.run_page(run, seen, maestrale.store.now()), "")
+    page = report_of(maestrale.settings, run.id)
+    voice.say(stage_words.run_page(run, seen, maestrale.store.now(), page), "")
     voice.say(*stage_words.ended(seen))
     if run.state == "failed":
         voice.say(showing.hint("Go on once it is mended:", f"maestrale retry {run.id}"))
@@ -174,7 +179,13 @@ def tell_end(maestrale: Maestrale, run: Job, seen: Sequence[StageSeen], voice: V
 def run_facts(maestrale: Maestrale, run: Job) -> dict[str, Any]:
     """A run as programs read it."""
     seen = Runs(maestrale).stages(run.id)
-    return {**facts.job_facts(run), "stages": [stage_words.stage_facts(one) for one in seen]}
+    page = report_of(maestrale.settings, run.id)
+    return {
+        **facts.job_facts(run),
+        "stages": [stage_words.stage_facts(one) for one in seen],
+        "report": str(page) if page else None,
+        "warnings": stage_words.warned(seen),
+    }
 
 
 def check_report(folder: Path | None, name: str) -> None:

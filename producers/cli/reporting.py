@@ -39,7 +39,7 @@ def report(
     with client() as maestrale:
         job = maestrale.get(job_id)
         if out is not None:
-            reports.check_folder(out, job.name, overwrite=overwrite)
+            reports.check_folder(out, job.name, job.id, overwrite=overwrite)
         with voice.busy("making the report"):
             made = reports.made_or_kept(maestrale, job)
         told = tell(made, out, voice, overwrite=overwrite)
@@ -103,11 +103,29 @@ def page(maestrale: "Maestrale", job: "Job") -> "tuple[dict[str, Any], Renderabl
     kept = reports.read_kept(maestrale, job)
     if kept is not None:
         parts += [Text(), evaluation_words.summary(kept.report), Text()]
-    parts.append(showing.hint("Make its report again:", f"maestrale report {job.id}"))
+    make = "Make its report again:" if kept is not None else "Make its report:"
+    parts.append(showing.hint(make, f"maestrale report {job.id}"))
     told = evaluation_words.asked_facts(evaluation)
     if kept is not None:
         told["report"] = evaluation_words.report_facts(kept.report, kept.made_at)
     return {**facts.job_facts(job), "evaluation": told}, Group(*parts)
+
+
+def failures_page(maestrale: "Maestrale", job: "Job", rows: "RenderableType") -> "RenderableType":
+    """The failed `rows` of an evaluation, and how many answers of the others were of no use."""
+    from rich.console import Group
+
+    from producers.cli import showing
+    from producers.cli.words import counted
+    from producers.evaluating import outcomes
+
+    found = outcomes.of_no_use(maestrale, job)
+    told = [
+        showing.warning(f"{useless:,} of {counted(number, what)} of done rows cannot be used.")
+        for what, (useless, number) in found.items()
+    ]
+    how = showing.hint("Its report lists them by reason:", f"maestrale report {job.id}")
+    return Group(rows, *told, *([how] if told else []))
 
 
 def export(

@@ -1,5 +1,6 @@
 """Jobs, estimates and their like as Rich renderables. Pure: data in, renderable out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,17 +231,21 @@ def what_to_do(job: Job) -> RenderableType | None:
     """What has to be done before a paused job can go on, and how it does."""
     if job.state != JobState.PAUSED:
         return None
-    first = _BEFORE_RESUMING.get(job.state_reason.partition(":")[0])
-    go_on = hint("Go on:", f"maestrale resume {job.id}")
+    cause = job.state_reason.rpartition(" is paused: ")[2]  # of a run that of its stage's job
+    first = _BEFORE_RESUMING.get(cause.partition(":")[0])
+    told = _RESUME.search(cause)  # it may be for the run that the job is of
+    go_on = hint("Go on:", told[1] if told else f"maestrale resume {job.id}")
     return Group(warning(first), go_on) if first else go_on
 
 
+_RESUME = re.compile(r"`(maestrale resume \S+ --budget \S+)`")
 _BEFORE_RESUMING: Mapping[str, str] = {
     "account": "Check the key (MISTRAL_API_KEY) and that the model is on your plan. Workers read "
     "the key when they start: after a change, `maestrale down` and `maestrale up`.",
     "money": "Top up or raise the spending limit in the provider's console first.",
-    "budget": "Resume with a larger one (--budget 10USD), or it pauses again at the next call. If "
-    "it names a price, give the workers the price table too (MAESTRALE_PRICES).",
+    "budget": "Resume with a larger one (--budget 10USD), or it pauses again at the next call.",
+    "price": "A budget needs a price, and more money is none: give the workers the price table too "
+    "(MAESTRALE_PRICES).",
     "store": "Bring the store back that the evaluation was planned with (`maestrale stores`), or "
     "evaluate anew with the one there is.",
     "quota": "The limit seems used up for longer than a minute: look in the provider's console.",

@@ -1,19 +1,22 @@
 """Stages of pipelines in words: planned, under way and done. Pure."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from models.pipelines.schema import StageKind
 from models.states import STAGE_GOOD, StageState
 from models.store.stages_seen import StageSeen
 from models.tables import NANO, Job
 from producers.cli import words
-from producers.cli.showing import STATE_STYLES, headline, indented, job_cost, line
+from producers.cli.showing import STATE_STYLES, headline, hint, indented, job_cost, line
 from producers.cli.words import counted, safe
 from producers.pipelines.collecting import what_it_made
+from producers.pipelines.hand import WARNINGS
 from producers.pipelines.planning import StagePlanned
 
 MARKS: Mapping[str, tuple[str, str]] = {
@@ -49,28 +52,64 @@ def planned_facts(one: StagePlanned) -> dict[str, Any]:
         "reused_from": one.reused.run_id if one.reused else None,
         "depends_on": list(one.depends),
         "takes": told.words if told else None,
+        "rough": told.is_rough if told else False,
+        "why": one.why or None,
         "cost_usd": told.cost_usd if told else None,
         "seconds": told.seconds if told else None,
     }
 
 
 def total(found: Sequence[StagePlanned]) -> str:
-    """What is known of the whole cost."""
-    known = [one.expected.cost_usd for one in found if one.expected]
-    cost = sum(one or 0.0 for one in known)
-    open_ends = any(one is None for one in known) or any(one.depends for one in found)
-    least = "at least " if open_ends else "about "
-    return f"{least}{words.money(round(cost * NANO))}"
+    """What is known of the whole cost, and how well."""
+    known = [one.expected for one in found if one.expected]
+    cost = sum(one.cost_usd or 0.0 for one in known)
+    unknown = sum(one.cost_usd is None for one in known) + sum(bool(one.why) for one in found)
+    rough = sum(one.is_rough and bool(one.cost_usd) for one in known)
+    said = f"{'at least' if unknown else 'about'} {words.money(round(cost * NANO))}"
+    parts = [f"{rough} roughly known"] if rough else []
+    parts += [f"{unknown} not known"] if unknown else []
+    return f"{said} (of {counted(len(found), 'stage')} {', '.join(parts)})" if parts else said
+
+
+def not_in_total(found: Sequence[StagePlanned]) -> str:
+    """Which trainings the total leaves out, and that they are usually most of it; or nothing."""
+    lacking = [
+        one.prepared.name
+        for one in found
+        if one.prepared.kind == StageKind.TRAIN and one.reused is None and _is_unknown(one)
+    ]
+    if not lacking:
+        return ""
+    return (
+        f"the training ({', '.join(lacking)}) is not in it, and is usually the largest part: the "
+        "provider tells what it costs before it begins, and --budget holds it to that"
+    )
+
+
+def _is_unknown(one: StagePlanned) -> bool:
+    return one.expected is None or one.expected.cost_usd is None
+
+
+def total_facts(found: Sequence[StagePlanned]) -> dict[str, Any]:
+    """The same as programs read it; `cost_usd` is of what is known."""
+    known = [one.expected.cost_usd or 0.0 for one in found if one.expected]
+    return {
+        "cost_usd": sum(known),
+        "cost": total(found),
+        "not_in_cost": not_in_total(found) or None,
+    }
 
 
 def _takes(one: StagePlanned) -> tuple[str, str, str]:
     if one.reused is not None:
         return f"nothing: as in {one.reused.run_id}", words.money(0), ""
     if one.expected is None:
-        return f"depends on {', '.join(one.depends)}", "", ""
+        return safe(one.why, WORDS), "unknown", ""
     told = one.expected
     cost = "unknown" if told.cost_usd is None else words.money(round(told.cost_usd * NANO))
-    return told.words, cost, "" if told.seconds is None else words.duration(told.seconds)
+    about = "about " if told.is_rough and told.cost_usd else ""
+    time = "" if told.seconds is None else words.duration(told.seconds)
+    return safe(told.words, 4000), about + cost, time
 
 
 def run_view(run: Job, seen: Sequence[StageSeen], now: float, note: str = "") -> RenderableType:
@@ -85,6 +124,7 @@ def run_view(run: Job, seen: Sequence[StageSeen], now: float, note: str = "") ->
             name, one.stage.kind, state, _rows(one), *_cost_and_time(one, now), _told(one)
         )
     parts: list[RenderableType] = [table, Text(_whole(run, seen), style="dim")]
+    parts += [Text(f"! {one}", style="yellow") for one in warned(seen)]
     if note:
         parts.append(Text(note, style="yellow"))
     return indented(Group(*parts))
@@ -102,9 +142,20 @@ def run_line(run: Job, seen: Sequence[StageSeen], note: str = "") -> str:
     return f"{run.id} {run.state}: {_whole(run, seen)}{doing}{tail}"
 
 
-def run_page(run: Job, seen: Sequence[StageSeen], now: float) -> RenderableType:
-    """`maestrale show` of a run."""
-    return Group(Text("  ") + headline(run), Text(), run_view(run, seen, now))
+def warned(seen: Sequence[StageSeen]) -> list[str]:
+    """What plans of trainings warned of, from the moment that they are begun."""
+    told = ((one.stage.name, word) for one in seen for word in one.output.get(WARNINGS, ()))
+    return [safe(f"{name}: {word}", 400) for name, word in told]
+
+
+def run_page(
+    run: Job, seen: Sequence[StageSeen], now: float, report: Path | None = None
+) -> RenderableType:
+    """`maestrale show` of a run. `report`: where its page is, if it has one."""
+    page: list[RenderableType] = [Text("  ") + headline(run), Text(), run_view(run, seen, now)]
+    if report is not None:
+        page += [Text(), line("report", safe(report, 4000))]
+    return Group(*page)
 
 
 def stage_facts(one: StageSeen) -> dict[str, Any]:
@@ -128,20 +179,39 @@ def ended(seen: Sequence[StageSeen]) -> list[RenderableType]:
     found: list[RenderableType] = []
     for one in seen:
         report, review = one.output.get("report"), one.output.get("review")
-        if one.stage.state in STAGE_GOOD and (report or review):
-            word = f"{one.stage.name}: {report or f'maestrale review show {review}'}"
-            found.append(line("report" if report else "review", safe(word, 4000)))
+        if one.stage.state not in STAGE_GOOD:
+            continue
+        if report:
+            found.append(line("report", safe(f"{one.stage.name}: {report}", 4000)))
+        if review:
+            found += _judging(one.stage.name, safe(review))
     return found
+
+
+def _judging(stage: str, review: str) -> list[RenderableType]:
+    """Where people judge a review's pairs, and how to read what they said."""
+    return [
+        line("review", f"{stage}: {review}, in the dashboard under Jobs: Reviews"),
+        hint("Or judge in a sheet:", f"maestrale review export {review} --out sheet.csv"),
+        hint("Then:", f"maestrale review result {review}"),
+    ]
 
 
 def _whole(run: Job, seen: Sequence[StageSeen]) -> str:
     done = sum(one.stage.state in STAGE_GOOD for one in seen)
     parts = [f"{done} of {counted(len(seen), 'stage')}"]
-    answered = run.calls_made + run.calls_from_ledger
-    if answered:
-        parts.append(f"{answered:,} calls ({run.calls_from_ledger:,} paid for before)")
+    if run.calls_made or run.calls_from_ledger:
+        parts.append(_calls(run))
     of = "" if run.budget_nano is None else f" of {words.money(run.budget_nano)}"
     return ", ".join([*parts, job_cost(run) + of])
+
+
+def _calls(run: Job) -> str:
+    """`649 calls paid, 283 answered by the ledger (paid for before)`."""
+    paid = f"{counted(run.calls_made, 'call')} paid"
+    if not run.calls_from_ledger:
+        return paid
+    return f"{paid}, {run.calls_from_ledger:,} answered by the ledger (paid for before)"
 
 
 def _rows(one: StageSeen) -> str:

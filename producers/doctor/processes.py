@@ -34,9 +34,18 @@ def check_processes(settings: Settings) -> Iterator[Finding]:
         yield note("clock", "not started here: the workers keep time themselves")
 
 
+def check_account(settings: Settings) -> Iterator[Finding]:
+    """The workers of this home have the key that is set here; they keep the one they began with."""
+    services = Services(settings)
+    works = any(one.name.startswith("worker") for one in services.running())
+    if works and not services.serves_us:
+        found = "the workers here were started with another MISTRAL_API_KEY or MISTRAL_BASE_URL"
+        yield bad("key", found, "run `maestrale down && maestrale up`: then they have this one")
+
+
 def check_workers(maestrale: Maestrale) -> Iterator[Finding]:
     """Workers of any machine that gave a sign of life."""
-    workers = maestrale.workers()
+    workers = Services(maestrale.settings).living(maestrale.workers())
     if not workers:
         yield bad("workers", "none is alive", "run `maestrale up`")
         return
@@ -48,7 +57,7 @@ def check_clock(maestrale: Maestrale) -> Iterator[Finding]:
     """Somebody sweeps, and this machine's clock is the database's."""
     with maestrale.store.read() as connection:
         late_s = fleet.overdue_s(connection, "sweep")
-    if late_s > SWEEP_LATE_S and maestrale.workers():
+    if late_s > SWEEP_LATE_S and Services(maestrale.settings).living(maestrale.workers()):
         advice = "restart the workers, and see their logs: dead shards are not rescued"
         yield bad("clock", f"nobody has swept for {late_s:,.0f} s", advice)
     skew_s = time.time() - maestrale.store.now()

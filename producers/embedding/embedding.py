@@ -15,6 +15,7 @@ from models.recipes.checking import template_complaints
 from models.recipes.fields import fields_read, names_read
 from models.tables import Job, VectorStore
 from models.vectors import unpack
+from models.words import counted
 from producers import estimate, exports, registry, routing
 from producers.client import Maestrale
 from producers.embedding import stores
@@ -126,7 +127,7 @@ class Embeddings:
             self._maestrale.limits(),
             rounds=1,
         )
-        together = f"texts travel together: about {ways.requests:,} requests in real time"
+        together = f"texts travel together: about {counted(ways.requests, 'request')} in real time"
         told = ways.realtime.model_copy(update={"notes": [*ways.realtime.notes, together]})
         return replace(ways, realtime=told)
 

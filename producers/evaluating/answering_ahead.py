@@ -45,6 +45,14 @@ class AnsweringAhead:
         own |= {suite.choice.options, suite.choice.gold} if suite.choice else set()
         return frozenset(own).union(*(fields_read(source, "row") for source in sources))
 
+    def check(self, row: dict[str, Any]) -> None:
+        """Raises `RowProblem` for a row whose right answer is none that could be given."""
+        suite = self.evaluation.suite
+        if suite.classification:
+            gold_label(suite.classification, row)
+        if suite.choice:
+            gold_letter(suite.choice, row)
+
     def requests(self, row: dict[str, Any]) -> Iterator[Requested]:
         """What the row will ask of contestants; `RowProblem` if it cannot."""
         told = self.evaluation.suite.retrieval
@@ -74,10 +82,8 @@ class AnsweringAhead:
         """What prompts read besides the row; `RowProblem` where it has no right answer."""
         suite = self.evaluation.suite
         names: dict[str, Json] = {}
-        if suite.classification:
-            gold_label(suite.classification, row)
+        self.check(row)
         if suite.choice:
-            gold_letter(suite.choice, row)
             options = shown_options(suite.choice, row, seed=0, row_id="", attempt=1)
             names["options"] = [{"letter": one.letter, "text": one.text} for one in options]
         if suite.retrieval:

@@ -14,7 +14,7 @@ from models.suites.outcomes import Outcome, to_outcomes
 from models.tables import Job
 from producers import estimate, registry, routing
 from producers.client import Maestrale
-from producers.evaluating import own_models, searching
+from producers.evaluating import own_models, searching, where
 from producers.evaluating.previewing import Previewer
 from producers.planning import EvaluationPlan
 from producers.readers import OnDuplicate, ReadOptions, read
@@ -23,9 +23,10 @@ from producers.submitting import Terms
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Who is put to what. `models`: names, each perhaps with `@prompt`; the first is compared
-    with the others. `data` None: the suite's own rows. `attempts` None: as the suite says.
-    `named`: what a command calls a suite that is given as an object."""
+    """Who is put to what. `models`: names, each perhaps with `@prompt`; a few are compared two by
+    two, many with the first. `data` None: the suite's own rows. `attempts` None: as the suite says.
+    `named`: what a command calls a suite that is given as an object. `store_model`: what will
+    embed a store that is not made yet, for estimates."""
 
     suite: str | Suite
     models: tuple[str, ...]
@@ -39,6 +40,7 @@ class Wish:
     via: routing.ViaWish = "realtime"
     by: timedelta | None = None
     named: str = ""
+    store_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,12 @@ class Evaluating:
             load_suite(wish.suite) if isinstance(wish.suite, str) else (wish.suite, None)
         )
         evaluation = own_models.placed(evaluation_of(suite, wish), self._maestrale.store)
-        evaluation = searching.with_store(evaluation, self._maestrale)
+        evaluation = where.told(evaluation, self._maestrale)
+        evaluation = searching.with_store(evaluation, self._maestrale, wish.store_model)
         own_models.check_way(evaluation, wish.via)
         source = wish.data or own_data
         if source is None:
-            raise BadInputError(
-                f"the suite {suite.name} has no rows of its own: name them by --data"
-            )
+            raise BadInputError(_without_rows(evaluation))
         maestrale = self._maestrale
         settings = maestrale.settings
         if wish.via == "batch":
@@ -85,6 +86,7 @@ class Evaluating:
             limit=wish.limit,
             on_duplicate=wish.on_duplicate,
             max_rejected_share=wish.max_rejected_share,
+            check=previewer.check,
         )
         found = read(source, options, settings.home / "staging")
         try:
@@ -117,6 +119,16 @@ class Evaluating:
         with self._maestrale.store.read() as connection:
             for row_id, data, records in rows.with_records(connection, job.id):
                 yield RowFound(row_id, data, list(to_outcomes(records)))
+
+
+def _without_rows(evaluation: Evaluation) -> str:
+    """What to hand in for a suite without rows of its own."""
+    needed = ", ".join(f"`{name}`" for name in sorted(Previewer(evaluation).required_fields))
+    have = f" of rows that have {needed}" if needed else ""
+    return (
+        f"the suite {evaluation.suite.name} has no rows of its own: name a file{have} by --data "
+        "FILE (JSON lines, CSV or Parquet)"
+    )
 
 
 def evaluation_of(suite: Suite, wish: Wish) -> Evaluation:

@@ -54,6 +54,12 @@ class JudgingAhead:
                 sources += [suite.grounding.question, suite.grounding.context or ""]
         return frozenset(own).union(*(fields_read(source, "row") for source in sources))
 
+    def check(self, row: dict[str, Any]) -> None:
+        """Raises `RowProblem` for a row whose expert says nothing that can be compared."""
+        suite = self.evaluation.suite
+        if suite.kind == SuiteKind.JUDGES and suite.judge:
+            preference(suite.judge, row)
+
     def requests(self, row: dict[str, Any]) -> Iterator[Requested]:
         """What the row will ask of judges; `RowProblem` if it cannot."""
         suite = self.evaluation.suite

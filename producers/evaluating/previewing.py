@@ -28,6 +28,11 @@ class Previewer:
         required = self._evaluation.suite.input.required
         return self._judging.required_fields.union(required, self._answering.required_fields)
 
+    def check(self, row: dict[str, Any]) -> None:
+        """Raises `RowProblem` for a row without a right answer, before anybody is asked."""
+        self._answering.check(row)
+        self._judging.check(row)
+
     def requests(self, row: dict[str, Any]) -> Iterator[Requested]:
         """What the row will ask; `RowProblem` if it cannot."""
         yield from self._answering.requests(row)

@@ -22,6 +22,7 @@ from models.store import registry, reports
 from models.suites import Evaluation
 from models.tables import Job, TunedModel
 from producers.client import Maestrale
+from producers.evaluating import where
 from producers.evaluating.evaluating import Evaluating
 from producers.evaluating.rendering import charts, markdown, page
 from producers.evaluating.report import Report, to_json
@@ -165,6 +166,7 @@ def _facts(maestrale: Maestrale, job: Job, evaluation: Evaluation) -> "Facts":
         suite=told.get("suite", ""),
         data=told.get("data", ""),
         store=told.get("store", ""),
+        server=told.get(where.SERVER, ""),
         limit=int(told["limit"]) if "limit" in told else None,
         via=JobSpec.model_validate_json(job.spec).options.via,
         failures=maestrale.failures_by_code(job.id),
@@ -182,21 +184,30 @@ def _lineage(model: TunedModel) -> str:
 # -- into a folder ---------------------------------------------------------------------------------
 
 
-def check_folder(folder: Path, name: str, *, overwrite: bool = False) -> None:
+def check_folder(folder: Path, name: str, job_id: str = "", *, overwrite: bool = False) -> None:
     """`BadInputError` if a report cannot be written there. Ask before anything is paid for.
 
-    Files that are there are kept, unless they are a report of the same `name` (the suite's): that
-    one is made anew from its job at any time.
+    Files that are there are kept, unless they are a report of the same job: that one is made anew
+    from it at any time. Without a `job_id` (who asks once more, with a model more), a report of the
+    same `name` (the suite's) is replaced.
     """
     if folder.exists() and not folder.is_dir():
         raise BadInputError(f"{folder} is no folder: name another one for the report")
-    there = [one for one in (PAGE, TEXT, FACTS, "charts") if (folder / one).exists()]
-    if not there or overwrite or _written(folder).get("name") == name:
+    there = has_report(folder)
+    written = _written(folder)
+    is_alike = written.get("job_id") == job_id if job_id else written.get("name") == name
+    if not there or overwrite or is_alike:
         return
+    whose = f"the report of {written['job_id']}" if written else f"no report on {name}"
     raise BadInputError(
-        f"{folder} has a {there[0]} already, and it is no report on {name}: choose another folder, "
-        "or replace what is there (--overwrite)"
+        f"{folder} has a {there} already, and it is {whose}: choose another folder, or replace "
+        "what is there (--overwrite)"
     )
+
+
+def has_report(folder: Path) -> str:
+    """The first file of a report, or what is named like one, that is there; empty if none is."""
+    return next((one for one in (PAGE, TEXT, FACTS, "charts") if (folder / one).exists()), "")
 
 
 def write(made: Made, folder: Path, *, overwrite: bool = False) -> list[Path]:

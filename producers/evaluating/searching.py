@@ -6,10 +6,11 @@ from producers.client import Maestrale
 from producers.embedding import stores
 
 
-def with_store(evaluation: Evaluation, maestrale: Maestrale) -> Evaluation:
+def with_store(evaluation: Evaluation, maestrale: Maestrale, ahead: str = "") -> Evaluation:
     """The evaluation with its store's file, content and model, where a contestant needs one.
 
-    Raises `BadInputError` where it is missing, or was embedded by another model than it has to be.
+    `ahead`: the model alone, of a store that is not made yet. Raises `BadInputError` where it is
+    missing, or was embedded by another model than it has to be.
     """
     told, named = evaluation.suite.retrieval, evaluation.store
     if told is None:
@@ -24,12 +25,14 @@ def with_store(evaluation: Evaluation, maestrale: Maestrale) -> Evaluation:
             f"the suite {evaluation.suite.name} looks documents up: name a store by --store "
             "(`maestrale stores` lists them, `maestrale embed` makes one)"
         )
-    found = stores.find(maestrale, named)
-    embedder = found.facts.model
+    found = None if ahead else stores.find(maestrale, named)
+    embedder = found.facts.model if found else ahead
     if told.model and embedder != told.model:
         raise BadInputError(
             f"the store {named} was embedded by {embedder}, and the suite asks for one by "
             f"{told.model}: embed its documents with that model first (`maestrale embed`)"
         )
+    if found is None:
+        return evaluation.model_copy(update={"store_model": embedder})
     known = {"store": str(found.path), "store_hash": found.facts.hash, "store_model": embedder}
     return evaluation.model_copy(update=known)

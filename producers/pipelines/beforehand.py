@@ -4,14 +4,15 @@ Names of prompts, judges and figures, the libraries of reports, ways that calls 
 without a price under a budget: all that is known without the outputs of a stage.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.errors import BadInputError
 from models.pipelines.checking import alike
-from models.pipelines.rendering import rendered, with_vars
-from models.pipelines.schema import Pipeline, Prepared, RunSpec, StageKind, Train
-from models.prices import PriceTable
+from models.pipelines.rendering import rendered, templated, validated, with_vars
+from models.pipelines.schema import Embed, Pipeline, Prepared, RunSpec, StageKind, Train
+from models.prices import TUNED, PriceTable
+from models.recipes import Recipe
 from models.recipes.fields import fields_read, names_read
 from models.suites import Evaluation, Suite, SuiteKind
 from producers.evaluating import Wish, own_models
@@ -19,10 +20,15 @@ from producers.evaluating.evaluating import evaluation_of
 from producers.evaluating.figures.libraries import require_libraries
 from producers.pipelines.evaluating import names_of, texts
 from producers.pipelines.hand import stem_of
+from producers.pipelines.ranking import asked_in
 
 KNOWN = frozenset({"vars", "input", "range"})
 """What templates may read before any stage has run."""
 LABELLED = ("precision", "recall", "f1")
+BINARY = ("precision", "recall")
+"""Figures that need a label to be the positive one."""
+REPEATED = ("accuracy_sd", "consistency")
+"""Figures that need more than one attempt."""
 ASKED = (
     *("latency_ms_mean", "latency_ms_p50", "latency_ms_p95", "cost_usd", "cost_usd_per_1000"),
     *("answers", "unusable"),
@@ -30,12 +36,12 @@ ASKED = (
 """Figures of every kind whose models are asked through calls."""
 FIGURES: Mapping[SuiteKind, tuple[str, ...]] = {
     SuiteKind.CLASSIFICATION: (
-        *("accuracy", "invalid", "f1_macro", *LABELLED),
+        *("accuracy", "invalid", "f1_macro", "f1", *BINARY),
         *("tokens_per_query", "tokens_overhead", "tokens_saved", *ASKED),
     ),
     SuiteKind.CHOICE: (
-        *("accuracy", "accuracy_least", "accuracy_most", "accuracy_sd"),
-        *("consistency", "always_right", "invalid", *ASKED),
+        *("accuracy", "accuracy_least", "accuracy_most", "always_right", "invalid"),
+        *(*REPEATED, *ASKED),
     ),
     SuiteKind.SAMPLES: ("characters", "characters_median", "completion_tokens", "invalid", *ASKED),
     SuiteKind.PAIRWISE: ("points", "win_rate", "won", "tied", "lost", *ASKED),
@@ -48,33 +54,56 @@ FIGURES: Mapping[SuiteKind, tuple[str, ...]] = {
 """What runs of a sweep may be ranked by; labels and criteria add their own."""
 
 
-def check(told: RunSpec, prices: PriceTable | None = None) -> None:
+def check(told: RunSpec, prices: PriceTable | None = None, *, done: Collection[str] = ()) -> None:
     """Raises `BadInputError`, naming the stage, for what could not be done once it is due.
 
-    `prices`: of a run with a budget, under which every model that is asked needs one.
+    `prices`: of a run with a budget, under which every model that is asked needs one. `done`:
+    stages that will not be done any more.
     """
     for stage in told.pipeline.stages:
+        if stage.name in done:
+            continue
         try:
-            if stage.suite:
-                _check(told.pipeline, stage, prices)
+            _check_stage(told.pipeline, stage, prices)
         except BadInputError as error:
             raise BadInputError(f"stage {stage.name}: {error}") from None
 
 
-def figures_of(suite: Suite) -> set[str]:
-    """The figures of a model that a report of the suite may have, by their names."""
+def figures_of(suite: Suite, attempts: int | None = None) -> set[str]:
+    """The figures of a model that a report of the suite may have, by their names.
+
+    `attempts`: how often each row is asked; None: as the suite says.
+    """
     found = set(FIGURES.get(suite.kind, ()))
-    if suite.classification:
-        found |= {f"{one}_{label}" for one in LABELLED for label in suite.classification.labels}
+    if (attempts or suite.attempts) == 1:
+        found -= set(REPEATED)
+    if told := suite.classification:
+        found |= {f"{one}_{label}" for one in LABELLED for label in told.labels}
+        if told.positive is None and len(told.labels) != 2:  # of two, the first is
+            found -= set(BINARY)
     if suite.judge and len(suite.judge.criteria) > 1:
         found |= {f"points_{one.name}" for one in suite.judge.criteria}
     return found
 
 
-def _check(pipeline: Pipeline, stage: Prepared, prices: PriceTable | None) -> None:
+def _check_stage(pipeline: Pipeline, stage: Prepared, prices: PriceTable | None) -> None:
+    known = _known(pipeline, templated(stage.kind, stage.asked))
+    asked = {**stage.asked, **known}
+    validated(stage.kind, asked, is_rendered=False)
+    if stage.suite:
+        _check(pipeline, stage, asked, prices)
+    elif stage.kind == StageKind.GENERATE:
+        _check_generate(pipeline, stage, asked, prices)
+    elif stage.kind == StageKind.EMBED and prices is not None:
+        model = asked.get("model", Embed.model_fields["model"].default)
+        _check_prices(pipeline, [model], prices)
+
+
+def _check(
+    pipeline: Pipeline, stage: Prepared, asked: Mapping[str, Any], prices: PriceTable | None
+) -> None:
     require_libraries()
     suite = Suite.model_validate(stage.suite)
-    asked = _known(pipeline, stage.asked)
     is_ranking = stage.kind == StageKind.TRAIN
     part = asked.get("ranking", {}) if is_ranking else asked
     names = _runs(part) if is_ranking else asked.get("models", [])
@@ -84,10 +113,24 @@ def _check(pipeline: Pipeline, stage: Prepared, prices: PriceTable | None) -> No
     wish = Wish(suite=suite, models=models, judges=texts(part.get("judge")))
     evaluation = evaluation_of(suite, wish)
     if is_ranking:
-        _check_figures(suite, asked)
+        _check_figures(suite, asked, part.get("attempts"))
     _check_way(pipeline, evaluation, names, asked.get("via", "realtime"))
     if prices is not None and suite.kind != SuiteKind.PERPLEXITY:
-        _check_prices(pipeline, [] if is_ranking else names, stage, evaluation, prices)
+        section = suite.grounding
+        more = [*evaluation.judges, *([section.embed_model] if section else [])]
+        first = _tuned_names(pipeline, stage) if is_ranking else names_of(names)
+        _check_prices(pipeline, [*first, *more], prices)
+
+
+def _check_generate(
+    pipeline: Pipeline, stage: Prepared, asked: Mapping[str, Any], prices: PriceTable | None
+) -> None:
+    """Of the models that its recipe asks, some perhaps trained by the run."""
+    steps = (step.model for step in Recipe.model_validate(stage.recipe).steps)
+    names = [asked["model"]] if asked.get("model") else list(dict.fromkeys(steps))
+    _check_no_batches(pipeline, names, asked.get("via", "realtime"))
+    if prices is not None:
+        _check_prices(pipeline, names, prices)
 
 
 def _known(pipeline: Pipeline, value: Any) -> Any:
@@ -104,19 +147,18 @@ def _known(pipeline: Pipeline, value: Any) -> Any:
 
 def _runs(ranking: Mapping[str, Any]) -> list[str]:
     """Two runs of a sweep, as its suite is asked about them."""
-    tail = f"@{ranking['prompt']}" if ranking.get("prompt") else ""
-    return [f"run {number}{tail}" for number in (1, 2)]
+    return asked_in(ranking.get("prompt"), ["run 1", "run 2"])
 
 
 def _literal(name: str, at: int) -> str:
     """A model with its prompt where that is written out; its number where a template tells it."""
-    is_template = "{{" in name or "{%" in name
     tail = name.rpartition("@")[2]
-    return f"model {at}" if is_template and ("}}" in tail or "%}" in tail) else name
+    return f"model {at}" if _is_template(name) and ("}}" in tail or "%}" in tail) else name
 
 
-def _check_figures(suite: Suite, asked: Mapping[str, Any]) -> None:
-    there = figures_of(suite)
+def _check_figures(suite: Suite, asked: Mapping[str, Any], attempts: Any) -> None:
+    is_template = isinstance(attempts, str)  # it may say more than one
+    there = figures_of(suite, 2 if is_template else attempts)
     for name in str(asked["rank_by"]).rpartition(":")[2].split("+"):
         if name not in there:
             raise BadInputError(
@@ -126,6 +168,10 @@ def _check_figures(suite: Suite, asked: Mapping[str, Any]) -> None:
 
 def _check_way(pipeline: Pipeline, told: Evaluation, names: Sequence[str], via: str) -> None:
     own_models.check_way(told, via)
+    _check_no_batches(pipeline, names, via)
+
+
+def _check_no_batches(pipeline: Pipeline, names: Sequence[str], via: str) -> None:
     here = [trained for name in names for trained, _ in _trained(pipeline, name)]
     if via == "batch" and any(_is_local(pipeline, trained) for trained in here):
         raise BadInputError(
@@ -133,21 +179,9 @@ def _check_way(pipeline: Pipeline, told: Evaluation, names: Sequence[str], via: 
         )
 
 
-def _check_prices(
-    pipeline: Pipeline,
-    names: Sequence[str],
-    stage: Prepared,
-    told: Evaluation,
-    prices: PriceTable,
-) -> None:
-    section = told.suite.grounding
-    asked = [*told.judges, *([section.embed_model] if section else [])]
-    own = [one for name in names for one in _own_names(pipeline, name)]
-    if stage.kind == StageKind.TRAIN and _is_local(pipeline, stage):
-        own.append(stem_of(pipeline, stage.name))
-    written = [name for name in (*names_of(names), *asked) if "{{" not in name and "{%" not in name]
-    unknown = [name for name in written if prices.price(name) is None]
-    unknown += [name for name in own if prices.price(f"{name}-") is None]
+def _check_prices(pipeline: Pipeline, names: Sequence[str], prices: PriceTable) -> None:
+    priced = (one for name in names for one in _names_known(pipeline, name))
+    unknown = [name for name in priced if prices.price(name) is None]
     if unknown:
         told_names = ", ".join(dict.fromkeys(unknown))
         raise BadInputError(
@@ -157,16 +191,34 @@ def _check_prices(
         )
 
 
-def _own_names(pipeline: Pipeline, source: str) -> Iterator[str]:
-    """What models that the run trains on this machine, and their bases, are called by prefix."""
+def _names_known(pipeline: Pipeline, source: str) -> Iterator[str]:
+    """A model that is asked, as far as it is known; of models that the run trains, and of their
+    bases, how the names in price tables begin."""
+    if not _is_template(source):
+        yield source
     for trained, fields in _trained(pipeline, source):
-        if not _is_local(pipeline, trained):
-            continue
         if "model" in fields:
-            yield stem_of(pipeline, trained.name)
-        base = str(_known(pipeline, trained.asked["base"]))
-        if "base" in fields and "{{" not in base:
-            yield base.rstrip("/").rsplit("/", 1)[-1]
+            yield from _tuned_names(pipeline, trained)
+        if "base" in fields:
+            yield from _base_names(pipeline, trained)
+
+
+def _tuned_names(pipeline: Pipeline, stage: Prepared) -> list[str]:
+    """What a model that the stage trains is called here; by the provider, after its base."""
+    if _is_local(pipeline, stage):
+        return [stem_of(pipeline, stage.name)]
+    return [f"{TUNED}{base}" for base in _base_names(pipeline, stage)]
+
+
+def _base_names(pipeline: Pipeline, stage: Prepared) -> list[str]:
+    base = str(_known(pipeline, stage.asked["base"]))
+    if _is_template(base):
+        return []
+    return [base.rstrip("/").rsplit("/", 1)[-1] if _is_local(pipeline, stage) else base]
+
+
+def _is_template(text: str) -> bool:
+    return "{{" in text or "{%" in text
 
 
 def _trained(pipeline: Pipeline, source: str) -> Iterator[tuple[Prepared, set[str]]]:

@@ -2,12 +2,15 @@
 
 import logging
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from models.errors import MaestraleError
 from models.pipelines.schema import RunSpec
+from models.prices import TUNED
+from models.settings import Settings
 from models.states import STAGE_GOOD
 from models.store import stages
 from models.store.stages_seen import StageSeen
@@ -15,7 +18,7 @@ from models.tables import NANO, Job
 from models.words import duration
 from producers.client import Maestrale
 from producers.evaluating.report import Cell, Comparison, Example, Figure, Report, Section, Table
-from producers.pipelines.hand import made_folder, told_of
+from producers.pipelines.hand import WARNINGS, made_folder, run_folder, told_of
 from producers.pipelines.runs import Runs
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ EXAMPLES = 10
 PAGE = "report.html"
 COLUMNS = ("stage", "kind", "state", "rows", "calls", "cost", "time", "what it made")
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -51,11 +55,21 @@ def collect(maestrale: Maestrale, run: Job) -> "Made | None":
     return made
 
 
+def report_of(settings: Settings, run_id: str) -> Path | None:
+    """The run's own page; None: it has none (yet)."""
+    page = run_folder(settings, run_id) / PAGE
+    return page if page.is_file() else None
+
+
 def build(maestrale: Maestrale, run: Job) -> Report:
     """The report as data."""
     seen = Runs(maestrale).stages(run.id)
-    told = told_of(run)
-    exams = [(one.stage.name, made.report) for one in seen for made in _reports(maestrale, one)]
+    told, short = told_of(run), short_names(seen)
+    exams = [
+        (one.stage.name, renamed(made.report, short))
+        for one in seen
+        for made in _reports(maestrale, one)
+    ]
     return Report(
         title=f"{run.name}: {told.pipeline.description}" if told.pipeline.description else run.name,
         kind="pipeline",
@@ -64,11 +78,34 @@ def build(maestrale: Maestrale, run: Job) -> Report:
         comparisons=[_named(name, one) for name, exam in exams for one in exam.comparisons],
         sections=[part for name, exam in exams for part in _sections(name, exam)],
         examples=[one for name, exam in exams for one in _examples(name, exam)],
-        warnings=[f"{name}: {word}" for name, exam in exams for word in exam.warnings],
+        warnings=[
+            *(f"{one.stage.name}: {word}" for one in seen for word in one.output.get(WARNINGS, ())),
+            *(f"{name}: {word}" for name, exam in exams for word in exam.warnings),
+        ],
         facts=_facts(run, seen),
         repeat=repeat(told),
         figures=_figures(exams),
     )
+
+
+def short_names(seen: Sequence[StageSeen]) -> dict[str, str]:
+    """The registry's name of each model that the run trained, by the provider's long one."""
+    made = (one.output for one in seen if one.output.get("registered"))
+    return {one["model"]: one["registered"] for one in made if one["model"].startswith(TUNED)}
+
+
+def renamed(told: T, short: Mapping[str, str]) -> T:
+    """The part of a report with the short names in all its texts; its figures keep their keys."""
+    value: Any = told
+    if isinstance(value, str):
+        for long, name in short.items():
+            value = value.replace(long, name)
+    elif isinstance(value, list | tuple):
+        value = type(value)(renamed(one, short) for one in value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = {one.name: renamed(getattr(value, one.name), short) for one in fields(value)}
+        value = replace(value, **parts)
+    return cast("T", value)
 
 
 def repeat(told: RunSpec) -> str:
@@ -102,7 +139,7 @@ def _row(one: StageSeen) -> list[Cell]:
         stage.name,
         stage.kind,
         stage.state,
-        Figure(job.rows_done if job else None, "count", why="no job does it"),
+        Figure(job.rows_done, "count") if job else Figure(None, "count", why="no job does it"),
         Figure(one.spent.calls_made, "count"),
         Figure(None, "usd", why="a model's price is not known")
         if one.spent.calls_unpriced
@@ -124,7 +161,7 @@ def what_it_made(one: StageSeen) -> str:
         case "embed":
             return f"{output.get('documents', 0):,} documents in {output.get('store')}"
         case "train":
-            return f"{output.get('model')} by {output.get('job')}"
+            return f"{output.get('registered') or output.get('model')} by {output.get('job')}"
         case "evaluate":
             return f"the report of {output.get('job')}"
         case _:
@@ -161,5 +198,6 @@ def _facts(run: Job, seen: Sequence[StageSeen]) -> list[tuple[str, str]]:
         ("run", run.id),
         ("input", run.input_name or "none"),
         ("variables", variables or "none"),
+        *((f"model {name}", long) for long, name in short_names(seen).items()),
         *hashes,
     ]

@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from models.errors import MaestraleError
-from models.pipelines.due import due
-from models.states import SETTLED, JobState
+from models.pipelines.due import Due, due
+from models.states import WORKABLE
 from models.store import events, jobs, stages, stages_seen
+from models.store.engine import read_now
+from models.store.families import family
 from models.store.stages import StageInHand
 from models.tables import Job
 from producers.client import Maestrale
@@ -90,7 +92,7 @@ class Conductor:
 
     def _due_runs(self) -> list[str]:
         now = time.monotonic()
-        if now - self._swept_at >= SWEEP_S or self._bell.is_set():
+        if now - self._swept_at >= SWEEP_S:
             self._swept_at = now
             with _going_on("servers that nobody needs any more"):
                 serving.end_left(self._maestrale)
@@ -121,27 +123,24 @@ class Conductor:
     # -- one run -------------------------------------------------------------------------------
 
     def _step(self, run_id: str) -> None:
-        store = self._maestrale.store
-        with store.read() as connection:
-            run = jobs.get(connection, run_id)
-            found = stages_seen.of_run(connection, run_id)
-            at_work = stages_seen.jobs_of(connection, found)
-        if run is None or run.state in SETTLED or run.state == JobState.PAUSED:
+        with self._maestrale.store.read() as connection:
+            seen = _look(connection, run_id)
+        if seen is None:
             return
-        told = due(found, at_work, store.now())
-        with store.write() as connection:
-            for name, reason in told.skip.items():
-                stages.skip(connection, run_id, name, reason)
-            goes_on = sharing.pass_on(connection, run_id) if told.stands else None
-            if told.stands and not goes_on:
-                jobs.pause(connection, run_id, told.stands)
-            stages.recount(connection, run_id)
-        if goes_on:
-            self._maestrale.ring_for(goes_on)
+        run, told = seen
+        self._move(run_id, is_due=bool(told.skip or told.stands))
         for name in (*told.collect, *told.begin):
             self._take(run, name)
         if told.is_over:
             self._settle(run)
+
+    def _move(self, run_id: str, *, is_due: bool) -> None:
+        """Counts the run anew. `is_due`: it seems to stand, or stages are to be passed over."""
+        with self._maestrale.store.write() as connection:
+            goes_on = _passed_or_paused(connection, run_id) if is_due else None
+            stages.recount(connection, run_id)
+        if goes_on:
+            self._maestrale.ring_for(goes_on)
 
     def _take(self, run: Job, name: str) -> None:
         """Claims the stage and has it done by a thread."""
@@ -178,7 +177,7 @@ class Conductor:
         collecting.collect(self._maestrale, run)
         with self._maestrale.store.write() as connection:
             stages.settle(connection, run.id)
-        serving.end_of(self._maestrale.settings, run.id)
+        serving.end_left(self._maestrale)  # of no run that was opened again meanwhile
 
     def _renew(self) -> None:
         """Keeps the claims of what is in hand, well before they run out."""
@@ -207,10 +206,37 @@ def _going_on(what: str) -> Iterator[None]:
 def _catch_up(maestrale: Maestrale, passed_over: set[str]) -> None:
     from producers.evaluating import reports  # noqa: PLC0415 # charts are slow to import
 
-    try:
+    with _going_on("reports of evaluations"):
         reports.catch_up(maestrale, passed_over)
-    except Exception:  # the next look tries again
-        log.exception("reports of evaluations: left until the next look")
+
+
+def _look(connection: Connection, run_id: str) -> tuple[Job, Due] | None:
+    """The run and what may be done about it; None: nothing, it is paused or over."""
+    run = jobs.get(connection, run_id)
+    if run is None or run.state not in WORKABLE:
+        return None
+    found = stages_seen.of_run(connection, run_id)
+    at_work = stages_seen.jobs_of(connection, found)
+    return run, due(found, at_work, read_now(connection))
+
+
+def _passed_or_paused(connection: Connection, run_id: str) -> str | None:
+    """Passes over what will not be done, and pauses a run that stands if no money can be passed on.
+
+    It looks again with all of the run locked: since the first look a user may have resumed or
+    retried a job, or another conductor passed money on. Answers the job to ring for, if any.
+    """
+    jobs.lock(connection, family(connection, run_id))
+    seen = _look(connection, run_id)
+    if seen is None:
+        return None
+    _, told = seen
+    for name, reason in told.skip.items():
+        stages.skip(connection, run_id, name, reason)
+    goes_on = sharing.pass_on(connection, run_id) if told.stands else None
+    if told.stands and not goes_on:
+        jobs.pause(connection, run_id, told.stands)
+    return goes_on
 
 
 def _write(connection: Connection, held: StageInHand, outcome: Outcome) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 
-from models.errors import MaestraleError, StoreBusyError
+from models.errors import MaestraleError, SpentError, StoreAwayError, StoreBusyError
 from models.pipelines.schema import RunSpec
 from models.states import JobState
 from models.store import jobs, stages, stages_seen
@@ -23,10 +23,10 @@ def do(maestrale: Maestrale, run: Job, held: StageInHand) -> Outcome:
     try:
         told = told_of(run)
         return _collect(maestrale, run, told, held) or _begin(maestrale, run, told, held)
-    except StoreBusyError as error:
-        log.info("%s %s: %s", *held.key, error)
+    except (StoreBusyError, StoreAwayError) as error:  # no fault of the stage's
+        log.warning("%s %s: %s", *held.key, error)
         return Later("")  # it waits for nobody
-    except sharing.SpentError:
+    except SpentError:
         return sharing.broke(maestrale.store, run)
     except MaestraleError as error:
         return Lost(str(error))

@@ -1,14 +1,16 @@
 """Stages of kind `embed`: documents become a store that retrieval searches."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from models.errors import MaestraleError
+from models.errors import BadInputError
 from models.pipelines.schema import Embed
 from models.tables import Job
 from producers.client import Maestrale
 from producers.embedding import Embeddings, Wish, stores
+from producers.pipelines.ahead import LATER, Ahead
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Expected, Made, Outcome, Submitted, of_plan
 from producers.planning import EmbeddingPlan
@@ -52,16 +54,22 @@ def collect(hand: Hand, job: Job) -> Outcome:
     return Made({**told, "hash": made.hash})
 
 
-def expect(hand: Hand) -> Expected:
-    """What it will take."""
+def expect(hand: Hand, ahead: Ahead) -> Expected:
+    """What it will take; its store is known by name and model."""
+    asked = cast("Embed", hand.asked)
+    source, limit = hand.file(asked.input), hand.limit(asked.limit)
     with plan(hand) as planned:
-        return of_plan(planned)
+        told = of_plan(planned, ahead, source, limit)
+        whole = round(ahead.whole(source, planned.found.accepted, limit))
+    ahead.stores[hand.name] = asked.model
+    made = {"job": LATER, "store": hand.name, "path": hand.name, "documents": whole, "hash": LATER}
+    return replace(told, output=made)
 
 
 def is_there(maestrale: Maestrale, output: Mapping[str, Any]) -> bool:
     """Whether the store is still what it was."""
     try:
         found = stores.find(maestrale, output["store"])
-    except MaestraleError:
+    except BadInputError:
         return False
     return found.facts.hash == output["hash"] and Path(output["path"]).is_file()

@@ -2,18 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from models.errors import BadInputError
 from models.pipelines.schema import Evaluate
 from models.store import jobs
 from models.suites import Suite, SuiteKind
 from models.tables import Job
-from producers import registry
 from producers.client import Maestrale
 from producers.evaluating import Evaluating, Wish
 from producers.pipelines import serving
+from producers.pipelines.ahead import LATER, Ahead
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Expected, Made, Outcome, Submitted, of_plan
 from producers.planning import EvaluationPlan
@@ -28,8 +28,8 @@ def begin(hand: Hand) -> Outcome:
         return submit(hand, planned, max_failed=asked.max_failed)
 
 
-def plan(hand: Hand) -> EvaluationPlan:
-    """Reads the rows and estimates; pays nothing."""
+def plan(hand: Hand, *, store_model: str = "") -> EvaluationPlan:
+    """Reads the rows and estimates; pays nothing. `store_model`: of a store yet to be made."""
     asked = cast("Evaluate", hand.asked)
     wish = Wish(
         suite=Suite.model_validate(hand.prepared.suite),
@@ -43,26 +43,16 @@ def plan(hand: Hand) -> EvaluationPlan:
         on_duplicate=asked.on_duplicate,
         max_rejected_share=asked.max_rejected,
         via=way_of(hand, asked),
+        store_model=store_model,
     )
     return Evaluating(hand.maestrale).plan(wish)
 
 
 def way_of(hand: Hand, asked: Evaluate) -> ViaWish:
     """As the stage says; the run's own word is for calls that go to the provider."""
-    own_word = "via" in hand.prepared.asked
-    reads_here = hand.prepared.suite["kind"] == SuiteKind.PERPLEXITY
-    if not own_word and (reads_here or _asks_our_own(hand, asked)):
+    if hand.prepared.suite["kind"] == SuiteKind.PERPLEXITY and "via" not in hand.prepared.asked:
         return "realtime"
-    return hand.via(asked.via)
-
-
-def _asks_our_own(hand: Hand, asked: Evaluate) -> bool:
-    names = [*names_of(asked.models), *texts(asked.judge)]
-    try:
-        registry.check_no_batches(names, hand.maestrale.store, hand.maestrale.settings.home)
-    except BadInputError:
-        return True
-    return False
+    return serving.way_of(hand, asked.via, [*names_of(asked.models), *texts(asked.judge)])
 
 
 def submit(
@@ -102,10 +92,13 @@ def collect(hand: Hand, job: Job) -> Outcome:
     return Made({"job": job.id, "report": str(path), "figures": figures, "hash": digest})
 
 
-def expect(hand: Hand) -> Expected:
-    """What it will take."""
-    with plan(hand) as planned:
-        return of_plan(planned)
+def expect(hand: Hand, ahead: Ahead) -> Expected:
+    """What it will take; figures are for later."""
+    asked = cast("Evaluate", hand.asked)
+    source = hand.file(asked.data) if asked.data else hand.prepared.suite_data
+    with plan(hand, store_model=ahead.stores.get(asked.store or "", "")) as planned:
+        told = of_plan(planned, ahead, source or "", asked.limit)
+    return replace(told, output={"job": LATER, "report": LATER, "figures": {}, "hash": LATER})
 
 
 def is_there(maestrale: Maestrale, output: Mapping[str, Any]) -> bool:

@@ -22,6 +22,8 @@ RUNS = "runs"
 """Folder below the home where runs put what their stages make."""
 SWEEP = stages.SWEEP
 """Note of a stage whose runs are being ranked by a suite: the sweep's job."""
+WARNINGS = "warnings"
+"""Note and output of a stage that trains: what its plan warned of."""
 _BLOCK = 1 << 20
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 from models.pipelines import StageKind
 from models.tables import Job
 from producers.client import Maestrale
+from producers.pipelines.ahead import Ahead
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Expected, Outcome
 
@@ -20,8 +21,11 @@ class Doing(Protocol):
     def collect(self, hand: Hand, job: Job) -> Outcome:
         """What its job, which succeeded, made."""
 
-    def expect(self, hand: Hand) -> Expected:
-        """What it will take; pays and begins nothing."""
+    def expect(self, hand: Hand, ahead: Ahead) -> Expected:
+        """What it will take, and about what it will make; pays and begins nothing.
+
+        What it reads may be what stages before it are expected to make.
+        """
 
     def is_there(self, maestrale: Maestrale, output: Mapping[str, Any]) -> bool:
         """Whether the outputs of an earlier run are there to be taken over."""

@@ -1,17 +1,19 @@
 """Runs of a sweep compared by a suite: all of them put to it, and the best figure found."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from models.errors import SpentError
 from models.pipelines.schema import Train
 from models.suites import Suite
 from models.tables import Job
 from producers.evaluating import Evaluating, Wish
 from producers.evaluating.report import Figure
 from producers.pipelines import evaluating, serving
+from producers.pipelines.ahead import Ahead
 from producers.pipelines.hand import Hand
-from producers.pipelines.outcomes import Outcome
-from producers.pipelines.sharing import SpentError
+from producers.pipelines.outcomes import Expected, Outcome, of_plan
 
 PART = "ranking"
 
@@ -26,20 +28,36 @@ def submitted(
     if hand.budget_nano is not None and hand.budget_nano <= 0:
         raise SpentError("nothing is left to rank the runs of the sweep with")
     serving.serve(hand, models)
+    with Evaluating(hand.maestrale).plan(_wish(hand, asked, models)) as planned:
+        return evaluating.submit(hand, planned, part=PART, notes=notes)
+
+
+def expected(hand: Hand, asked: Train, models: Sequence[str], ahead: Ahead) -> Expected:
+    """What that will take."""
+    wish = _wish(hand, asked, models)
+    wish = replace(wish, store_model=ahead.stores.get(asked.ranking.store or "", ""))
+    maestrale = ahead.client  # it knows the runs' models by now
+    with Evaluating(maestrale).plan(wish) as planned:
+        return of_plan(planned, ahead, wish.data or "", wish.limit)
+
+
+def _wish(hand: Hand, asked: Train, models: Sequence[str]) -> Wish:
     told = asked.ranking
-    tail = f"@{told.prompt}" if told.prompt else ""
-    wish = Wish(
+    return Wish(
         suite=Suite.model_validate(hand.prepared.suite),
         named=hand.prepared.suite_file,
-        models=tuple(f"{model}{tail}" for model in models),
+        models=tuple(asked_in(told.prompt, models)),
         data=hand.file(told.data) if told.data else hand.prepared.suite_data,
         attempts=told.attempts,
         judges=evaluating.texts(told.judge),
         store=told.store,
         limit=told.limit,
     )
-    with Evaluating(hand.maestrale).plan(wish) as planned:
-        return evaluating.submit(hand, planned, part=PART, notes=notes)
+
+
+def asked_in(prompt: str | None, models: Sequence[str]) -> list[str]:
+    """The models as a suite is told them, each in that prompt."""
+    return [f"{model}@{prompt}" for model in models] if prompt else list(models)
 
 
 def best(hand: Hand, asked: Train, job: Job, names: Mapping[str, str]) -> str | None:

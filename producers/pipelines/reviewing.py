@@ -8,6 +8,7 @@ from models.pipelines.schema import MakeReview
 from models.store import reviews
 from models.tables import Job, Review
 from producers.client import Maestrale
+from producers.pipelines.ahead import LATER, Ahead
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Expected, Later, Lost, Made, Outcome
 from producers.reviewing import make
@@ -38,9 +39,11 @@ def collect(hand: Hand, job: Job) -> Outcome:
     return Lost(f"{hand.stage.name} makes a review, which no job does, and {job.id} is one")
 
 
-def expect(_hand: Hand) -> Expected:
+def expect(hand: Hand, _ahead: Ahead) -> Expected:
     """Nothing is paid for it."""
-    return Expected("pairs for people to judge")
+    pairs = cast("MakeReview", hand.asked).pairs
+    output = {"review": LATER, "pairs": pairs, "hash": LATER}
+    return Expected(f"at most {pairs:,} pairs for people to judge; nothing is paid", output=output)
 
 
 def is_there(maestrale: Maestrale, output: Mapping[str, Any]) -> bool:

@@ -10,15 +10,17 @@ from pathlib import Path
 
 from models import served
 from models.births import born
-from models.errors import SetupError
+from models.errors import BadInputError, SetupError
 from models.settings import Settings
 from models.states import SETTLED
 from models.store import jobs
 from models.store import registry as tuned
 from models.tables import TunedModel
+from producers import registry
 from producers.client import Maestrale
 from producers.pipelines.hand import RUNS, Hand
 from producers.processes import Service, end, last_line, launch, write_secret
+from producers.routing import ViaWish
 from producers.services import environment
 
 NOTE = "served.json"
@@ -38,9 +40,20 @@ def serve(hand: Hand, names: Sequence[str]) -> None:
     """
     settings = hand.maestrale.settings
     with _ONE_AT_A_TIME:  # two stages of this process may want the same model
-        for model in _ours(hand.maestrale, names):
+        for model in ours(hand.maestrale, names):
             if model.name not in served.by_model(served.serving(settings.home)):
                 _start(hand, settings, model)
+
+
+def way_of(hand: Hand, own: str, names: Sequence[str]) -> ViaWish:
+    """How calls go: as the stage says; the run's word is for calls that go to the provider."""
+    maestrale = hand.maestrale
+    if "via" not in hand.prepared.asked:
+        try:
+            registry.check_no_batches(names, maestrale.store, maestrale.settings.home)
+        except BadInputError:
+            return "realtime"
+    return hand.via(own)
 
 
 def end_of(settings: Settings, run_id: str) -> None:
@@ -59,7 +72,8 @@ def end_left(maestrale: Maestrale) -> None:
             end_of(maestrale.settings, note.parent.name)
 
 
-def _ours(maestrale: Maestrale, names: Sequence[str]) -> Iterator[TunedModel]:
+def ours(maestrale: Maestrale, names: Sequence[str]) -> Iterator[TunedModel]:
+    """Those of the names that are models of the registry on this machine."""
     for name in dict.fromkeys(names):
         with maestrale.store.read() as connection:
             model = tuned.by_name(connection, name)

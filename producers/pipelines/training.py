@@ -1,27 +1,35 @@
 """Stages of kind `train`: one run, or a sweep whose best run is taken."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
-from models.pipelines.rendering import sources, templated, with_defaults
+from models.pipelines.rendering import sources_of
 from models.pipelines.schema import VALIDATION_LOSS, Train
+from models.prices import TUNED
 from models.recipes.fields import fields_read
 from models.store import registry as tuned
 from models.tables import Job, TunedModel
-from models.training.plan import Length
+from models.training import TrainingSpec
+from models.training.advice import MOST_PASSES, warnings
+from models.training.plan import Length, Planned
+from models.words import counted, dollars
 from producers import registry
 from producers.client import Maestrale
 from producers.pipelines import ranking
-from producers.pipelines.hand import SWEEP, Hand
+from producers.pipelines.ahead import LATER, Ahead
+from producers.pipelines.hand import SWEEP, WARNINGS, Hand
 from producers.pipelines.outcomes import Expected, Lost, Made, Outcome, Submitted
 from producers.sweeps import Ran, facts_of, ranked
 from producers.training import Training, Wish
 from producers.training_jobs import Submission
 
+WHENCE = "(the provider tells its own before it begins)"
+"""Where the price comes from that a plan does not know: a dry run, and a budget is held to it."""
 _SAME_NAME = (
     "{}.base cannot be asked here: {} has the name of a model of the API, or of the tuned model, "
     "and is not served beside it; give the base another name, or compare with another model"
@@ -37,8 +45,9 @@ def begin(hand: Hand) -> Outcome:
         runs = training.plan_sweep(wish, asked.sweep)
         job = training.submit_sweep(runs, _how(hand), name=hand.name)
     else:
-        job = training.submit(training.plan(wish), _how(hand))
-    return Submitted(job.id)
+        runs = [training.plan(wish)]
+        job = training.submit(runs[0], _how(hand))
+    return Submitted(job.id, {WARNINGS: warnings(runs)})
 
 
 def wish_of(hand: Hand, asked: Train) -> Wish:
@@ -75,7 +84,9 @@ def collect(hand: Hand, job: Job) -> Outcome:
         return _best(hand, sweep, runs[0], runs)
     names = {run.model: named(training.model(run.model)) for run in runs}
     if SWEEP not in hand.notes:
-        return ranking.submitted(hand, asked, list(names.values()), notes={SWEEP: sweep})
+        return ranking.submitted(
+            hand, asked, list(names.values()), notes={**hand.notes, SWEEP: sweep}
+        )
     best = ranking.best(hand, asked, job, names)
     run = next((run for run in runs if run.model == best), None)
     if run is None:
@@ -83,16 +94,57 @@ def collect(hand: Hand, job: Job) -> Outcome:
     return _best(hand, sweep, run, runs)
 
 
-def expect(hand: Hand) -> Expected:
-    """Steps, cost and time of all its runs."""
+def expect(hand: Hand, ahead: Ahead) -> Expected:
+    """Steps, cost and time of all its runs, and what it costs to rank them."""
     asked = cast("Train", hand.asked)
-    training, wish = Training(hand.maestrale), wish_of(hand, asked)
+    wish = replace(wish_of(hand, asked), expected=ahead.datasets.get(asked.dataset))
+    training = Training(hand.maestrale)
     runs = training.plan_sweep(wish, asked.sweep) if asked.sweep else [training.plan(wish)]
+    names = [_expected_name(run.spec) for run in runs]
+    base = runs[0].spec.base
+    if asked.trainer == "local":
+        base = base.rstrip("/").rsplit("/", 1)[-1]
+        ahead.serve(base, *names)
+    told = _trained(asked, runs)
+    if asked.sweep and asked.rank_by != VALIDATION_LOSS:
+        told = _ranked(told, ranking.expected(hand, asked, names, ahead))
+    output = {"job": LATER, "model": names[0], "base": base, "registered": names[0], "metrics": {}}
+    return replace(told, output={**output, "hash": LATER})
+
+
+def _trained(asked: Train, runs: Sequence[Planned]) -> Expected:
     costs, times = [run.plan.cost_usd for run in runs], [run.plan.seconds for run in runs]
     steps = sum(run.plan.steps for run in runs)
-    words = f"{len(runs)} runs, {steps:,} steps" if len(runs) > 1 else f"{steps:,} steps"
+    words = counted(steps, "step")
+    words = f"{len(runs)} runs, {words}" if len(runs) > 1 else words
+    words += " on this machine, for nothing" if asked.trainer == "local" else ""
+    words += "".join(f"; {one}" for one in (_passes(runs), *warnings(runs)) if one)
     cost = None if None in costs else sum(one or 0.0 for one in costs)
+    if cost is None:
+        words += f"; no price is known of training {asked.base} {WHENCE}"
     return Expected(words, cost, None if None in times else sum(one or 0.0 for one in times))
+
+
+def _passes(runs: Sequence[Planned]) -> str:
+    """How often each token is seen, unless a warning says it."""
+    most = max((run.plan.passes or 0.0 for run in runs), default=0.0)
+    return f"each token is seen {most:,.1f} times" if 0 < most <= MOST_PASSES else ""
+
+
+def _ranked(told: Expected, more: Expected) -> Expected:
+    """With what the suite takes that its runs are put to."""
+    costs, times = (told.cost_usd, more.cost_usd), (told.seconds, more.seconds)
+    known = "" if more.cost_usd is None else f" for about {dollars(more.cost_usd)}"
+    return Expected(
+        f"{told.words}; ranked by {more.words}{known}",
+        None if None in costs else sum(one or 0.0 for one in costs),
+        None if None in times else sum(one or 0.0 for one in times),
+    )
+
+
+def _expected_name(spec: TrainingSpec) -> str:
+    """What the provider's name of the tuned model begins with, or the registry's of our own."""
+    return spec.name if spec.trainer == "local" else f"{TUNED}{spec.base}:{spec.name}"
 
 
 def is_there(maestrale: Maestrale, output: Mapping[str, Any]) -> bool:
@@ -123,17 +175,14 @@ def _made(hand: Hand, job_id: str, model: TunedModel, **more: Any) -> Outcome:
             return Lost(_SAME_NAME.format(hand.stage.name, model.base))
     digest = hashlib.sha256(f"{model.name}/{model.job_id}".encode()).hexdigest()
     told = {"job": job_id, "model": named(model), "base": names[-1], "registered": model.name}
-    return Made({**told, "metrics": orjson.loads(model.metrics), "hash": digest, **more})
+    told_all = {**told, "metrics": orjson.loads(model.metrics), "hash": digest, **more}
+    return Made({**told_all, WARNINGS: hand.notes.get(WARNINGS, [])})
 
 
 def _reads_base(hand: Hand) -> bool:
     """Whether another stage asks the base beside the tuned model."""
     name = hand.stage.name
-    texts = (
-        text
-        for one in hand.pipeline.stages
-        for _, text in sources(templated(one.kind, with_defaults(one.kind, one.asked)), "")
-    )
+    texts = (text for one in hand.pipeline.stages for _, text in sources_of(one.kind, one.asked))
     return any("base" in fields_read(text, name) for text in texts)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import orjson
 
+from models.recipes.problems import RowProblem
 from models.words import printable
 from producers.readers.jsonlines import kind_of
 from producers.readers.options import ReadOptions
@@ -67,6 +68,11 @@ class RowChecker:
                 )
         for name, wanted in self._options.types.items():
             _check_type(row.data.get(name), name, wanted)
+        if self._options.check is not None:
+            try:
+                self._options.check(row.data)
+            except RowProblem as problem:
+                raise RowError(RejectCode.BAD_VALUE, problem.detail) from problem
 
     def _id_of(self, row: Row) -> str:
         field = self._options.id_field

@@ -61,7 +61,7 @@ class Ids:
             raise RejectedFileError(
                 f"{name} has rows with the same {options.id_field}: {', '.join(clashes)}"
                 f"{' ...' if len(clashes) == _EXAMPLES else ''}; make them differ, or keep one of "
-                "each with on_duplicate `first` or `last`. Nothing was enqueued."
+                f"each with on_duplicate `first` or `last`. {options.undone}"
             )
 
 

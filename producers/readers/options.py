@@ -1,8 +1,8 @@
 """What a caller may say about an input."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 OnDuplicate = Literal["stop", "first", "last"]
 JsonType = Literal["text", "number", "boolean", "list", "object"]
@@ -23,8 +23,12 @@ class ReadOptions:
     keep in `meta` what they were made of."""
     types: Mapping[str, JsonType] = field(default_factory=dict)
     """JSON types of fields, where something depends on them; null passes unless required."""
+    check: Callable[[dict[str, Any]], None] | None = None
+    """Raises `RowProblem` for a row that nothing could be asked about."""
     limit: int | None = None
     """Stop after so many accepted rows; the rest of the file is hashed but not looked at."""
+    undone: str = "Nothing was enqueued."
+    """What is said of the consequence where the file is refused."""
     max_rejected_share: float = 0.05
     """Above this share of bad rows the file is refused as a whole."""
     on_duplicate: OnDuplicate = "stop"

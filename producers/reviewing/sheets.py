@@ -1,6 +1,7 @@
 """Reviews as sheets: out for whoever prefers one, checked on the way back in."""
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -18,7 +19,11 @@ from producers.spreadsheets import disarmed, rearmed
 
 COLUMNS = ("id", "question", "left", "right", "choice", "comment")
 MOST_COMPLAINTS = 10
-_OPTIONS = ReadOptions(required=frozenset({"id"}), max_rejected_share=0.0)
+_OPTIONS = ReadOptions(
+    required=frozenset({"id"}), max_rejected_share=0.0, undone="No line of it was taken in."
+)
+_OF_ANOTHER = re.compile(r"(rev_[0-9a-z]+)-\d{1,8}")
+"""The id of a pair, by which its review is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ def read_filled(
                 f"{found.name} has no column `choice`: a sheet has {', '.join(COLUMNS)}"
             )
         lines = [_Line(row.line, row.row_id, row.data) for row in found.rows()]
+        _check_ours(found.name, lines, review_id)
         complaints = [told for line in lines if (told := line.complaint(review_id, total))]
         if complaints:
             raise BadInputError(_refusal(found.name, complaints))
@@ -127,6 +133,15 @@ def _refusal(name: str, complaints: Sequence[str]) -> str:
     more = len(complaints) - MOST_COMPLAINTS
     rest = f"; and {counted(more, 'more line')}" if more > 0 else ""
     return f"{name} was not taken in, nor any line of it: {shown}{rest}"
+
+
+def _check_ours(name: str, lines: "Sequence[_Line]", review_id: str) -> None:
+    """Another review's sheet is wrong as a whole: its lines need not be named."""
+    found = [match.group(1) for one in lines if (match := _OF_ANOTHER.fullmatch(one.id.strip()))]
+    others = sorted(set(found))
+    if lines and len(found) == len(lines) and review_id not in others:
+        told = ", ".join(others[:MOST_COMPLAINTS])
+        raise BadInputError(f"{name} is a sheet of {told}, not of {review_id}. {_OPTIONS.undone}")
 
 
 def _check_once(judged: Sequence[Said], name: str) -> None:

@@ -255,6 +255,10 @@ def test_the_command_runs_plans_and_shows(
     told = {one["stage"]: one for one in json.loads(planned.stdout)["stages"]}
     assert told["pairs"]["cost_usd"] > 0
     assert told["exam"]["depends_on"] == ["tuned"]
+    assert told["exam"]["rough"]
+    no_price = "no price is known of ft:open-mistral-nemo:small-tuned"
+    assert told["exam"]["takes"] == f"12 rows, about 24 calls; {no_price}"
+    assert json.loads(planned.stdout)["cost"].endswith("(of 4 stages 2 not known)")
     assert on.client.jobs() == []
     more = ["--detach"] if detached else ["--report", str(tmp_path / "report")]
     ran = maestrale(on, "run", folder, "--json", "--set", "steps=12", *more)

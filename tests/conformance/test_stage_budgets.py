@@ -11,6 +11,7 @@ from pipelines_stage import edit, write_recipe
 from sqlalchemy import update
 
 from models.budgets import parse_budget
+from models.errors import BadInputError
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.prices import load_prices
@@ -154,3 +155,17 @@ def test_a_small_share_is_read_as_it_is(nano: int) -> None:
         "Any", SimpleNamespace(models=[], estimate_by=lambda _via: SimpleNamespace(cost_usd=None))
     )
     assert spending.checked_budget(nano / NANO, plan, "realtime", prices) == nano
+
+
+@pytest.mark.parametrize("kind", [JobKind.PIPELINE, JobKind.TRAIN])
+def test_a_budget_is_held_against_what_all_below_have_spent(store: Store, kind: JobKind) -> None:
+    """A run's own count is late, and a sweep's knows nothing of its runs."""
+    run: str = a_stored_job(store, rows_count=1, kind=kind, state="paused", budget_nano=BUDGET)
+    a_child(store, a_child(store, run, "succeeded", cost=100), "succeeded", cost=400_000_000)
+    assert job(store, run).cost_nano == 0
+    prices = load_prices(None)
+    with store.write() as connection:
+        with pytest.raises(BadInputError, match=r"has spent \$0.4000 already"):
+            spending.resume(connection, job(store, run), "0.4", prices)
+        assert spending.resume(connection, job(store, run), "0.5", prices)
+    assert job(store, run).state == JobState.QUEUED

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 from test_store_stages import a_child, a_run, claim, lost, move, seen, states
 from test_store_sweeps import crossed, end, pause, ready, settling, somebody_waits
 
-from models.errors import MaestraleError
+from models.errors import BadInputError, MaestraleError
 from models.states import JobKind, JobState, StageState
 from models.store import calls, jobs, retries, stages
 from models.store.engine import Store
@@ -107,6 +107,31 @@ def test_retry_leaves_a_stage_the_job_that_is_not_over(store: Store, state: str)
     assert retry(store, run) == 3
     assert states(store, run)[0] == "running"
     assert seen(store, run)["pairs"].job_id == child
+
+
+@pytest.mark.parametrize(
+    ("stop", "words"), [(pause, "is paused: .*resume"), (jobs.cancel, "cancelled for good")]
+)
+@pytest.mark.parametrize("which", ["a job", "a sweep", "a run of it"])
+def test_nothing_is_tried_again_below_a_run_that_was_stopped(
+    store: Store, stop: Any, words: str, which: str
+) -> None:
+    """Nobody would collect what it pays for: it is said what to do, and all stays as it is."""
+    run = a_run(store, (*TRAINED, ("pairs", "generate", [])))
+    sweep, runs = a_sweep_of(store, run)
+    move(store, "submitted", claim(store, run, "model"), sweep, {})
+    job = a_stored_job(store, rows_count=1, parent_id=run)
+    move(store, "submitted", claim(store, run, "pairs"), job, {})
+    for one in (*runs, job):
+        end(store, one, lost=True)
+    move(store, "fail", claim(store, run, "pairs"), "it broke")
+    with store.write() as connection:
+        assert stop(connection, run)
+    before = states(store, run)
+    retried = {"a job": job, "a sweep": sweep, "a run of it": runs[0]}[which]
+    with pytest.raises(BadInputError, match=f"{retried} belongs to {run}, which .*{words}"):
+        retry(store, retried)
+    assert (states(store, run), the_job(store, retried).state) == (before, JobState.FAILED)
 
 
 @pytest.mark.parametrize("state", ["cancelled", "pruned"])

@@ -14,6 +14,7 @@ from models.suites.microrna import MicroRna
 from models.suites.retrieving import NameIndex, Ranked, names_of, ranked
 from models.suites.schema import Evaluation
 from models.vectors import Store, read_store
+from worker.evaluating.nearest import Neighbours, best, cosines, cosines_of, neighbours
 
 if TYPE_CHECKING:
     import numpy
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BLOCK = 65_536
-"""Documents whose cosines are computed at a time: between two blocks other threads get a turn."""
 MOST_OPEN = 2
 """Stores that stay open: each is as large in memory as its file, or larger."""
 
@@ -37,32 +36,36 @@ class Library:
 
     store: Store
     names: NameIndex
+    neighbours: Neighbours | None = None
+    """Says which documents may be near; None: all are compared."""
 
     def search(
         self, sought: Sequence[float], named: Sequence[MicroRna], top_k: int
     ) -> list[Ranked]:
         """The documents for a question, the best first. Takes milliseconds per 100,000."""
+        direction = self._direction(sought)
+        matching = self.names.matching(named)
+        matrix = self.store.matrix
+        near = self.neighbours.candidates(direction, top_k) if self.neighbours else []
+        if len(near) < top_k:
+            scores = cosines(matrix, direction)
+            return ranked(matching, lambda at: float(scores[at]), best(scores, top_k), top_k)
+        known = cosines_of(matrix, sorted({*near, *matching}), direction)
+        near.sort(key=lambda at: (-known[at], at))
+        return ranked(matching, known.__getitem__, near, top_k)
+
+    def _direction(self, sought: Sequence[float]) -> "NDArray[numpy.float32]":
+        """What is sought with length 1; zeros stay zeros, and are near to nothing."""
         import numpy as np  # noqa: PLC0415 # whoever evaluates without a store does without
 
-        scores = self._cosines(np.asarray(sought, dtype=np.float32))
-        matching = self.names.matching(named)
-        best = np.argpartition(-scores, min(top_k, len(scores)) - 1)[:top_k]
-        nearest = sorted(map(int, best), key=lambda at: (-scores[at], at))
-        return ranked(matching, lambda place: float(scores[place]), nearest, top_k)
-
-    def _cosines(self, sought: "NDArray[numpy.float32]") -> "NDArray[numpy.float32]":
-        import numpy as np  # noqa: PLC0415 # as above
-
-        matrix = self.store.matrix
-        if len(sought) != self.store.dimensions:
+        vector = np.asarray(sought, dtype=np.float32)
+        if len(vector) != self.store.dimensions:
             raise StoreProblemError(
                 f"its vectors have {self.store.dimensions} numbers, and {self.store.model} now "
-                f"answers with {len(sought)}: embed the documents again"
+                f"answers with {len(vector)}: embed the documents again"
             )
-        length = float(np.linalg.norm(sought))
-        sought = sought / length if length else sought
-        blocks = [matrix[at : at + BLOCK] @ sought for at in range(0, len(matrix), BLOCK)]
-        return np.concatenate(blocks)
+        length = float(np.linalg.norm(vector))
+        return vector / np.float32(length) if length else vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +119,4 @@ def open_library(wanted: Wanted) -> Library:
         for place, doc in enumerate(store.docs):
             names.add(place, names_of(wanted.entity, orjson.loads(doc), wanted.listed))
     log.info("opened %s: %d documents embedded by %s", wanted.path, len(store.ids), store.model)
-    return Library(store, names)
+    return Library(store, names, neighbours(store, Path(wanted.path)))

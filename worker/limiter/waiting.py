@@ -165,6 +165,11 @@ class Slots:
         """When the last one is due, local time; long ago if there is none."""
         return self._slots[-1].at if self._slots else 0.0
 
+    def late_s(self, now: float) -> float | None:
+        """By how much more than is within the margin the first one is late; None: it is not."""
+        first = self.first_at
+        return None if first is None or now - first < LATE_S else now - first - LATE_S
+
     def add(self, slot: Slot) -> None:
         """Keep one more, later than all others."""
         self._slots.append(slot)

@@ -62,7 +62,7 @@ def build(evaluation: Evaluation, job: Job, found: Iterable[Found], more: Facts)
         comparisons=comparisons_of(findings.paired),
         sections=findings.sections,
         examples=gathered.examples,
-        warnings=[*cautions(gathered, job, findings), *findings.warnings],
+        warnings=[*facts.where(more), *cautions(gathered, job, findings), *findings.warnings],
         facts=facts.told(evaluation, job, more),
         repeat=facts.repeat(evaluation, more),
         figures=findings.figures,

@@ -18,13 +18,15 @@ class Facts:
 
     `suite`, `data`, `store`: as they were named on the command line, for the command that repeats
     it; no `data`: the suite's own rows. `failures`: rows that failed, by `FailureCode`. `models`:
-    words about a model (a registered one's base, dataset and job).
+    words about a model (a registered one's base, dataset and job). `server`: who answered for the
+    API, if on the machine of whoever asked.
     """
 
     suite: str = ""
     data: str = ""
     store: str = ""
     limit: int | None = None
+    server: str = ""
     via: str = "realtime"
     failures: Mapping[str, int] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +56,16 @@ def told(evaluation: Evaluation, job: Job, more: Facts) -> list[tuple[str, str]]
     if evaluation.store:
         facts.insert(5, ("Embedded store", f"{evaluation.store} {evaluation.store_hash}".strip()))
     return facts
+
+
+def where(more: Facts) -> list[str]:
+    """A caution where it was not the provider who answered."""
+    if not more.server:
+        return []
+    return [
+        f"answers came from a server on this machine ({more.server}), not from the provider: if "
+        "that was the simulator, they are made up, and the figures say nothing about the models"
+    ]
 
 
 def repeat(evaluation: Evaluation, more: Facts) -> str:

@@ -1,6 +1,7 @@
 """Comparisons in words: better, worse, not to be told, and how many rows would tell."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from models.words import counted
 from producers.evaluating.figures.paired import ALPHA, Metric, Paired, holm
@@ -10,8 +11,18 @@ from producers.evaluating.report import Comparison, Figure
 def comparisons_of(found: Sequence[Paired]) -> list[Comparison]:
     """All comparisons of a report, corrected for how many they are."""
     adjusted = holm([one.p for one in found])
-    family = sum(p is not None for p in adjusted)
-    return [_comparison(one, p, max(1, family)) for one, p in zip(found, adjusted, strict=True)]
+    family = max(1, sum(p is not None for p in adjusted))
+    told = [_comparison(one, p, family) for one, p in zip(found, adjusted, strict=True)]
+    pairs = {(one.first, one.second) for one in told}
+    return told if len(pairs) < 2 else list(map(_naming_both, told))
+
+
+def _naming_both(one: Comparison) -> Comparison:
+    """With the models in its verdict: among several pairs it would say nothing without them."""
+    if one.told:
+        return one
+    verdict = f"{one.verdict[:1].lower()}{one.verdict[1:]}"
+    return replace(one, verdict=f"{one.second} against {one.first}: {verdict}")
 
 
 def _comparison(one: Paired, adjusted: float | None, family: int) -> Comparison:

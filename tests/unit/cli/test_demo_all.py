@@ -13,6 +13,7 @@ from models.states import JobState, StageState
 from models.store.stages_seen import StageSeen
 from models.tables import Stage
 from producers.cli import demonstrating_all
+from producers.cli.voice import Voice
 from producers.demo_all import RECIPES, Ended
 
 
@@ -58,3 +59,11 @@ def test_a_lost_stage_is_named_with_its_reason(tmp_path: Path, state: StageState
     told = plain(*demonstrating_all._told(lost), width=300)
     assert "exam: no" in told
     assert "\x1b" not in told
+
+
+def test_where_no_wheel_turns_each_step_is_told_when_it_begins(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In a log the first line is there at once, not when the first pipeline is done."""
+    demonstrating_all._begins(Voice(), "running amira ...")
+    assert capsys.readouterr().out == "  running amira ...\n"

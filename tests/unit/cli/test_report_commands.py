@@ -114,6 +114,50 @@ def test_a_report_of_another_suite_is_kept(run: Run, user_store: Store, job_id: 
     assert "no folder" in run("report", job_id, "--out", str(file)).err
 
 
+def test_a_report_of_another_job_is_kept(run: Run, user_store: Store, job_id: str):
+    """On the same suite, too; the user may say otherwise, and be led there."""
+    assert run("report", job_id, "--out", "rep").code == 0
+    other = an_evaluation(user_store)
+    refused = run("report", other, "--out", "rep")
+    assert refused.code == 2
+    assert f"the report of {job_id}" in refused.err
+    assert json.loads(Path("rep/report.json").read_text())["job_id"] == job_id
+    assert run("report", other, "--out", "rep", "--overwrite").code == 0
+    assert json.loads(Path("rep/report.json").read_text())["job_id"] == other
+
+
+def test_answers_of_no_use_are_told_with_failed_rows(run: Run, job_id: str):
+    """No row failed, and yet one answer cannot be used: the report says why."""
+    told = run("failures", job_id)
+    assert told.code == 0
+    assert "has no failed rows" in told.out
+    assert "1 of 12 answers of done rows cannot be used" in told.out
+    assert f"maestrale report {job_id}" in told.out
+    assert run("failures", job_id, "--json").facts == []
+
+
+def test_a_report_is_made_before_it_is_made_again(run: Run, job_id: str):
+    """`show` knows whether there is one."""
+    assert f"Make its report: maestrale report {job_id}" in run("show", job_id).out
+    run("report", job_id)
+    assert f"Make its report again: maestrale report {job_id}" in run("show", job_id).out
+
+
+def test_answers_of_this_machine_are_marked(run: Run, user_store: Store, job_id: str):
+    """On the page and in Markdown: a simulator's answers say nothing about models."""
+    words = "answers came from a server on this machine (127.0.0.1:8790)"
+    run("report", job_id, "--out", "other")
+    assert words not in Path("other/report.html").read_text()
+    with user_store.write() as connection:
+        spec = jobs.get(connection, job_id).spec.replace(
+            '"asked_as":{', '"asked_as":{"server":"127.0.0.1:8790",'
+        )
+        connection.execute(jobs.jobs.update().values(spec=spec))
+    assert words in run("report", job_id, "--out", "rep").out
+    assert words in Path("rep/report.html").read_text()
+    assert words in Path("rep/report.md").read_text()
+
+
 def test_charts_of_the_report_before_go(run: Run, user_store: Store, job_id: str):
     """Only those that it said it wrote, and never what lies elsewhere."""
     with Maestrale() as maestrale:

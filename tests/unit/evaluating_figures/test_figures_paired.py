@@ -245,3 +245,15 @@ def test_a_difference_that_is_noise_of_the_arithmetic_needs_no_number_of_rows() 
     noise = Figure(5e-17, "share", n=24)
     found = Paired(Metric("f"), "a", "b", noise, rows=24, differing=2, error=0.05)
     assert found.needed(1) is None
+
+
+def test_among_several_pairs_a_verdict_names_its_own():
+    """Alike, or not to be told from chance: between whom stands in the verdict itself."""
+    hits = {**two(40, 10, 20, 30), "c": two(40, 10, 20, 30)["base"]}
+    told = comparisons_of(compare_hits(ACCURACY, hits, 0))
+    assert len(told) == 3
+    silent = [one for one in told if not one.told]
+    assert silent
+    for one in silent:
+        assert one.verdict.startswith(f"{one.second} against {one.first}: ")
+    assert any(one.verdict == "c against base: alike on all 100 rows." for one in silent)

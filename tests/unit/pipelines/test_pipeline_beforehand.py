@@ -106,10 +106,47 @@ def test_every_figure_of_a_report_is_known(kind: str) -> None:
     if kind == "perplexity":  # nobody is called
         rows = found_rows([lost("base", 9.0, 3), lost("tuned", 8.0, 3)])
     report = report_of(evaluation, rows)
-    found = set().union(*(set(one) for one in report.figures.values()))
-    there = beforehand.figures_of(evaluation.suite)
+    figures = [one for told in report.figures.values() for one in told.items()]
+    found = {name for name, figure in figures if figure.value is not None}
+    there = beforehand.figures_of(evaluation.suite, evaluation.attempts)
     assert found <= there
-    assert there - found <= set(beforehand.ASKED), "figures of calls need calls"
+    unknown = {name for name, _ in figures} - found
+    assert unknown - there == ({*beforehand.REPEATED} if kind == "choice" else set())
+    assert there - found - unknown <= set(beforehand.ASKED), "figures of calls need calls"
+
+
+def test_a_figure_that_no_report_of_the_suite_has_ranks_nothing(folder: Path) -> None:
+    """Of three labels none is positive until one is named; one attempt has no spread."""
+    edit(folder, "suite.toml", '["yes", "no"]\npositive = "yes"', '["yes", "no", "maybe"]')
+    ranked(folder, "suite.toml:f1")
+    check(folder)
+    edit(folder, "pipeline.toml", "toml:f1", "toml:precision")
+    with pytest.raises(BadInputError, match="finds no figure 'precision'"):
+        check(folder)
+    with (folder / "suite.toml").open("a") as file:
+        file.write('positive = "maybe"\n')
+    check(folder)
+    choice = an_evaluation("choice").suite
+    several = choice.model_copy(update={"attempts": 3})
+    assert beforehand.figures_of(several) - beforehand.figures_of(choice) == {
+        *("accuracy_sd", "consistency")
+    }
+    assert beforehand.figures_of(choice, 3) == beforehand.figures_of(several)
+
+
+@pytest.mark.parametrize("key", ["models", "judge", "limit", "via"])
+def test_a_variable_that_is_no_value_of_a_key_is_told(folder: Path, key: str) -> None:
+    """As it would be once the stage is due, by the key's name."""
+    edit(folder, "pipeline.toml", "steps = 10", "steps = 10\nm = 7\nway = 0")
+    told = {"models": MODELS, "judge": "", "limit": "", "via": ""}[key]
+    number = {"models": '["{{ vars.m }}", "a@bare"]', "judge": '["{{ vars.m }}"]'}
+    new = number.get(key, '"{{ vars.way }}"')
+    if told:
+        edit(folder, "pipeline.toml", told, new)
+    else:
+        edit(folder, "pipeline.toml", MODELS, f"{MODELS}\n{key} = {new}")
+    with pytest.raises(BadInputError, match=f"stage exam: {key}.*, not [70]"):
+        check(folder)
 
 
 def test_missing_libraries_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,19 +156,106 @@ def test_missing_libraries_are_told(folder: Path, monkeypatch: pytest.MonkeyPatc
         check(folder)
 
 
+def priced(*models: str) -> PriceTable:
+    """A table of them alone."""
+    free = {"input": 0.0, "output": 0.0}
+    return PriceTable.model_validate({"as_of": "2026-08-15", "models": dict.fromkeys(models, free)})
+
+
+def test_a_budget_needs_prices_of_models_that_the_provider_tunes(folder: Path) -> None:
+    """Of their bases, or their own, before the training is paid for; also where a suite ranks
+    them."""
+    check(folder)
+    with pytest.raises(BadInputError, match=r"stage exam: a budget .* ft:open-mistral-nemo "):
+        check(folder, load_prices(None))
+    check(folder, priced("mistral-small", "open-mistral-nemo"))
+    check(folder, priced("mistral-small", "ft:open-mistral-nemo"))
+    edit(folder, "pipeline.toml", MODELS, '["mistral-small-latest"]')
+    check(folder, load_prices(None))
+    ranked(folder, "suite.toml:accuracy")
+    with pytest.raises(
+        BadInputError, match=r"stage tuned: a budget needs .* ft:open-mistral-nemo "
+    ):
+        check(folder, load_prices(None))
+    edit(folder, "pipeline.toml", "open-mistral-nemo", "ministral-3b-latest")
+    check(folder, load_prices(None))
+
+
+def test_a_base_that_a_template_asks_for_needs_a_price_of_its_own(folder: Path) -> None:
+    """Whoever trains on it."""
+    edit(folder, "pipeline.toml", MODELS, '["{{ tuned.base }}@bare"]')
+    with pytest.raises(BadInputError, match=r"stage exam: a budget needs .* open-mistral-nemo "):
+        check(folder, load_prices(None))
+    check(folder, priced("mistral-small", "open-mistral-nemo"))
+
+
+STORE = """
+[[stages]]
+name = "store"
+kind = "embed"
+text = "{{ row.text }}"
+"""
+
+
+def test_a_budget_needs_the_price_of_what_embeds(folder: Path) -> None:
+    """Its default, or the one that is named."""
+    edit(folder, "pipeline.toml", "open-mistral-nemo", "ministral-3b-latest")
+    with (folder / "pipeline.toml").open("a") as file:
+        file.write(STORE)
+    check(folder, load_prices(None))
+    with pytest.raises(BadInputError, match=r"stage store: a budget needs .* mistral-embed "):
+        check(folder, priced("mistral-small", "ministral-3b"))
+    with (folder / "pipeline.toml").open("a") as file:
+        file.write('model = "no-such"')
+    check(folder)
+    with pytest.raises(BadInputError, match=r"stage store: a budget needs .* no-such "):
+        check(folder, load_prices(None))
+
+
+def test_stages_that_are_done_need_no_prices(folder: Path) -> None:
+    """Of a run that is given a budget later."""
+    told = RunSpec(pipeline=load_pipeline(str(folder)))
+    with pytest.raises(BadInputError, match="stage pairs"):
+        beforehand.check(told, priced("open-mistral-nemo"))
+    with pytest.raises(BadInputError, match="stage exam"):
+        beforehand.check(told, priced("open-mistral-nemo"), done=["pairs"])
+    beforehand.check(told, priced("open-mistral-nemo"), done=["pairs", "exam"])
+
+
 def test_a_budget_needs_prices_of_models_that_are_trained_here(folder: Path) -> None:
     """A table with 0 for them will do; without a budget none is needed."""
     prices = load_prices(None)
-    check(folder, prices)
     edit(folder, "pipeline.toml", 'trainer = "mistral"', 'trainer = "local"')
     edit(folder, "pipeline.toml", "open-mistral-nemo", "models/smollm2")
     edit(folder, "pipeline.toml", '"mistral-small-latest", ', '"{{ tuned.base }}", ')
     check(folder)
     with pytest.raises(BadInputError, match=r"stage exam: a budget needs .* smollm2, small-tuned"):
         check(folder, prices)
-    free = {"input": 0.0, "output": 0.0}
-    own = {"smollm2": free, "small-tuned": free}
-    check(folder, PriceTable.model_validate({"as_of": "2026-08-15", "models": own}))
+    check(folder, priced("smollm2", "small-tuned", "mistral-small"))
+
+
+OWN_WORDS = """
+[[stages]]
+name = "own_words"
+kind = "generate"
+model = "{{ tuned.model }}"
+"""
+
+
+def test_rows_that_a_model_trained_here_is_asked_about(folder: Path) -> None:
+    """A stage that generates is looked at as one that evaluates: prices and batches."""
+    with (folder / "pipeline.toml").open("a") as file:
+        file.write(OWN_WORDS)
+    check(folder, priced("mistral-small", "open-mistral-nemo"))
+    edit(folder, "pipeline.toml", 'trainer = "mistral"', 'trainer = "local"')
+    edit(folder, "pipeline.toml", ', "{{ tuned.model }}@bare"', "")
+    check(folder)
+    with pytest.raises(BadInputError, match=r"stage own_words: a budget needs .* small-tuned"):
+        check(folder, load_prices(None))
+    with (folder / "pipeline.toml").open("a") as file:
+        file.write('via = "batch"')
+    with pytest.raises(BadInputError, match=r"stage own_words: .* no batches"):
+        check(folder)
 
 
 def test_batches_of_models_on_this_machine_are_refused(folder: Path) -> None:

@@ -97,6 +97,19 @@ def test_the_same_run_is_the_same_wherever_its_files_lie(tmp_path: Path) -> None
     assert fingerprint(told_of(copies[0])) != one
 
 
+def test_another_default_prompt_is_another_run(folder: Path) -> None:
+    """The first of a suite is the one that is asked where none is named."""
+    one = fingerprint(told_of(folder))
+    suite = folder / "suite.toml"
+    head, guided, bare = suite.read_text().partition("[prompts.guided]")
+    bare, prompt, tail = bare.partition("[prompts.bare]")
+    assert prompt
+    words, section, rest = tail.partition("[classification]")
+    suite.write_text("".join((head, prompt, words, guided, bare, section, rest)))
+    assert list(told_of(folder).pipeline.stage("exam").suite["prompts"]) == ["bare", "guided"]
+    assert fingerprint(told_of(folder)) != one
+
+
 def test_a_limit_reaches_whoever_reads_the_input(folder: Path) -> None:
     """However its template is written."""
     edit(folder, "pipeline.toml", 'kind = "generate"', 'kind = "generate"\ninput = "{{input}}"')

@@ -187,3 +187,60 @@ def test_what_cannot_be_named_is_refused(maestrale: Maestrale, review: Review, t
         with pytest.raises(kind):
             refused()
     assert path.read_text().startswith("id,choice")
+
+
+@pytest.mark.parametrize("marks", [1, 2])
+def test_a_sheet_that_was_read_and_written_with_plain_csv_is_taken_in(
+    maestrale: Maestrale, review: Review, tmp_path: Path, marks: int
+):
+    """The byte order mark is then a part of the first name, and its quotes are, too."""
+    path = Reviewing(maestrale).export(review.id, tmp_path / "out.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header[0] == f'{BOM}"id"'
+    for line in lines:
+        line[4] = "tie"
+    with (tmp_path / "back.csv").open("w", encoding="utf-8", newline="") as file:
+        file.write(BOM * (marks - 1))
+        csv.writer(file).writerows([header, *lines])
+    imported = Reviewing(maestrale).take_in(review.id, tmp_path / "back.csv", "ada")
+    assert (imported.judged, imported.blank) == (5, 0)
+
+
+def test_doubled_marks_before_a_sheet_do_not_matter(
+    maestrale: Maestrale, review: Review, tmp_path: Path
+):
+    """Programs add one to what has one."""
+    path = a_sheet(tmp_path / "s.csv", f'{BOM}{BOM}"id","choice"', f'"{review.id}-1","left"')
+    assert Reviewing(maestrale).take_in(review.id, path, "ada").judged == 1
+
+
+def test_a_refused_sheet_is_not_said_to_have_enqueued_nothing(
+    maestrale: Maestrale, review: Review, tmp_path: Path
+):
+    """A review has no queue."""
+    for lines in (("number,choice", "1,left"), ("id,choice", "1,left", "1,left")):
+        with pytest.raises(BadInputError, match=r"No line of it was taken in\.$"):
+            Reviewing(maestrale).take_in(review.id, a_sheet(tmp_path / "s.csv", *lines), "ada")
+
+
+def test_a_sheet_of_another_review_is_called_so(
+    maestrale: Maestrale, review: Review, tmp_path: Path
+):
+    """Once, and not line by line."""
+    other = a_review(maestrale.store, 4, id="rev_bbbbbbbbbb")
+    path = Reviewing(maestrale).export(other.id, tmp_path / "other.csv")
+    with pytest.raises(
+        BadInputError, match=f"is a sheet of {other.id}, not of {review.id}"
+    ) as told:
+        Reviewing(maestrale).take_in(review.id, path, "ada")
+    assert "no pair" not in str(told.value)
+
+
+def test_a_sheet_that_is_there_is_kept_and_the_option_is_named(
+    maestrale: Maestrale, review: Review, tmp_path: Path
+):
+    """What replaces it is `--overwrite`."""
+    path = a_sheet(tmp_path / "s.csv", "mine")
+    with pytest.raises(BadInputError, match="--overwrite"):
+        Reviewing(maestrale).export(review.id, path)
