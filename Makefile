@@ -9,7 +9,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-all test check bench bench-peers faults lock train-extra sbom clean
+.PHONY: help venv demo demo-all test check reference bench bench-peers faults lock train-extra sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s  %s\n", $$1, $$2}' Makefile
@@ -32,14 +32,17 @@ check: $(STAMP) ## the gate before a commit: format, lint, types, contracts, uni
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit
 
+reference: $(STAMP) ## docs/reference, made from the code (a test holds it against the code)
+	@$(BIN)/python -m reference
+
 bench: $(STAMP) ## the figures of the README, measured here
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
 
 bench-peers: $(STAMP) ## Maestrale beside litellm, curator and the SDK with threads: 8 minutes, and some to install them
 	@$(BIN)/python -m benchmarks.peers
 
-faults: $(STAMP) ## the fault campaign, about half an hour
-	@$(BIN)/python -m faults
+faults: $(STAMP) ## the fault campaign, some twenty minutes
+	@$(BIN)/python -m faults --jobs 2
 
 lock: ## the lock files anew, from pyproject.toml (needs uv)
 	$(COMPILE) --extra otel --extra evaluate pyproject.toml -o requirements.txt

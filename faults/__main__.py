@@ -1,40 +1,42 @@
 """`python -m faults [NAME|NUMBER ...]`: hurts running systems, checks what was seen from outside.
 
 Without names all scenarios run, on SQLite and on PostgreSQL. Exit code 1 if an invariant broke; the
-line below it says how to play that one again, with the same seed.
+line below it says how to play that one again, with the same seed. At the end stands a table of all.
 """
 
 import argparse
-import os
 import secrets
-import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from textwrap import shorten
 
 from faults import scenarios  # noqa: F401 # registers them
-from faults.checker import Finding, check
 from faults.databases import Databases
-from faults.history import read
-from faults.scenarios.registry import Scenario, SkippedError, by_number, chosen
-from faults.world import World, world
+from faults.running import Played, Run, play_all
+from faults.scenarios.registry import by_name, by_number, chosen
+
+WORDS = 72
+"""Letters of what a scenario is about, in the table."""
 
 
 def main() -> None:
-    """Runs what was asked for; prints a line per scenario and what broke."""
-    told = _told()
+    """Runs what was asked for; prints what held of each scenario, and a table of all."""
+    told, began = _told(), time.monotonic()
     seed = told.seed if told.seed is not None else secrets.randbelow(1_000_000)
+    played = []
     with ExitStack() as stack:
         kept = told.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
         server = stack.enter_context(Databases())
-        runs: list[tuple[Scenario, str]] = told.runs
-        broken = [one for one in runs if not _run(*one, server, kept, seed)]
-    print(f"seed {seed}: " + (f"{len(broken)} BROKEN" if broken else "all hold"))
+        for one in play_all(told.runs, server, kept, seed, jobs=told.jobs):
+            played.append(one)
+            print(*_lines(one, seed), sep="\n", flush=True)
+    print("", *_table(played), sep="\n")
+    broken = sum(one.broken for one in played)
+    print(f"{len(played)} runs in {time.monotonic() - began:.0f} s")
+    print(f"seed {seed}: " + (f"{broken} BROKEN" if broken else "all hold"))
     raise SystemExit(1 if broken else 0)
 
 
@@ -45,10 +47,11 @@ def _told() -> argparse.Namespace:
     add("--seed", type=int, help="of kills and faults; else a new one, which is told")
     add("--database", choices=["sqlite", "postgresql", "both"], default="both")
     add("--slice", action="store_true", help="only the minute that `make test` takes")
+    add("--jobs", type=int, choices=range(1, 9), default=1, help="so many side by side")
     add("--keep", type=Path, metavar="FOLDER", help="keep the histories there")
     told = parser.parse_args()
     try:
-        told.scenarios = [s for s in chosen(told.names) if s.in_slice or not told.slice]
+        told.scenarios = chosen(told.names)
     except KeyError as missing:
         parser.error(f"there is no scenario {missing}")
     told.runs = list(_runs(told))
@@ -63,45 +66,39 @@ def _listed() -> Iterator[str]:
     yield from (f"{one.number} {one.name}" for one in by_number())
 
 
-def _runs(told: argparse.Namespace) -> Iterator[tuple[Scenario, str]]:
+def _runs(told: argparse.Namespace) -> Iterator[Run]:
     for one in told.scenarios:
-        for database in one.databases:
+        for database in one.in_slice if told.slice else one.databases:
             if told.database in ("both", database.lower()):
                 yield one, database
 
 
-def _run(one: Scenario, database: str, server: Databases, kept: Path, seed: int) -> bool:
-    """Whether all of it held."""
-    logs, began = kept / f"{one.number:02d}-{one.name}-{database}", time.monotonic()
-    begin = partial(_begin, logs, seed, server.new(database))
-    findings: list[Finding] = []
-    try:
-        one.run(begin)
-    except SkippedError as lack:
-        if not os.environ.get("CI"):
-            print(f"{one.number:>3}  {one.name} on {database}: skipped, {lack}", flush=True)
-            return True
-        findings.append(Finding("ran", holds=False, words=f"CI must have it: {lack}"))
-    except Exception:  # a scenario that does not end is a finding
-        findings.append(Finding("ran", holds=False, words=traceback.format_exc(limit=-3)))
-    findings += check(read(logs))
-    broken = [finding for finding in findings if not finding.holds]
-    took = time.monotonic() - began
-    print(f"{one.number:>3}  {one.name} on {database}: {one.about}  ({took:.0f} s)", flush=True)
-    for finding in findings:
-        print(f"       {'holds ' if finding.holds else 'BROKEN'} {finding.name}: {finding.words}")
-    if broken:
-        print(
-            f"       again: python -m faults {one.name} --database {database.lower()} --seed {seed}"
-        )
-    sys.stdout.flush()
-    return not broken
+def _lines(played: Played, seed: int) -> Iterator[str]:
+    """What held of one run, and how to play it again if it did not."""
+    one = by_name(played.name)
+    title = f"{one.number:>3}  {one.name} on {played.database}: "
+    if played.skipped:
+        yield f"{title}skipped, {played.skipped}"
+        return
+    yield f"{title}{one.about}  ({played.seconds:.0f} s)"
+    for finding in played.findings:
+        yield f"       {'holds ' if finding.holds else 'BROKEN'} {finding.name}: {finding.words}"
+    if played.broken:
+        yield f"       again: {_again(played, seed)}"
 
 
-def _begin(
-    logs: Path, seed: int, database: dict[str, str], *simulator: str, **options: Any
-) -> AbstractContextManager[World]:
-    return world(logs, seed, *simulator, **{**database, **options})
+def _again(played: Played, seed: int) -> str:
+    return f"python -m faults {played.name} --database {played.database.lower()} --seed {seed}"
+
+
+def _table(played: Sequence[Played]) -> Iterator[str]:
+    """All of them in the order of the list, the slow and the broken ones for all to see."""
+    for one in sorted(played, key=lambda one: by_name(one.name).number):
+        known = by_name(one.name)
+        verdict = "skipped" if one.skipped else "BROKEN" if one.broken else "held"
+        about = shorten(known.about, WORDS, placeholder=" ...")
+        title = f"{known.number:>3}  {about:<{WORDS}}  {one.database:<10}"
+        yield f"{title} {one.seconds:4.0f} s  {verdict}"
 
 
 if __name__ == "__main__":

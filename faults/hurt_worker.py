@@ -3,6 +3,7 @@
 `poison=WORD` dies at once of a row whose text is the word, as an extension in C might.
 `visibility=S` takes a message that is not acknowledged after so many seconds for lost.
 `haste=S` takes who holds remote work for dead after so long, and waits so long for its lists.
+`claims=S` holds deliveries of webhooks for so long, and takes up no attempt when half is over.
 `twice` puts every message that it sends into its queue two times.
 """
 
@@ -60,6 +61,12 @@ def _hurry(seconds: str) -> None:
     operations.HOLD_S = starting.ANSWER_S = starting.LAG_S = float(seconds)
 
 
+def _claim_for(seconds: str) -> None:
+    deliverer: Any = importlib.import_module("worker.webhooks.deliverer")
+    lanes: Any = importlib.import_module("worker.webhooks.lanes")
+    deliverer.CLAIM_S, lanes.FRESH_S = float(seconds), float(seconds) / 2
+
+
 def _die_of(word: str) -> None:
     kind: Any = importlib.import_module("worker.kinds.generate")
     run_row = kind.run_row
@@ -74,6 +81,7 @@ def _die_of(word: str) -> None:
 
 
 _HURTS: dict[str, Any] = {
+    "claims": _claim_for,
     "haste": _hurry,
     "poison": _die_of,
     "visibility": _lose_sight_after,

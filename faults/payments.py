@@ -97,15 +97,19 @@ def _unknown(lines: Sequence[Line]) -> set[int]:
 
 
 def spent(lines: Sequence[Line]) -> Iterator[Finding]:
-    """I5: until each next budget, spend <= this one + what was in flight at kills or unknown."""
+    """I5: until each next budget, spend <= this one + what was in flight at kills or unknown.
+
+    Its `since` is when the first was given that is asked under it, where others were before it.
+    """
     budgets, executed = of(lines, "campaign", "budget"), of(lines, "simulator", "executed")
     excused = _in_flight_at_kills(lines) | _unknown(lines)
     ends = [*(budget.at for budget in budgets[1:]), float("inf")]
     for budget, end in zip(budgets, ends, strict=False):
-        before = [call for call in executed if call.at <= end]
+        since = budget.facts.get("since", 0.0)
+        under = [call for call in executed if since <= call.at <= end]
         sum_, margin = (
             sum(map(_cost_nano, calls))
-            for calls in (before, [call for call in before if call["n"] in excused])
+            for calls in (under, [call for call in under if call["n"] in excused])
         )
         yield Finding(
             "I5",

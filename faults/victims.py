@@ -14,6 +14,8 @@ from producers.processes import launch
 from producers.services import environment
 
 EVERY_S = 0.02
+VICTIM = "victim"
+"""What who is to die is called."""
 
 
 @contextmanager
@@ -42,15 +44,21 @@ def death(world: World, child: "Popen[bytes]", name: str, *, within_s: float = 6
         if time.monotonic() > deadline:
             raise TimeoutError(f"{name} is alive after {within_s:.0f} s")
         time.sleep(EVERY_S)
-    note_death(world, child.pid, name)
+    note_death(world, child.pid, name, stopped=_last_word_at(world))
     return code
 
 
-def note_death(world: World, pid: int, name: str) -> None:
+def note_death(world: World, pid: int, name: str, **stopped: float) -> None:
     """Notes as its connections to the simulator all that were ever used and that no living
-    process of ours has: it can be asked no more."""
+    process of ours has: it can be asked no more. `stopped`: when it died, if that is known."""
     used = _peers(world) - set(_ports_in_use(world))
-    world.log.write("killed", pid=pid, name=name, ports=sorted(used))
+    world.log.write("killed", pid=pid, name=name, ports=sorted(used), **stopped)
+
+
+def _last_word_at(world: World) -> float:
+    """When a victim said at which point it is dead: with many processes on few cores it is found
+    dead a good while later, and answers of that while would look as if it had heard them."""
+    return world.on.services.log(VICTIM).stat().st_mtime
 
 
 def _peers(world: World) -> set[int]:

@@ -36,11 +36,22 @@ POINTS: Final[Mapping[str, tuple[str, str]]] = {
     "event.committed": ("an event's commit", "its relay into deliveries"),
     "event.relayed": ("the relay of events", "the claim of their deliveries"),
     "webhook.posted": ("an endpoint's answer", "the record of it"),
+    "webhook.claimed": ("the claim of deliveries", "their POST"),
     "remote.uploaded": ("a file that is over there", "the note of its id"),
     "remote.noted": ("the note that remote work is about to be started", "the POST"),
     "remote.posted": ("remote work that is over there", "the note of its id"),
     "batch.downloaded": ("a batch's answers in a file here", "the ledger"),
     "batch.settled": ("the commit of a batch's answers", "the end of the batch"),
+    "model.registered": ("a tuned model in the registry", "the end of its training"),
+    "stage.claimed": ("a claim on a stage", "its work"),
+    "stage.done": ("a stage's work, or the commit of its job", "the note of it"),
+    "dataset.swapping": ("an old dataset put aside", "the new one in its place"),
+    "report.kept": ("a report in the database", "its page in a file"),
+    "report.writing": ("the first file of a report", "the others"),
+    "run.collected": ("a run's report", "the end of the run"),
+    "export.drafted": ("a whole export beside its place", "its own name"),
+    "copy.swapping": ("a model's old copy put aside", "the new one in its place"),
+    "review.written": ("a sheet's judgements in an open transaction", "their commit"),
 }
 """Name -> after what, before what."""
 

@@ -25,6 +25,9 @@ TRAIN = "train"
 CLOCK = "clock"
 """The queue of the clock's ticks."""
 KEY_PREFIX = "maestrale:"
+UNREADABLE = (ValueError, KeyError)
+"""What kombu raises for a REDIS_URL that does not parse, or names another kind of server: the job
+is there all the same, and `maestrale doctor` says what is wrong."""
 PRIORITY_STEPS = [0, 3, 6, 9]
 """Redis has no priorities: kombu keeps one list per step and empties the lower number first."""
 
@@ -95,7 +98,7 @@ def ring(app: Celery, messages: Iterable[ShardMessage]) -> bool:
                     kwargsrepr="",
                     retry=False,
                 )
-    except (OperationalError, OSError):
+    except (OperationalError, OSError, *UNREADABLE):
         return False
     return True
 
@@ -118,5 +121,5 @@ def queued(app: Celery) -> int | None:
             channel: Any = connection.default_channel
             # kombu's own count over all priority lists
             return sum(int(channel._size(queue)) for queue in (SHARDS, TRAIN))
-    except (OperationalError, OSError):
+    except (OperationalError, OSError, *UNREADABLE):
         return None

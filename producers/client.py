@@ -101,7 +101,7 @@ class Maestrale:
         Raises `BadInputError` (or a child of it) when recipe, file or deadline cannot be used.
         """
         asked = recipe if isinstance(recipe, Recipe) else load_recipe(str(recipe))
-        asked = asked.with_model(model) if model else asked
+        asked = asked.with_model(registry.called(model, self.store)) if model else asked
         asked = asked.with_variables(variables) if variables else asked
         options = ReadOptions(
             id_field=asked.input.id,

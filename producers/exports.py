@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
+from models.crashing import crash_point
 from models.errors import BadInputError, SetupError
 from producers.spreadsheets import disarmed
 
@@ -91,7 +92,8 @@ def write_provenance(
 
 def provenance_path(path: str | Path) -> Path:
     """The side file of an export: `train.jsonl` -> `train.provenance.jsonl`."""
-    path = Path(path)
+    if not (path := Path(path)).name:
+        raise BadInputError(f"{str(path)!r} is a folder: give the name of a file")
     return path.with_name((path.stem if path.suffix in _SUFFIXES else path.name) + _PROVENANCE)
 
 
@@ -112,7 +114,7 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
         if not stat.S_ISREG(target.stat().st_mode):
             raise BadInputError(f"{target} is not a regular file: choose another path")
         if not overwrite:
-            raise BadInputError(f"{target} is there already: take another path, or --overwrite it")
+            raise BadInputError(f"{target} is there already: take another path, or --overwrite")
     return target
 
 
@@ -142,10 +144,8 @@ def _check_message(message: object, path: str, row_id: str) -> None:
 
 
 def _not_chat(row_id: str, problem: str) -> BadInputError:
-    return BadInputError(
-        f"row {row_id!r} cannot be exported as chat: {problem}; "
-        "mend the recipe's output, or export as jsonl"
-    )
+    advice = "mend the recipe's output, or export as jsonl"
+    return BadInputError(f"row {row_id!r} cannot be exported as chat: {problem}; {advice}")
 
 
 class _Tally:
@@ -190,6 +190,7 @@ def replacing(target: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        crash_point("export.drafted")
         _move(draft, target, overwrite=overwrite)
     except OSError as error:
         raise SetupError(

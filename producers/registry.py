@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from models import served
+from models.crashing import crash_point
 from models.errors import BadInputError, NotFoundError
 from models.prices import load_prices
 from models.settings import Settings
@@ -90,6 +91,14 @@ def _is_of_the_api(name: str, settings: Settings) -> bool:
     """
     found = (load_prices(path).price(name) for path in (settings.prices_file, None))
     return any(price.input or price.output for price in found if price is not None)
+
+
+def called(name: str, store: Store) -> str:
+    """What the API calls a model: the provider's own id for one tuned there and named as in the
+    registry, any other as it was given."""
+    with store.read() as connection:
+        known = registry.by_name(connection, name)
+    return known.place if known is not None and known.trainer != "local" else name
 
 
 def check_no_batches(names: Iterable[str], store: Store, home: Path) -> None:
@@ -205,6 +214,7 @@ def _exchange(new: Path, target: Path, old: Path) -> None:
     """Puts `new` into its place; what was there is `old` then, or back if that fails."""
     if target.exists():
         target.rename(old)
+        crash_point("copy.swapping")
     try:
         new.rename(target)
     except OSError:

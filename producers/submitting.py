@@ -150,8 +150,8 @@ def _known(connection: Connection, submission: Submission, job: Job) -> Job | No
     if known is not None and not submission.again:
         raise DuplicateJobError(
             f"this file was submitted with {_with_what(submission)} before: {known.id} exists "
-            f"({known.state}). See it with `maestrale show {known.id}`, or submit with --again "
-            "(answers already paid for come from the ledger)",
+            f"({known.state}). See it with `maestrale show {known.id}`, {_made_of(known)}or submit "
+            "with --again (answers already paid for come from the ledger)",
             known.id,
         )
     return None
@@ -161,6 +161,13 @@ def _with_what(submission: Submission) -> str:
     """What the file was submitted with, in words for people."""
     words = {JobKind.EVALUATE: "this suite and these models", JobKind.EMBED: "this text and model"}
     return words.get(submission.kind, "this recipe")
+
+
+def _made_of(known: Job) -> str:
+    """How to have what came of a job once more."""
+    if known.kind == JobKind.GENERATE:
+        return f"write its records with `maestrale export {known.id}`, "
+    return ""
 
 
 def _job(submission: Submission, found: ReadResult) -> Job:

@@ -24,7 +24,7 @@ _WINDOW = re.compile(
 
 def read_options(arguments: Sequence[str]) -> Config:
     """The set-up asked for. Exits with 2 and a message on options that make no sense."""
-    parser = _parser()
+    parser = option_parser()
     options = parser.parse_args(arguments)
     try:
         return _config(options)
@@ -55,7 +55,8 @@ def _config(options: argparse.Namespace) -> Config:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def option_parser() -> argparse.ArgumentParser:
+    """All options, with their help."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description=_ABOUT)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")

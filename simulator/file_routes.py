@@ -3,6 +3,7 @@
 import time
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.multipart import MultipartReader
 
 from models.errors import BadInputError
@@ -48,7 +49,7 @@ class FileRoutes:
             file = await self._received(await request.multipart())
         except TooLargeError:
             return response(_TOO_LARGE)
-        except ValueError:  # no boundary, a part without an end, a purpose that is no text
+        except (HttpProcessingError, ValueError):  # no boundary, a part without an end, ...
             return response(detailed(422, "this is not multipart/form-data"))
         if file is None:
             return response(detailed(422, "the part `file` is missing"))
@@ -61,7 +62,8 @@ class FileRoutes:
         """The file of an upload, whichever part comes first. Raises `BadInputError`."""
         file, purpose = None, "fine-tune"
         async for part in parts:
-            assert isinstance(part, BodyPartReader)
+            if not isinstance(part, BodyPartReader):
+                raise ValueError("a part of parts")
             if part.name == "file":
                 file = await self._stored(part)
             elif part.name == "purpose":

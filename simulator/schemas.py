@@ -18,6 +18,9 @@ _DEEP = 6
 _BOTTOM = 40
 _USUAL_ITEMS = 3
 _TRIES = 50
+_MOST_VALUES = 5_000
+_MOST_CHARACTERS = 100_000
+"""What a schema may demand of one answer and of one text in it, lest a request takes all memory."""
 _SHORT = 40
 _SELDOM = 5
 """Flags mark exceptions: one in so many is set."""
@@ -40,6 +43,9 @@ _SIGNS_OF_A_TYPE = {
 }
 
 
+_MISFITS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
 def fill(schema: Schema, prose: Prose, name: str = "") -> object:
     """An instance of `schema`. Strings follow the names of their fields: questions are questions.
 
@@ -49,7 +55,7 @@ def fill(schema: Schema, prose: Prose, name: str = "") -> object:
     """
     try:
         return _Filler(schema, prose).value(schema, name, 0)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, re.error) as problem:
+    except (*_MISFITS, re.error) as problem:
         raise BadInputError(f"the schema cannot be filled: {problem!r}") from problem
 
 
@@ -57,14 +63,21 @@ class _Filler:
     def __init__(self, root: Schema, prose: Prose) -> None:
         self._root = root
         self._prose = prose
+        self._left = _MOST_VALUES
 
     def value(self, schema: Schema | bool, name: str, depth: int) -> object:
+        self._take(1)
         plain = {} if isinstance(schema, bool) else self._plain(schema, depth)
         if "const" in plain:
             return plain["const"]
         if "enum" in plain:
             return self._one_of(plain["enum"])
         return None if depth > _BOTTOM else self._typed(plain, name, depth)
+
+    def _take(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise ValueError(f"it demands more than {_MOST_VALUES} values")
 
     def _typed(self, schema: Schema, name: str, depth: int) -> object:
         makers: dict[str, Callable[[], object]] = {
@@ -113,6 +126,7 @@ class _Filler:
         wanted += [name for name in required if name not in known]
         others = schema.get("additionalProperties", True)
         missing = schema.get("minProperties", 0) - len(wanted)
+        self._take(max(0, missing))
         wanted += [f"field_{number}" for number in range(1, missing + 1)]
         return {name: self.value(known.get(name, others), name, depth + 1) for name in wanted}
 
@@ -155,6 +169,8 @@ class _Filler:
         text = self._worded(schema, name.lower())
         if "pattern" in schema:
             text = _matching(schema["pattern"], [text, self._prose.term()])
+        if schema.get("minLength", 0) > _MOST_CHARACTERS:
+            raise ValueError(f"it demands more than {_MOST_CHARACTERS} characters")
         while len(text) < schema.get("minLength", 0):
             text = f"{text} {self._prose.sentence()}"
         return text[: schema.get("maxLength")]

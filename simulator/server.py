@@ -124,5 +124,5 @@ class Control:
 def _read(adapter: TypeAdapter[Rules], raw: bytes, usual: dict[str, Any]) -> Rules | Reply:
     try:
         return adapter.validate_python({**usual, **orjson.loads(raw or b"{}")})
-    except (ValidationError, BadInputError, ValueError) as problem:
+    except (ValidationError, BadInputError, TypeError, ValueError) as problem:
         return invalid_request(str(problem))

@@ -25,9 +25,30 @@ _LEARNT = {
     "pid": r"(?<=pid )\d+",
 }
 """What differs from run to run and is named again: kinds and their patterns."""
+_VARIES = {
+    "lasts": r"(?<=in )\d+ (?:s|ms|min \d\d s)\b",
+    "fast": r"(?<= )[\d,.]+ calls/s(?:, .*)?$",
+    "redis": r"(?<=127\.0\.0\.1:)\d+(?: \(ours\))?$",
+    "disk": r"(?<=, )[\d.]+ [GT]B free",
+    "workers": r"\d+ alive, \d+ shards",
+    "made": r"\b\d{4}-\d\d-\d\d(?:T[\d:+]+)?\b",
+    "ago": r"\bjust now|\d+ (?:s|min) ago",
+    "figure": r"[\d.,]+%? \[[\d., -]+\] n=\d+",
+    "money": r"(?<=\$)\d+\.\d{4,}",
+    "digest": r"\b[0-9a-f]{16,64}\b",
+}
+"""What differs from run to run and matters to nobody: any other of its kind will do."""
 _VOLATILE = re.compile(
-    "|".join([r"(?P<any>\.\.\.)", *(f"(?P<{k}>{told})" for k, told in _LEARNT.items())])
+    "|".join(
+        [
+            r"(?P<any>\.\.\.)",
+            *(f"(?P<{kind}>{told})" for kind, told in (_LEARNT | _VARIES).items()),
+        ]
+    )
 )
+_BEHIND = r"\(\?<=.*?\)"
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_NAMED = re.compile(r"[Ss]ave (?:this|it) as `([^`]+)`")
 
 
 class Shell:
@@ -76,6 +97,25 @@ def said(page: str) -> list[Said]:
     return found
 
 
+@dataclass(frozen=True)
+class Step:
+    """A block of a page: its language, what stands in it, and as what it is to be saved."""
+
+    language: str
+    text: str
+    name: str
+
+
+def steps(page: str) -> list[Step]:
+    """All blocks of a page in their order; a name is what the words before it say."""
+    found, at = [], 0
+    for block in _FENCE.finditer(page):
+        named = _NAMED.findall(page[at : block.start()])
+        found.append(Step(block[1], block[2], named[-1] if named else ""))
+        at = block.end()
+    return found
+
+
 class Session:
     """One shell that lives as long as a page, so that exports and background jobs stay."""
 
@@ -103,6 +143,18 @@ class Session:
             text = text.replace(theirs, own)
         return text
 
+    def do(self, step: Step) -> None:
+        """What a reader does with a block: types it, saves it, runs it, or only reads it."""
+        if step.name:
+            (self.shell.folder / step.name).write_text(self.ours(step.text))
+        elif step.language == "console":
+            for one in said(f"```console\n{step.text}```"):
+                self.check(one)
+        elif step.language == "python":
+            (self.shell.folder / "lines.py").write_text(self.ours(step.text))
+            told, code = self.ask("python lines.py")
+            assert code == 0, told
+
     def check(self, one: Said) -> None:
         """Runs a command; its answer is the page's. Ids that are new are learnt from it."""
         answer, _ = self.ask(one.command)
@@ -123,15 +175,21 @@ class Session:
         """The pattern of a line; what is new in it goes to `names`, a group for each."""
         parts, at = [], 0
         for found in _VOLATILE.finditer(line):
-            parts.append(re.escape(self.ours(line[at : found.start()])))
+            parts.append(self._plain(line[at : found.start()]))
             parts.append(self._part(found, names))
             at = found.end()
-        return "".join(parts) + re.escape(self.ours(line[at:]))
+        return "".join(parts) + self._plain(line[at:])
+
+    def _plain(self, text: str) -> str:
+        """Words as they are, columns as wide as they like."""
+        return re.sub(r"(?:\\ ){2,}", " {2,}", re.escape(self.ours(text)))
 
     def _part(self, found: re.Match[str], names: list[str]) -> str:
         text, kind = found[0], found.lastgroup or ""
         if kind == "any":
             return ".*?"
+        if kind in _VARIES:
+            return f"(?:{re.sub(_BEHIND, '', _VARIES[kind]).removesuffix('$')})"
         if text in self._known:
             return re.escape(self._known[text])
         if text in names:
@@ -154,7 +212,7 @@ def _bare(text: str) -> str:
 @contextmanager
 def a_session(folder: Path) -> Iterator[Session]:
     """A fresh home in a folder, with the recipes beside it as in a clone."""
-    for name in ("recipes", "examples"):
+    for name in ("recipes", "examples", ".venv"):
         (folder / name).symlink_to(ROOT / name)
     session = Session(Shell(folder))
     try:

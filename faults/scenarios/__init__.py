@@ -3,6 +3,8 @@
 from faults.scenarios import (
     api,
     clocks,
+    commands,
+    conducting,
     crash_points,
     messages,
     money,
@@ -10,12 +12,15 @@ from faults.scenarios import (
     remote,
     servers,
     stores,
+    together,
     webhooks,
 )
 
 __all__ = [
     "api",
     "clocks",
+    "commands",
+    "conducting",
     "crash_points",
     "messages",
     "money",
@@ -23,5 +28,6 @@ __all__ = [
     "remote",
     "servers",
     "stores",
+    "together",
     "webhooks",
 ]

@@ -31,7 +31,7 @@ WINDOW_S = 2.0
 ALMOST = 0.9
 
 
-@scenario(14, databases=(SQLITE,))
+@scenario(14, databases=(SQLITE,), is_alone=True)
 def brown_out(begin: Begin) -> None:
     """6 s of 429, 500, 503, silence, half bodies, HTML and resets, from two workers' full speed."""
     options = ("--latency-median", "0.2", f"--limit=*={60 * FULL_RATE}", "--window=1")
@@ -158,7 +158,7 @@ MOST_CALLS = 3
 LOST = 0.2
 
 
-@scenario(16, databases=(SQLITE,), in_slice=True)
+@scenario(16, databases=(SQLITE,))
 def answered_and_reset(begin: Begin) -> None:
     """A fifth of the answers is lost after it was paid for; then, for some rows, every one."""
     with begin("--latency-median", "0.1", "--limit", "*=6000", workers=1) as world:

@@ -25,8 +25,8 @@ def wrong_clocks(begin: Begin) -> None:
     with begin(*SLOW, workers=0, MAESTRALE_LEASE=LEASE_S) as world:
         world.subscribe()
         _start(world, library)
-        job = world.submit(world.rows(400))
-        world.until(lambda: world.on.client.get(job.id).rows_done > 300, "work goes on")
+        job = world.submit(world.rows(240))
+        world.until(lambda: world.on.client.get(job.id).rows_done > 120, "work goes on")
         faked = [name for name in OFFSETS if library.name in _maps(world, name)]
         world.expect(faked == list(OFFSETS), f"clocks that are wrong: {faked}")
         early = _rescues(world)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from faults import hurt_worker
 from faults.scenarios.processes import LATENCY, RECOVERED_S, submitting
 from faults.scenarios.registry import Begin, scenario
-from faults.victims import death, victim
+from faults.victims import VICTIM, death, victim
 from faults.world import World
 from models.crashing import EXIT_CODE, VARIABLE
 from models.payloads import Options
@@ -32,13 +32,32 @@ DYING: dict[str, tuple[str, ...]] = {
         "group.committed",
     ),
     "worker_dies_with_a_spool": ("call.spooled", "spool.adopting", "spool.adopted"),
-    "worker_dies_with_an_event": ("event.committed", "event.relayed", "webhook.posted"),
+    "worker_dies_with_an_event": (
+        "event.committed",
+        "event.relayed",
+        "webhook.claimed",
+        "webhook.posted",
+    ),
     "worker_dies_with_a_batch": (
         "remote.uploaded",
         "remote.posted",
         "batch.downloaded",
         "batch.settled",
         "remote.noted",
+    ),
+    "conductor_dies": (
+        "stage.claimed",
+        "stage.done",
+        "dataset.swapping",
+        "report.kept",
+        "run.collected",
+    ),
+    "commands_die": (
+        "model.registered",
+        "export.drafted",
+        "copy.swapping",
+        "review.written",
+        "report.writing",
     ),
 }
 
@@ -49,10 +68,10 @@ def producer_dies(begin: Begin) -> None:
     with begin(*LATENCY, workers=1) as world:
         client, rows = world.on.client, world.rows(ROWS)
         before, after = DYING["producer_dies"]
-        _die(world, before, submitting(rows))
+        die(world, before, submitting(rows))
         asked = world.on.stats()["executed"]
         world.expect(not client.jobs() and not asked, f"{len(client.jobs())} jobs, {asked} calls")
-        _die(world, after, submitting(rows))
+        die(world, after, submitting(rows))
         committed = time.monotonic()
         (job,) = client.jobs()
         world.accepted(job, rows)
@@ -84,7 +103,7 @@ def worker_dies_with_a_spool(begin: Begin) -> None:
         job = world.submit(world.rows(ROWS))
         first, *adopting = DYING["worker_dies_with_a_spool"]
         for point in (f"{first}:5", *adopting):
-            _die(world, point, hurt_worker.command("victim"))
+            die(world, point, hurt_worker.command(VICTIM))
         _heal(world, [job])
 
 
@@ -95,7 +114,7 @@ def _die_in_turn(begin: Begin, points: Sequence[str]) -> None:
             some, jobs = points[at : at + 2], []
             for number, point in enumerate(some, start=at):
                 jobs.append(world.submit(world.rows(ROWS, start=ROWS * number)))
-                _die(world, point, hurt_worker.command("victim"))
+                die(world, point, hurt_worker.command(VICTIM))
             _heal(world, jobs, " and ".join(some))
             world.kill("worker1")
 
@@ -110,7 +129,7 @@ def worker_dies_with_an_event(begin: Begin) -> None:
         world.subscribe()
         job = world.submit(world.rows(ROWS))
         for point in DYING["worker_dies_with_an_event"]:
-            _die(world, point, hurt_worker.command("victim"))
+            die(world, point, hurt_worker.command(VICTIM, SHORT_CLAIMS))
         _heal(world, [job])
         world.told()
 
@@ -127,21 +146,21 @@ def worker_dies_with_a_batch(begin: Begin) -> None:
         for number, point in enumerate(points):
             rows = world.rows(ROWS, start=ROWS * number)
             jobs.append(world.submit(rows, options=Options(via="batch")))
-            _die(world, point, hurt_worker.command("victim", HASTE))
+            die(world, point, hurt_worker.command(VICTIM, HASTE))
         _heal(world, jobs, "all batches", HASTE, within_s=2 * RECOVERED_S)  # five, one by one
         made = world.on.stats()["batch_jobs_created"]
         world.expect(made == len(points), f"{made} batches over there for {len(points)} jobs")
 
 
-HASTE = "haste=5"
+HASTE, SHORT_CLAIMS = "haste=3", "claims=8"
 
 # --------------------------------------------------------------------------- dying and healing
 
 
-def _die(world: World, point: str, command: list[str]) -> None:
+def die(world: World, point: str, command: Sequence[str]) -> None:
     """Starts a process that dies at `point`, and waits until it is dead."""
     world.fault("a point to die at", point=point)
-    with victim(world, "victim", command, **{VARIABLE: point}) as child:
+    with victim(world, VICTIM, command, **{VARIABLE: point}) as child:
         code = death(world, child, f"who dies at {point}")
     world.expect(code == EXIT_CODE, f"died at {point}, exit code {code}")
 

@@ -32,10 +32,10 @@ ROWS_OF_A_SHARD = 8
 def lost_messages(begin: Begin) -> None:
     """All messages of a job vanish from Redis: they are sent again within two leases."""
     with begin(*LATENCY, workers=1, MAESTRALE_LEASE=8) as world:
-        with _stopped(world, "worker1"):
+        with stopped(world, "worker1"):
             job = world.submit(world.rows(40))
             rung = time.monotonic()
-            lost = _delete_messages(world)
+            lost = delete_messages(world)
         world.until(lambda: any(one.token for one in all_of(world, job.id)), "a shard is claimed")
         took_s, lease_s = time.monotonic() - rung, world.on.client.settings.lease_s
         world.settled(job.id)
@@ -46,7 +46,8 @@ def lost_messages(begin: Begin) -> None:
 
 
 @contextmanager
-def _stopped(world: World, name: str) -> Iterator[None]:
+def stopped(world: World, name: str) -> Iterator[None]:
+    """The process sleeps for as long as the block lasts."""
     (pid,) = world.on.pids(name)
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -55,7 +56,7 @@ def _stopped(world: World, name: str) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def _delete_messages(world: World) -> int:
+def delete_messages(world: World) -> int:
     """Empties the queue of shards; answers how many messages were in it."""
     server = cast("Any", redis.Redis.from_url(world.on.client.settings.redis_url))
     lists = [key for key in server.scan_iter(f"{KEY_PREFIX}{SHARDS}*") if _is_list(server, key)]
@@ -72,12 +73,12 @@ def _is_list(server: Any, key: bytes) -> bool:
 
 # --------------------------------------------------------------------------- late and doubled
 
-LONG_S, VISIBILITY_S = 20, 6
+LONG_S, VISIBILITY_S = 10, 3
 
 
 @scenario(5, databases=(SQLITE,))  # the broker's fault; that a lease is won once: 6 and 19
 def longer_than_visible(begin: Begin) -> None:
-    """A shard takes 20 s, its message is taken for lost after 6 s: two workers, one runner."""
+    """A shard takes 10 s, its message is taken for lost after 3 s: two workers, one runner."""
     latency = (f"--latency-median={LONG_S}", f"--latency-p95={LONG_S}")
     with begin(*latency, workers=0) as world, listening(world.on) as heard:
         for name in ("worker1", "worker2"):
@@ -94,7 +95,7 @@ def longer_than_visible(begin: Begin) -> None:
         _paid_once(world, ROWS_OF_A_SHARD)
 
 
-@scenario(6, in_slice=True)
+@scenario(6)
 def doubled_messages(begin: Begin) -> None:
     """Every message is delivered twice, to two workers: the second run is a no-op."""
     rows = 200
@@ -134,7 +135,7 @@ def many_sweepers(begin: Begin) -> None:
     with begin(*LATENCY, workers=3) as world, listening(world.on) as heard:
         for number in range(CLOCKS):
             world.on.services.spawn(f"clock{number}", _beat(world, number))
-        job = world.submit(world.rows(1200))
+        job = world.submit(world.rows(800))
         world.until(lambda: world.on.client.get(job.id).rows_done > 50, "work has begun")
         (pid,) = world.on.pids("worker1")
         world.note_kill(pid, "worker1")

@@ -1,5 +1,7 @@
 """A budget, and processes that die with money in hand."""
 
+from pathlib import Path
+
 from faults.findings import of
 from faults.history import read
 from faults.scenarios.registry import Begin, scenario
@@ -20,7 +22,7 @@ def budget_under_kills(begin: Begin) -> None:
     """Both workers are killed with parts of a budget in hand; it is used up, and kept."""
     with begin(*OPTIONS, workers=2) as world:
         world.subscribe()
-        job = _submitted(world)
+        job = submitted_with_budget(world, world.rows(ROWS))
         client = world.on.client
         for name in ("worker1", "worker2"):
             done = client.get(job.id).rows_done + 25
@@ -28,32 +30,33 @@ def budget_under_kills(begin: Begin) -> None:
             world.kill(name)
             world.on.restart_workers()
         world.until(lambda: client.get(job.id).state == JobState.PAUSED, "the budget is reached")
-        _expect_used(world, job.id)
+        expect_used(world, job.id)
         world.log.write("budget", nano=NANO)
         client.resume(job.id, budget="1USD")
         world.settled(job.id)
         world.told()
 
 
-def _submitted(world: World) -> Job:
-    client, rows = world.on.client, world.rows(ROWS)
+def submitted_with_budget(world: World, rows: Path, **alone: float) -> Job:
+    """A job whose budget ends before its rows. `since`: from when on nothing else is asked."""
+    client = world.on.client
     with client.plan(rows, "translate") as plan:
         assert plan.estimate.cost_usd is not None, "the model has a price"
         budget = f"{plan.estimate.cost_usd * SHARE:.9f}"
-        world.log.write("budget", nano=round(float(budget) * NANO))
+        world.log.write("budget", nano=round(float(budget) * NANO), **alone)
         job = client.submit(plan, budget=f"{budget}USD", partial=True)
     world.accepted(job, rows)
     return job
 
 
-def _expect_used(world: World, job_id: str) -> None:
+def expect_used(world: World, job_id: str, *, least: float = USED) -> None:
     """It is paused for its budget, nothing is asked any more, and the money was not kept back."""
     job = world.on.client.get(job_id)
     (cost,) = world.on.client.costs(job_id)
     used = (cost.cost_nano + cost.doubts_nano) / (job.budget_nano or NANO)
     kills = len(of(read(world.log.path.parent), "campaign", "killed"))
     world.expect(
-        job.state_reason.startswith("budget: ") and job.state not in SETTLED and used > USED,
+        job.state_reason.startswith("budget: ") and job.state not in SETTLED and used > least,
         f"after {kills} kills it pauses: {job.state_reason.split(';')[0]}; {used:.0%} used, "
         f"{cost.doubts} calls in doubt",
     )

@@ -31,12 +31,12 @@ RECOVERED_S = 30.0
 """By then a fault has healed, says the list."""
 
 
-@scenario(1, in_slice=True)
+@scenario(1)
 def killed_workers(begin: Begin) -> None:
     """kill -9 of a whole worker, again and again, 2 to 3 s apart; each is started again."""
     with begin(*LATENCY, workers=2) as world:
         world.subscribe()
-        rows = world.rows(800)
+        rows = world.rows(600)
         job = world.submit(rows)
         for _ in range(4):
             _goes_on(world, job.id)
@@ -125,7 +125,7 @@ def _train(world: World, folder: Path) -> Job:
 IN_FLIGHT = 500
 
 
-@scenario(3)
+@scenario(3, is_alone=True)
 def told_to_stop(begin: Begin) -> None:
     """SIGTERM to a worker with 500 calls in flight: it drains, and what has not begun goes back."""
     many = {"MAESTRALE_SHARDS_IN_FLIGHT": 64, "MAESTRALE_ROWS_IN_FLIGHT": 600}
@@ -163,7 +163,7 @@ MOST_DEATHS = 3
 def poison_row(begin: Begin) -> None:
     """A row that kills its worker each time: parked after 3 deaths, and the others go on."""
     with begin(*LATENCY, workers=0, MAESTRALE_LEASE=2) as world:
-        rows = world.rows(40)
+        rows = world.rows(20)
         lines = rows.read_text().split("\n")
         lines[17] = '{"id": "r17", "text": "' + POISON + '"}'
         rows.write_text("\n".join(lines))
@@ -213,8 +213,8 @@ def submitted_twice(begin: Begin) -> None:
             f"{PRODUCERS} processes at once: {len(jobs)} job, exit codes {codes}",
         )
         world.accepted(jobs[0], rows)
-        world.expect(*_refused(world, world.rows(41)))
-        world.expect(*_refused(world, rows, max_failed_share=0.5))
+        world.expect(*refused(world, world.rows(41)))
+        world.expect(*refused(world, rows, max_failed_share=0.5))
         world.settled(jobs[0].id)
         late = client.generate(rows, recipe="translate", idempotency_key=KEY)
         world.expect(late.id == jobs[0].id and len(client.jobs()) == 1, "after its end: the same")
@@ -226,7 +226,7 @@ def submitting(rows: Path) -> list[str]:
     return [sys.executable, "-P", "-m", "producers.generate", *words]
 
 
-def _refused(world: World, rows: Path, **how: Any) -> tuple[bool, str]:
+def refused(world: World, rows: Path, **how: Any) -> tuple[bool, str]:
     """Whether the key is refused for another wish, and in which words."""
     try:
         made = world.on.client.generate(rows, recipe="translate", idempotency_key=KEY, **how)

@@ -26,8 +26,10 @@ class Scenario:
     about: str
     run: Hurt
     databases: tuple[str, ...]
-    in_slice: bool
-    """Part of the minute that `make test` takes."""
+    in_slice: tuple[str, ...]
+    """On which of them it is part of the minute that `make test` takes."""
+    is_alone: bool
+    """Its bounds are seconds or rates: nothing else may run beside it."""
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -37,17 +39,23 @@ def scenario(
     number: int,
     *,
     databases: tuple[str, ...] = (SQLITE, POSTGRESQL),
-    in_slice: bool = False,
+    in_slice: tuple[str, ...] = (),
+    is_alone: bool = False,
 ) -> Callable[[Hurt], Hurt]:
     """Registers a function under its own name; its docstring says what is hurt."""
 
     def register(run: Hurt) -> Hurt:
         name = run.__name__
         about = (run.__doc__ or "").strip().split("\n")[0]
-        SCENARIOS[name] = Scenario(number, name, about, run, databases, in_slice)
+        SCENARIOS[name] = Scenario(number, name, about, run, databases, in_slice, is_alone)
         return run
 
     return register
+
+
+def by_name(name: str) -> Scenario:
+    """The one of this name, or `KeyError`."""
+    return SCENARIOS[name]
 
 
 def by_number() -> list[Scenario]:

@@ -5,7 +5,7 @@ from collections import Counter
 from faults import hurt_worker
 from faults.history import Line, read
 from faults.scenarios.registry import Begin, scenario
-from faults.victims import death, victim
+from faults.victims import VICTIM, death, victim
 from faults.world import World
 from models.crashing import EXIT_CODE, VARIABLE
 from models.payloads import Options
@@ -16,7 +16,7 @@ from producers.training import Training, Wish
 from producers.training_jobs import Submission
 from tests.training_builders import a_dataset_folder
 
-HASTE_S, LAG_S = 5, 3
+HASTE_S, LAG_S = 4, 2
 """Who holds remote work is taken for dead after so long here, and lists are waited for as long;
 over there they lag somewhat less."""
 POSTED = "remote.posted"
@@ -29,21 +29,21 @@ def dead_after_the_post(begin: Begin) -> None:
     lag = ("--batch", f"listing_lag_s={LAG_S}", "--batch", "tuning_s=0.5")
     with begin(*lag, workers=0, MAESTRALE_LEASE=2) as world:
         world.subscribe()
-        batch = world.submit(world.rows(60), options=BY_BATCH)
+        batch = world.submit(world.rows(30), options=BY_BATCH)
         _die(world)
         training = _submit_training(world)
         _die(world)
         world.expect(len(_created(world)) == 2, "both were over there when their workers died")
         world.on.steer("batch", drop_creates=1)
         world.fault("the answer to the next start is lost")
-        third = world.submit(world.rows(60, start=1000), options=BY_BATCH)
+        third = world.submit(world.rows(30, start=1000), options=BY_BATCH)
         name, haste = "worker1", f"haste={HASTE_S}"
         world.on.services.spawn(name, hurt_worker.command(name, haste))
         jobs = [world.settled(job.id) for job in (batch, training, third)]
         ended = [str(job.state) for job in jobs]
         world.expect(ended == [JobState.SUCCEEDED] * 3, f"they ended {ended}")
         _expect_each_once(world)
-        world.again(batch, world.rows(60))
+        world.again(batch, world.rows(30))
         world.told()
 
 
@@ -59,8 +59,8 @@ def _submit_training(world: World) -> Job:
 def _die(world: World) -> None:
     """A worker that dies as soon as remote work of it is over there, before it has stored it."""
     world.fault("a point to die at", point=POSTED)
-    command = hurt_worker.command("victim", f"haste={HASTE_S}")
-    with victim(world, "victim", command, **{VARIABLE: POSTED}) as child:
+    command = hurt_worker.command(VICTIM, f"haste={HASTE_S}")
+    with victim(world, VICTIM, command, **{VARIABLE: POSTED}) as child:
         code = death(world, child, f"who dies at {POSTED}")
     world.expect(code == EXIT_CODE, f"died at {POSTED}, exit code {code}")
 

@@ -27,6 +27,8 @@ SECONDS = 2 * PATIENCE_S
 RATE, PROCESSES = 40, 2
 BURST = RATE / 10
 """One local burst: a tenth of a second's slots are on their way when Redis loses its state."""
+CUTS = 30
+"""Replies lost at least."""
 REFUSED_S = 4.0
 UNUSED_S = 1.5
 """After Redis went and came, so long may pass until the pace of that time is everybody's."""
@@ -60,7 +62,7 @@ def redis_that_forgets(begin: Begin) -> None:
         world.told()
 
 
-@scenario(9, databases=(SQLITE,), in_slice=True)
+@scenario(9, databases=(SQLITE,))
 def black_hole_before_a_producer(begin: Begin) -> None:
     """The producer's Redis takes connections and is silent, from the start or in mid-sentence."""
     with proxy() as between, begin(*LATENCY, workers=2) as world:
@@ -86,21 +88,21 @@ def replies_cut_off(begin: Begin) -> None:
     """Every 20th reply of Redis is lost after it did what was asked, at producer and workers."""
     with proxy() as between, begin(*LATENCY, workers=0) as world:
         _behind(between, world, workers=2)
-        files = [world.rows(60, start=1000 * number) for number in range(4)]
+        files = [world.rows(40, start=1000 * number) for number in range(3)]
         between.cuts(0.05)
         world.fault("replies are cut")
         jobs = [_submitted(world, rows)[0] for rows in files]
         took = [_submitted(world, rows, idempotency_key=f"key of {rows.name}") for rows in files]
-        _goes_on(world, jobs[-1], 30)
-        world.until(lambda: between.cuts_made >= 40, "enough replies are cut", 30)
+        _goes_on(world, jobs[-1], 20)
+        world.until(lambda: between.cuts_made >= CUTS, "enough replies are cut", 30)
         between.passes()
         for job in (*jobs, *(job for job, _ in took)):
             world.settled(job.id)
-        world.expect(between.cuts_made >= 40, f"{between.cuts_made} replies cut")
+        world.expect(between.cuts_made >= CUTS, f"{between.cuts_made} replies cut")
         world.again(jobs[0], files[0])
 
 
-@scenario(20, databases=(SQLITE,))
+@scenario(20, databases=(SQLITE,), is_alone=True)
 def limiter_without_redis(begin: Begin) -> None:
     """The limiter's Redis is flushed, is away for 4 s, and is wiped: never above what was told."""
     told = f"*={RATE}/s"

@@ -1,4 +1,4 @@
-"""The database that loses its connections, and the disk that is full."""
+"""The database that loses its connections, and the disk that is full or broken."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import scalar_row
 
+from faults import hurt_worker
 from faults.history import Line, read
 from faults.scenarios.registry import POSTGRESQL, Begin, SkippedError, scenario
 from faults.world import World
@@ -25,7 +26,8 @@ LATENCY = ("--latency-median", "0.3", "--latency-p95", "0.6", "--limit", "*=6000
 KILLS = 40
 KILL_EVERY_S, AT_ONCE = 0.15, 1
 DISK_MB = 64
-FULL_S = 6.0
+FULL_S = 4.0
+BROKEN_DISK = Path(hurt_worker.__file__).with_name("broken_disk.c")
 STOPS_WITHIN_S = 1.0
 _OTHERS = """
 SELECT pid FROM pg_stat_activity
@@ -100,34 +102,73 @@ def _surely(do: Callable[[], T]) -> T:
     return do()
 
 
-@scenario(13)
+@scenario(13, is_alone=True)
 def disk_full(begin: Begin) -> None:
     """The home's disk is full for some seconds: spools, logs, Redis, and the embedded database."""
     with _small_disk() as disk, begin(*LATENCY, workers=2) as world:
-        world.subscribe()
-        rows = world.rows(900)
-        job = world.submit(rows)
-        world.until(lambda: world.on.client.get(job.id).rows_done > 100, "work goes on")
-        workers = {one.name: one.pid for one in world.on.services.running()}
-        with _filled(disk, world.random):
-            full = time.time()
-            world.fault("disk full")
-            time.sleep(FULL_S)
-            world.fault("space is back")
-            back = time.time()
-        job = world.settled(job.id)
-        same = {one.name: one.pid for one in world.on.services.running()}
-        calls = [line.at for line in _arrived(world)]
-        late = [at - full for at in calls if full < at < back]
-        world.expect(
-            max(late, default=0.0) < STOPS_WITHIN_S,
-            f"{len(late)} calls after the disk was full, the last {max(late, default=0):.2f} s",
-        )
-        after = [at - back for at in calls if at >= back]
-        world.expect(after, f"called again {min(after, default=0):.1f} s after space was back")
-        world.expect(same == workers, f"the same processes as before: {sorted(same)}")
-        world.again(job, rows)
-        world.told()
+        _without_a_disk(world, "disk full", _filled(disk, world.random))
+
+
+@scenario(13, is_alone=True)
+def disk_broken(begin: Begin) -> None:
+    """The workers' disk answers EIO to all that is written: spools, logs, the embedded database."""
+    with tempfile.TemporaryDirectory() as folder, begin(*LATENCY, workers=0) as world:
+        library, flag = _library(Path(folder)), Path(folder) / "broken"
+        told = {"MAESTRALE_FAULTS_DISK": str(world.on.home), "MAESTRALE_FAULTS_BROKEN": str(flag)}
+        for name in ("worker1", "worker2"):
+            command = hurt_worker.command(name)
+            world.on.services.spawn(name, command, LD_PRELOAD=str(library), **told)
+        world.on.workers = 2
+        world.on.workers_ready()
+        _without_a_disk(world, "EIO", _there(flag))
+
+
+def _without_a_disk(world: World, what: str, fault: AbstractContextManager[None]) -> None:
+    """A job's work goes on, the disk takes nothing for a while, and then it does again."""
+    world.subscribe()
+    rows = world.rows(450)
+    job = world.submit(rows)
+    world.until(lambda: world.on.client.get(job.id).rows_done > 100, "work goes on")
+    workers = {one.name: one.pid for one in world.on.services.running()}
+    with fault:
+        began = time.time()
+        world.fault(what)
+        time.sleep(FULL_S)
+        world.fault("the disk is well again")
+        back = time.time()
+    job = world.settled(job.id)
+    same = {one.name: one.pid for one in world.on.services.running()}
+    calls = [line.at for line in _arrived(world)]
+    late = [at - began for at in calls if began < at < back]
+    world.expect(
+        max(late, default=0.0) < STOPS_WITHIN_S,
+        f"{what}: {len(late)} calls since, the last after {max(late, default=0):.2f} s",
+    )
+    after = [at - back for at in calls if at >= back]
+    world.expect(after, f"called again {min(after, default=0):.1f} s after it was well again")
+    world.expect(same == workers, f"the same processes as before: {sorted(same)}")
+    world.again(job, rows)
+    world.told()
+
+
+def _library(folder: Path) -> Path:
+    """What is preloaded to break a disk, compiled here."""
+    made = folder / "broken_disk.so"
+    command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(made), str(BROKEN_DISK), "-ldl"]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise SkippedError("it needs a C compiler, `cc`") from None
+    return made
+
+
+@contextmanager
+def _there(flag: Path) -> Iterator[None]:
+    flag.touch()
+    try:
+        yield
+    finally:
+        flag.unlink()
 
 
 @contextmanager

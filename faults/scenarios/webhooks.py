@@ -58,7 +58,7 @@ DELAY_S, LATE_S = 1.0, 10.0
 JOBS = 6
 
 
-@scenario(18)
+@scenario(18, is_alone=True)
 def bad_endpoints(begin: Begin) -> None:
     """Slow-loris, 302, 410, 429, 500 for days, 1 GB, bad TLS, resets, beside a good endpoint."""
     with sinks() as servers, begin("--latency-median", "0.05", workers=2) as world:

@@ -22,23 +22,31 @@ class ModelPrice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     input: float = Field(ge=0)
+    """Per million tokens sent."""
     output: float = Field(ge=0)
+    """Per million tokens answered."""
     training: float | None = Field(default=None, ge=0)
-    """Per million tokens trained on; None: unknown."""
+    """Per million tokens trained on; without it a training's cost is unknown."""
 
 
 class PriceTable(BaseModel):
     """What models cost on a date. A model that is not in it has an unknown cost, never zero."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     as_of: str
+    """The date of the prices, as `maestrale doctor` tells it."""
     source: str = ""
+    """Where they were read."""
     cached_input_factor: float = Field(default=0.1, ge=0, le=1)
+    """What a token sent that the provider had cached costs, of the price of one."""
     batch_factor: float = Field(default=0.5, ge=0, le=1)
+    """What a call by batch costs, of its price in real time."""
     usd_per_eur: float | None = Field(default=None, gt=0, le=100)
-    """For budgets in euros, on the date of the table; None: they are refused."""
+    """For budgets in euros, on the date of the table; without it they are refused."""
     models: dict[str, ModelPrice]
+    """`[models.NAME]`: prices by name. A model has the price of the longest name that it begins
+    with (before a `-`)."""
 
     def price(self, model: str) -> ModelPrice | None:
         """The price of the longest name in the table that `model` starts with.

@@ -4,13 +4,14 @@ Text filters take text and numbers only, so printing a list by accident is a nam
 of Python's notation in a prompt, and no result is longer than `MAX_TEXT`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import orjson
+from jinja2 import Environment
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.runtime import Context, Undefined
-from jinja2.utils import pass_context
+from jinja2.utils import pass_context, pass_environment
 
 from models.recipes.strict_json import Json
 
@@ -18,14 +19,19 @@ MAX_TEXT = 4_000_000
 """Characters a rendered text, or any text on the way to it, may have."""
 MAX_ITEMS = 100_000
 """Items that lists made by a template may have, and rounds that all loops of a render may take."""
-BUDGET = "_rounds_left"
-"""Where a render keeps the rounds its loops may still take (a list of one number)."""
+MAX_MADE = 100_000_000
+"""Bytes, roughly, of all texts and lists that a render may make on the way to its result."""
+BUDGET = "_left"
+"""Where a render keeps what its loops and values may still take (`fresh_budget`)."""
+_OVERHEAD = 64
+_PER_ITEM = 16
 
 _FROM_JINJA = (
-    *("abs", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items"),
-    *("last", "length", "list", "map", "max", "min", "reject", "rejectattr", "reverse", "select"),
-    *("selectattr", "sort", "sum", "unique"),
+    *("abs", "count", "d", "default", "first", "float", "int", "items", "last", "length", "list"),
+    *("map", "max", "min", "reject", "rejectattr", "reverse", "select", "selectattr"),
 )
+_KEYED = ("dictsort", "groupby", "sort", "unique")
+"""They make a key of every item, so they take no more than a result may hold."""
 
 
 def as_text(value: Json, label: str = "a value") -> str:
@@ -103,8 +109,9 @@ def round_number(value: float, digits: int = 0) -> float:
 
 
 def check_size(value: Json, limit: int = MAX_ITEMS) -> None:
-    """`SecurityError` for a value of more than `limit` parts (`[a, a]` 30 times: a billion)."""
-    left = limit
+    """`SecurityError` for a value of more than `limit` parts (`[a, a]` 30 times: a billion), or
+    whose texts together are longer than `MAX_TEXT`."""
+    left, length = limit, 0
     open_values = [value]
     while open_values:
         part = open_values.pop()
@@ -115,6 +122,14 @@ def check_size(value: Json, limit: int = MAX_ITEMS) -> None:
             open_values.extend(part.values())
         elif isinstance(part, (list, tuple)):
             open_values.extend(part)
+        elif isinstance(part, str):
+            length += len(part)
+            check_length(length)
+
+
+def fresh_budget() -> list[int]:
+    """The rounds and the bytes that one render may take."""
+    return [MAX_ITEMS, MAX_MADE]
 
 
 def _on_text(method: Callable[[str], Json]) -> Callable[[Json], Json]:
@@ -132,6 +147,42 @@ def counted(context: Context, items: Iterable[Json]) -> Iterator[Json]:
         yield item
 
 
+@pass_context
+def charged(context: Context, value: Json) -> Json:
+    """The value, taking about its size from what the render may make: memory stays bounded
+    however many values, each of them small enough, are kept at once."""
+    size = len(value) if isinstance(value, (str, list, tuple)) else 0
+    budget = context.parent[BUDGET]
+    budget[1] -= _OVERHEAD + size * (1 if isinstance(value, str) else _PER_ITEM)
+    if budget[1] < 0:
+        raise SecurityError(f"the template makes texts and lists of more than {MAX_MADE} bytes")
+    return value
+
+
+def _keyed(name: str) -> Callable[..., Json]:
+    @pass_context
+    def sized(context: Context, value: Json, *args: Json, **kwargs: Json) -> Json:
+        items = value if isinstance(value, Mapping) else list(value)
+        check_size(items)
+        first = () if name == "dictsort" else (context.environment,)
+        return JINJA_FILTERS[name](*first, items, *args, **kwargs)
+
+    return sized
+
+
+@pass_environment
+def total(
+    environment: Environment,
+    items: Iterable[Json],
+    attribute: str | int | None = None,
+    start: float = 0,
+) -> Json:
+    """The sum of numbers: lists would be copied once per item."""
+    if not isinstance(start, (int, float)):
+        raise SecurityError("sum adds numbers: its start is one")
+    return JINJA_FILTERS["sum"](environment, items, attribute, start)
+
+
 def shown(value: Json, label: str) -> str:
     """What `{{ ... }}` prints."""
     return as_text(value, label)
@@ -140,16 +191,23 @@ def shown(value: Json, label: str) -> str:
 PUBLIC: dict[str, Callable[..., Json]] = {
     **{name: JINJA_FILTERS[name] for name in _FROM_JINJA},
     **{name: _on_text(getattr(str, name)) for name in ("capitalize", "lower", "title", "upper")},
+    **{name: _keyed(name) for name in _KEYED},
     "indent": indent,
     "join": join,
     "replace": replace,
     "round": round_number,
     "string": _on_text(str),
+    "sum": total,
     "tojson": tojson,
     "trim": trim,
     "truncate": truncate,
     "wordcount": _on_text(lambda text: len(text.split())),
 }
 """The filters by name."""
-INTERNAL: dict[str, Callable[..., Json]] = {"_concat": concat, "_counted": counted, "_shown": shown}
+INTERNAL: dict[str, Callable[..., Json]] = {
+    "_charged": charged,
+    "_concat": concat,
+    "_counted": counted,
+    "_shown": shown,
+}
 """Filters that `templates` weaves in; a recipe cannot name them."""

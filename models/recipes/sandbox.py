@@ -7,21 +7,26 @@ are Python's), but it cannot reach Python, files or the network, and cannot eat 
 * attributes: only keys of objects and the methods in `_METHODS`; `str.format`, `ljust` and the like
   do not exist; nothing can be changed;
 * operators: `*`, `**`, `+`, `~` and `%` are checked before they are done;
+* values: texts and lists are paid for when they are made, out of one budget for each render;
 * statements: `if`, `for`, `set x = ...`, `with`; no macros, includes, imports, blocks, recursion;
 * globals: `range` (10,000 numbers at most) only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from jinja2 import StrictUndefined, nodes
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from models.recipes.filters import INTERNAL, MAX_ITEMS, MAX_TEXT, PUBLIC, check_length
+from models.recipes.filters import INTERNAL, MAX_ITEMS, MAX_TEXT, PUBLIC, charged, check_length
 from models.recipes.strict_json import Json
 
 MAX_RANGE = 10_000
+MAX_NESTING = 100
+"""Levels of statements, operators and filters in each other; Python's own compiler gives up soon
+after, with less to say."""
 _METHODS: dict[type, frozenset[str]] = {
     str: frozenset(
         {
@@ -101,6 +106,25 @@ _CHECKS: dict[str, Callable[[Json, Json], None]] = {
 }
 
 
+@contextmanager
+def only_syntax_errors() -> Iterator[None]:
+    """Whatever parsers and compilers raise becomes a `TemplateSyntaxError`."""
+    try:
+        yield
+    except (ArithmeticError, MemoryError, RecursionError, SyntaxError, ValueError) as error:
+        raise TemplateSyntaxError(f"it cannot be used ({error}); make it simpler", 1) from None
+
+
+def _check_nesting(tree: nodes.Template) -> None:
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_NESTING):
+        level = [part for whole in level for part in whole.iter_child_nodes()]
+    if level:
+        raise TemplateSyntaxError(
+            f"it is nested more than {MAX_NESTING} levels deep; make it simpler", level[0].lineno
+        )
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2 for recipes: no loader, no autoescape (prompts are no HTML), undefined is an error."""
 
@@ -135,14 +159,24 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Check an operator, then do it; undefined operands complain by themselves."""
         if not isinstance(left, Undefined) and not isinstance(right, Undefined):
             _CHECKS[operator](left, right)
-        return self.binop_table[operator](left, right)
+        return charged(context, self.binop_table[operator](left, right))
+
+    def call(self, context: Context, method: Json, /, *args: Json, **kwargs: Json) -> Json:
+        """Call a method; what it makes is paid for."""
+        return charged(context, super().call(context, method, *args, **kwargs))
+
+    def call_filter(self, name: str, value: Json, *how: Json, **more: Json) -> Json:
+        """A filter that `map` applies; what it makes is paid for."""
+        return charged(more["context"], super().call_filter(name, value, *how, **more))
 
     def parse_checked(self, source: str) -> nodes.Template:
         """The syntax tree; `TemplateSyntaxError` also for statements a recipe may not use."""
-        tree = self.parse(source)
-        for node in tree.find_all(nodes.Node):
-            self._check_node(node)
-        return tree
+        with only_syntax_errors():
+            tree = self.parse(source)
+            _check_nesting(tree)
+            for node in tree.find_all(nodes.Node):
+                self._check_node(node)
+            return tree
 
     def _check_node(self, node: nodes.Node) -> None:
         if not isinstance(node, _NODES) or (isinstance(node, nodes.For) and node.recursive):

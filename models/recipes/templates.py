@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from jinja2 import Template, nodes
 from jinja2.visitor import NodeTransformer
 
-from models.recipes.filters import BUDGET, MAX_ITEMS, MAX_TEXT, check_length, check_size
+from models.recipes.filters import BUDGET, MAX_TEXT, check_length, check_size, fresh_budget
 from models.recipes.problems import RowProblem
-from models.recipes.sandbox import SANDBOX
-from models.recipes.strict_json import Json
+from models.recipes.sandbox import SANDBOX, only_syntax_errors
+from models.recipes.strict_json import Json, check_leaf
 from models.states import FailureCode
 
 Variables = Mapping[str, Json]
@@ -25,7 +25,7 @@ def compile_text(source: str, where: str) -> Callable[[Variables], str]:
     tree = SANDBOX.parse_checked(source)
     if (constant := _constant(tree)) is not None:
         return lambda variables: constant
-    template = SANDBOX.from_string(_woven(tree))
+    template = _compiled(tree)
 
     def render(variables: Variables) -> str:
         return str(_guarded(lambda: _joined(template, variables), where))
@@ -80,13 +80,13 @@ def _compile_leaf(source: str, where: str) -> Render:
     if expression is None:
         return compile_text(source, where)
     assign = nodes.Assign(nodes.Name(_RESULT, "store", lineno=1), expression, lineno=1)
-    template = SANDBOX.from_string(_woven(nodes.Template([assign], lineno=1)))
+    template = _compiled(nodes.Template([assign], lineno=1))
     label = name_of(expression) or "the expression"
     return lambda variables: _guarded(lambda: _value(template, variables, label), where)
 
 
 def _value(template: Template, variables: Variables, label: str) -> Json:
-    context = template.new_context({**variables, BUDGET: [MAX_ITEMS]})
+    context = template.new_context({**variables, BUDGET: fresh_budget()})
     for _ in template.root_render_func(context):
         pass
     value = context.vars[_RESULT]
@@ -96,6 +96,7 @@ def _value(template: Template, variables: Variables, label: str) -> Json:
 
 def _plain(value: Json, label: str) -> Json:
     if value is None or isinstance(value, (str, int, float)):
+        check_leaf(value)
         return value
     if isinstance(value, Mapping):
         return {str(key): _plain(part, label) for key, part in value.items()}
@@ -107,7 +108,7 @@ def _plain(value: Json, label: str) -> Json:
 
 
 def _joined(template: Template, variables: Variables) -> str:
-    context = template.new_context({**variables, BUDGET: [MAX_ITEMS]})
+    context = template.new_context({**variables, BUDGET: fresh_budget()})
     parts: list[str] = []
     size = 0
     for part in template.root_render_func(context):
@@ -115,7 +116,9 @@ def _joined(template: Template, variables: Variables) -> str:
         size += len(part)
         if size > MAX_TEXT:
             check_length(size)
-    return "".join(parts)
+    text = "".join(parts)
+    check_leaf(text)
+    return text
 
 
 def _guarded(render: Callable[[], Json], where: str) -> Json:
@@ -136,6 +139,11 @@ def _constant(tree: nodes.Template) -> str | None:
     return "".join(text.data for text in texts if isinstance(text, nodes.TemplateData))
 
 
+def _compiled(tree: nodes.Template) -> Template:
+    with only_syntax_errors():
+        return SANDBOX.from_string(_woven(tree))
+
+
 def _woven(tree: nodes.Template) -> nodes.Template:
     woven = _Weaver().visit(tree)
     assert isinstance(woven, nodes.Template)
@@ -148,7 +156,8 @@ def _filtered(node: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Filter:
 
 
 class _Weaver(NodeTransformer):
-    """Weaves the guards in: what is printed is named, loops are counted, `~` is capped."""
+    """Weaves the guards in: what is printed is named, loops are counted, `~` is capped, and what
+    makes a value pays for it."""
 
     def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 # jinja2 names it so
         shown: list[nodes.Expr] = []
@@ -170,4 +179,12 @@ class _Weaver(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:  # noqa: N802 # jinja2 names it so
         self.generic_visit(node)
         first, *others = node.nodes
-        return _filtered(first, "_concat", *others)
+        return _filtered(_filtered(first, "_concat", *others), "_charged")
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Filter:  # noqa: N802 # jinja2 names it so
+        self.generic_visit(node)
+        return _filtered(node, "_charged")
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:  # noqa: N802 # jinja2 names it so
+        self.generic_visit(node)
+        return _filtered(node, "_charged") if isinstance(node.arg, nodes.Slice) else node

@@ -49,6 +49,11 @@ def by_name(connection: Connection, name: str) -> TunedModel | None:
     return _one(connection, models.c.name == name)
 
 
+def by_place(connection: Connection, place: str) -> TunedModel | None:
+    """The model that the provider calls so, or that lies there below a home; or None."""
+    return _one(connection, models.c.place == place)
+
+
 def of_job(connection: Connection, job_id: str) -> TunedModel | None:
     """What the job's training became, or None."""
     return _one(connection, models.c.job_id == job_id)

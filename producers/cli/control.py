@@ -26,9 +26,10 @@ def retry(job_id: JobId, as_json: AsJson = False) -> None:
     what = "lost stage" if job.kind == JobKind.PIPELINE else "failed row"
     nothing = showing.hint(f"{job.id} has no {what}s: nothing to retry.")
     opened = showing.moved(job, f"{counted(count, what)} will be tried again")
-    Voice(as_json=as_json).facts(
-        {**facts.job_facts(job), "rows_reopened": count}, opened if count else nothing
-    )
+    voice = Voice(as_json=as_json)
+    voice.facts({**facts.job_facts(job), "rows_reopened": count}, opened if count else nothing)
+    if count:
+        voice.say(showing.hint("Watch it:", f"maestrale watch {job.id}"))
 
 
 def pause(job_id: JobId, as_json: AsJson = False) -> None:
@@ -61,6 +62,7 @@ def resume(
         strangers = not Services(maestrale.settings).serves_us
     voice = Voice(as_json=as_json)
     voice.facts(facts.job_facts(job), showing.moved(job, "it goes on"))
+    voice.say(showing.hint("Watch it:", f"maestrale watch {job.id}"))
     if strangers:  # what was paused for its key will be paused for it again
         voice.say(showing.warning(OTHER_ACCOUNT))
 
@@ -77,9 +79,9 @@ def _meaning(job: "Job", move: Literal["pause", "cancel"]) -> str:
     if move == "cancel":
         is_local = spec is not None and spec.trainer == "local"
         return "it stops" if is_local else "what it paid for stays in the ledger"
-    if spec is None:
-        return "no new row starts; calls in flight finish"
     go_on = f"`maestrale resume {job.id}` lets it go on"
+    if spec is None:
+        return f"no new row starts; calls in flight finish; {go_on}"
     if spec.trainer == "local":
         return f"it ends its step and stops at a checkpoint; {go_on} from there"
     return f"what the provider has begun trains on over there; {go_on} here"

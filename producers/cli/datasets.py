@@ -30,10 +30,13 @@ MaxChars = Annotated[
 MaxTokens = Annotated[
     int | None,
     typer.Option(
-        min=0, max=MOST_COUNT, metavar="N", help="The same in Mistral's tokens.", show_default=False
+        min=0,
+        max=MOST_COUNT,
+        metavar="N",
+        help="Leave out longer rows, by Mistral's tokens.",
+        show_default=False,
     ),
 ]
-Share = Annotated[float, typer.Option(min=0, max=1, metavar="SHARE")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the dataset of that name.")]
 NoTokens = Annotated[
     bool, typer.Option("--no-tokens", help="Count no tokens: a million rows take minutes.")
@@ -49,7 +52,11 @@ def make(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Another folder.", show_default=False),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where it lies.  \\[default: datasets/NAME in the home]",
+            show_default=False,
+        ),
     ] = None,
     prompt: Annotated[str, typer.Option(metavar="TEMPLATE", help=PROMPT_HELP)] = "",
     answer: Annotated[
@@ -84,7 +91,10 @@ def make(
         typer.Option(metavar="FIELD", help="Leave out rows without it; repeatable."),
     ] = None,
     max_rejected: Annotated[
-        float, typer.Option(min=0, max=1, metavar="SHARE", help="Broken rows there may be.")
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="More broken rows than this share: nothing is made."
+        ),
     ] = 0.05,
     on_duplicate: Annotated[
         Literal["stop", "first", "last"],
@@ -128,11 +138,17 @@ def make(
 @app.command()
 def split(
     name: Name,
-    train: Share = 0.8,
-    validation: Share = 0.1,
+    train: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="How much is to train on.")
+    ] = 0.8,
+    validation: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="How much is to validate on.")
+    ] = 0.1,
     test: Annotated[
         float | None,
-        typer.Option(min=0, max=1, metavar="SHARE", help="\\[default: what is left]"),
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="How much is to test on.  \\[default: what is left]"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed divides otherwise.")] = 7,
     group_by: Annotated[
@@ -169,7 +185,9 @@ def split(
 @app.command()
 def show(
     name: Name,
-    samples: Annotated[int, typer.Option(min=0, max=100, metavar="N", help="Of each part.")] = 2,
+    samples: Annotated[
+        int, typer.Option(min=0, max=100, metavar="N", help="How many rows of each part to show.")
+    ] = 2,
     as_json: AsJson = False,
 ) -> None:
     """Show a dataset: parts, tokens, hash, origins, histograms, samples."""

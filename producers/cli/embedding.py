@@ -16,7 +16,11 @@ _WHAT, _HOW = "What is asked", "How it runs"
 EmbeddingText = Annotated[
     str | None,
     option(
-        _WHAT, "What is embedded of a row: a template.", "--text", "-t", metavar="'{{ row.FIELD }}'"
+        _WHAT,
+        "What is embedded of a row: a template. It, or --text-file, is needed.",
+        "--text",
+        "-t",
+        metavar="'{{ row.FIELD }}'",
     ),
 ]
 TextFile = Annotated[
@@ -47,6 +51,10 @@ StoreFile = Annotated[
         show_default=False,
     ),
 ]
+Watch = Annotated[
+    bool,
+    option(_HOW, "Stay and write the store at the end, or come back at once.", "--watch/--detach"),
+]
 
 
 def embed(
@@ -60,7 +68,7 @@ def embed(
     out: StoreFile = None,
     overwrite: Overwrite = False,
     dry_run: wishes.DryRun = False,
-    watch: wishes.Watch = True,
+    watch: Watch = True,
     via: wishes.Via = "realtime",
     by: wishes.By = None,
     on_timeout: wishes.OnTimeout = None,

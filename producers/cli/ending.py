@@ -4,13 +4,10 @@ from rich.text import Text
 
 from models.states import JobState
 from models.tables import Job
-from producers.cli import showing
+from producers.cli import codes, showing
 from producers.cli.showing import Limited
 from producers.cli.voice import Voice
 from producers.client import Maestrale
-
-EXIT_NOT_DONE = 3
-"""The job failed, was cancelled, or is paused."""
 
 
 def report(maestrale: Maestrale, job: Job, limit: Limited | None, voice: Voice) -> None:
@@ -27,4 +24,4 @@ def report(maestrale: Maestrale, job: Job, limit: Limited | None, voice: Voice) 
 def exit_code(job: Job) -> int:
     """0 for a job that succeeded, or still may."""
     bad = (JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
-    return EXIT_NOT_DONE if job.state in bad else 0
+    return codes.NOT_DONE if job.state in bad else codes.DONE

@@ -29,14 +29,26 @@ Models = Annotated[
     ),
 ]
 Data = Annotated[
-    str | None, option(_WHAT, "Rows to ask about; the suite's own unless given.", metavar="FILE")
+    str | None, option(_WHAT, "Rows to ask about.  \\[default: the suite's own]", metavar="FILE")
 ]
 Attempts = Annotated[
     int | None,
-    option(_WHAT, "How often each model is asked each row.", min=1, max=100, metavar="N"),
+    option(
+        _WHAT,
+        "How often each model is asked each row.  \\[default: the suite's own]",
+        min=1,
+        max=100,
+        metavar="N",
+    ),
 ]
 JudgeName = Annotated[
-    list[str] | None, option(_WHAT, "Who judges; repeatable where judges are compared.", "--judge")
+    list[str] | None,
+    option(
+        _WHAT,
+        "Who judges, instead of the suite's own; repeatable where judges are compared.",
+        "--judge",
+        metavar="NAME",
+    ),
 ]
 StoreName = Annotated[
     str | None,
@@ -45,6 +57,10 @@ StoreName = Annotated[
 ReportFolder = Annotated[
     Path | None,
     option(_HOW, "Write the report here: HTML, Markdown, JSON.", "--report", metavar="DIR"),
+]
+Watch = Annotated[
+    bool,
+    option(_HOW, "Stay and report at the end, or come back at once.", "--watch/--detach"),
 ]
 Overwrite = Annotated[bool, option(_HOW, "Replace what is in the report's folder.", "--overwrite")]
 
@@ -60,7 +76,7 @@ def evaluate(
     report: ReportFolder = None,
     overwrite: Overwrite = False,
     dry_run: wishes.DryRun = False,
-    watch: wishes.Watch = True,
+    watch: Watch = True,
     via: wishes.Via = "realtime",
     by: wishes.By = None,
     on_timeout: wishes.OnTimeout = None,

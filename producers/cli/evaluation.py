@@ -11,7 +11,7 @@ from rich.text import Text
 from models.errors import DuplicateJobError
 from models.states import JobState
 from models.tables import Job
-from producers.cli import reporting, showing
+from producers.cli import outputs, reporting, showing
 from producers.cli.asking import Asking, How
 from producers.cli.ending import exit_code
 from producers.cli.opening import client
@@ -39,8 +39,9 @@ class Evaluation:
             with self._plan(maestrale) as plan:
                 self._check_folder(plan)
                 job = self._submit(asking, plan)
-            if job is None:
-                return asking.end(0)
+                if job is None:
+                    return asking.end(0)
+                asking.write_rejects(plan, _beside(plan))
             if self._how.watch:
                 return asking.end(self._watch(maestrale, asking, job))
             return asking.end(asking.leave(job, "Write its report then:", self._make(job.id)))
@@ -78,6 +79,11 @@ class Evaluation:
                 maestrale, job, self._folder, self._voice, overwrite=self._how.overwrite
             )
         return exit_code(job)
+
+
+def _beside(plan: EvaluationPlan) -> Path:
+    """What the file of rows that were left out is called after, in the current folder."""
+    return outputs.default_name(plan.found.name, plan.evaluation.suite.name, "jsonl")
 
 
 def title_of(plan: EvaluationPlan) -> Iterator[RenderableType]:

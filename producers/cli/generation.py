@@ -74,6 +74,7 @@ class Generation:
         wish, how = self._wish, self._how
         form = outputs.choose_format(wish.form, wish.out, recipe.output.record)
         path = wish.out or outputs.default_name(wish.source, recipe.name, form)
+        outputs.check_named(path)
         if how.watch and not how.dry_run:
             outputs.check_free(path, overwrite=how.overwrite)
         return Target(path, form, how.overwrite)

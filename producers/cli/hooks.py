@@ -29,7 +29,12 @@ Failed = Annotated[bool, typer.Option("--failed", help="Only those that failed."
 
 @app.command()
 def add(
-    url: Annotated[str, typer.Argument(metavar="URL", help="https://..., port 443 or 8443.")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL", help="https://..., port 443 or 8443 unless the settings allow more."
+        ),
+    ],
     events: Annotated[
         list[str] | None,
         typer.Option(

@@ -40,15 +40,17 @@ def costs(found: Sequence[Cost], by: str) -> RenderableType:
     """A line for each, and their sum."""
     table = bare_table()
     table.add_column(by, overflow="fold")
-    for name in ("calls", "tokens in", "tokens out", "cost", "perhaps"):
+    in_doubt = any(cost.doubts for cost in found)
+    for name in ("calls", "tokens in", "tokens out", "cost", *(["perhaps"] if in_doubt else [])):
         table.add_column(name, justify="right", no_wrap=True)
+    shown = 6 if in_doubt else 5
     for cost in found:
-        table.add_row(*_cells(cost))
+        table.add_row(*_cells(cost)[:shown])
     if len(found) > 1:
         table.add_section()
-        table.add_row(*_cells(total(found)), style="bold")
+        table.add_row(*_cells(total(found))[:shown], style="bold")
     notes: list[RenderableType] = []
-    if any(cost.doubts for cost in found):
+    if in_doubt:
         text = "perhaps: calls whose answer never came, by estimate; not part of the cost"
         notes.append(Text(text, style="dim"))
     if unpriced := sum(cost.calls_unpriced for cost in found):

@@ -4,19 +4,19 @@ from contextlib import AbstractContextManager
 
 from pydantic import ValidationError
 
-from models.errors import SetupError
+from models.errors import BadInputError
 from models.settings import Settings
 from producers.client import Maestrale
 
 
 def read_settings() -> Settings:
-    """The settings of the environment. Raises `SetupError` naming the one that is wrong."""
+    """The settings of the environment. Raises `BadInputError` naming the one that is wrong."""
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise SetupError(f"the setting {name} cannot be used: {first['msg']}") from error
+        raise BadInputError(f"the setting {name} cannot be used: {first['msg']}") from error
 
 
 def client() -> AbstractContextManager[Maestrale]:

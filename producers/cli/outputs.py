@@ -42,14 +42,15 @@ def default_name(source: str, recipe: str, form: Format) -> Path:
     return Path(f"{stem or 'records'}.{recipe}.{ending}")
 
 
+def check_named(out: Path) -> None:
+    """Refuses what is no name of a file: `.`, `/` and the empty text."""
+    exports.provenance_path(out)
+
+
 def check_free(out: Path, *, overwrite: bool) -> None:
     """Refuses a place that cannot be written, for the records or for the file beside them."""
     for path in (out, exports.provenance_path(out)):
-        try:
-            exports.check_target(path, overwrite=overwrite)
-        except BadInputError as error:
-            hint = " (--overwrite)" if path.is_file() and not overwrite else ""
-            raise BadInputError(f"{error}{hint}") from error
+        exports.check_target(path, overwrite=overwrite)
 
 
 def rejects_path(out: Path) -> Path:

@@ -21,7 +21,16 @@ Where = Annotated[
 ]
 InputFile = Annotated[
     str | None,
-    option(_WHAT, "Rows to run on; the pipeline's own unless given.", "--input", metavar="FILE"),
+    option(_WHAT, "Rows to run on.  \\[default: the pipeline's own]", "--input", metavar="FILE"),
+]
+Limit = Annotated[
+    int | None,
+    option(
+        _WHAT,
+        "Only the first N rows of the input, in stages that read it and have no limit.",
+        min=1,
+        metavar="N",
+    ),
 ]
 Values = Annotated[
     list[str] | None,
@@ -52,7 +61,11 @@ Budget = Annotated[
 ]
 Via = Annotated[
     Literal["realtime", "batch", "auto"] | None,
-    option(_HOW, "How calls go where a stage does not say.", show_default=False),
+    option(
+        _HOW,
+        "How calls go where a stage does not say.  \\[default: realtime]",
+        show_default=False,
+    ),
 ]
 Resume = Annotated[
     bool,
@@ -68,7 +81,7 @@ def run(
     recipe: Where,
     input_file: InputFile = None,
     values: Values = None,
-    limit: wishes.Limit = None,
+    limit: Limit = None,
     plan: PlanOnly = False,
     watch: Watch = True,
     report: ReportFolder = None,

@@ -48,12 +48,14 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="On loopback; 0: a free one, which is told.")
     ] = 8080,
-    parallel: Annotated[int, typer.Option(min=1, help="Requests answered at the same time.")] = 4,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="Requests answered at the same time (llama.cpp).")
+    ] = 4,
     context: Annotated[int, typer.Option(min=64, help="Tokens of a conversation at most.")] = 2048,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU (llama.cpp).")] = 1,
     engine: Annotated[
         Literal["auto", "llama.cpp", "vllm"],
-        typer.Option(help="auto: vLLM where it is installed and there is a GPU."),
+        typer.Option(help="What serves; auto: vLLM where it is installed and there is a GPU."),
     ] = "auto",
 ) -> None:
     """Answer /v1/chat/completions with a model trained here, and with its base."""

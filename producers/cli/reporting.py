@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Folder = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", metavar="DIR", help="Write it here: HTML, Markdown, JSON and charts."
+        "--out", "-o", metavar="DIR", help="Write it here, too: HTML, Markdown, JSON and charts."
     ),
 ]
 

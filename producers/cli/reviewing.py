@@ -25,7 +25,9 @@ AnswerFile = Annotated[
 def make(
     job: Annotated[
         str | None,
-        typer.Argument(metavar="JOB", help="The evaluation whose answers are judged."),
+        typer.Argument(
+            metavar="JOB", help="The evaluation whose answers are judged; or give two files."
+        ),
     ] = None,
     models: Annotated[
         str | None,

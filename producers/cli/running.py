@@ -38,13 +38,21 @@ def demo(
 def up(
     workers: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Worker processes.  \\[default: one per core]"),
+        typer.Option(
+            min=1, max=256, metavar="N", help="Worker processes.  \\[default: one per core]"
+        ),
     ] = None,
     flower_port: Annotated[
-        int, typer.Option(min=1, max=65_535, metavar="PORT", help="Where Flower listens.")
+        int,
+        typer.Option(
+            min=1,
+            max=65_535,
+            metavar="PORT",
+            help="Where Flower (the web pages) listens, on loopback.",
+        ),
     ] = 5555,
     flower: Annotated[
-        bool, typer.Option("--flower/--no-flower", help="Flower, the web page.")
+        bool, typer.Option("--flower/--no-flower", help="Start the web pages, or do without.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +81,7 @@ def status(as_json: AsJson = False) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check everything a job needs, and say what to do about what is missing."""
+    """Check all that a job needs, and say what to do about it. Exit code 1 if something is bad."""
     from producers.cli import checkups
     from producers.cli.opening import read_settings
     from producers.cli.voice import Voice

@@ -54,10 +54,12 @@ def costs(
 
 def priority(
     job_id: JobId,
-    number: Annotated[int, typer.Argument(metavar="N", min=0, max=9, help="0 first, 9 last.")],
+    number: Annotated[
+        int, typer.Argument(metavar="N", min=0, max=9, help="From 0, the largest share, to 9.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Let a job go before or after others: 0 goes first, 9 last. Workers follow within 2 s."""
+    """Change a job's share: 0 gets ten times as much as 9. Workers follow within two seconds."""
     from producers.cli import facts, showing
     from producers.cli.opening import client
     from producers.cli.voice import Voice

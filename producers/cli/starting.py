@@ -9,7 +9,7 @@ from rich.text import Text
 
 from models.errors import SetupError
 from models.settings import Settings
-from models.states import WORKABLE
+from models.states import WORKABLE, JobState
 from models.store import schema
 from producers import trainers
 from producers.cli import facts, showing
@@ -26,6 +26,7 @@ NO_KEY = (
     "MISTRAL_API_KEY is not set: {} will refuse every call. "
     "Set it, then `maestrale down`, then `maestrale up`."
 )
+_PAUSED = "`maestrale jobs --state paused` lists them, `maestrale resume JOB` lets one go on"
 
 
 def bring_up(voice: Voice, workers: int, flower_port: int | None) -> None:
@@ -80,6 +81,7 @@ def show_status(voice: Voice) -> None:
     with Maestrale(settings) as maestrale:
         workers, limits = services.living(maestrale.workers()), maestrale.limits()
         found = [job for state in sorted(WORKABLE) for job in maestrale.jobs(state=state)]
+        paused = len(maestrale.jobs(state=JobState.PAUSED))
         now = maestrale.store.now()
     words: list[RenderableType] = [_table(services, running)] if running else []
     words += [
@@ -98,6 +100,7 @@ def show_status(voice: Voice) -> None:
                     for model, limit in sorted(limits.items())
                 ),
                 ("jobs under way", f"{len(found):,}"),
+                *([("jobs paused", f"{paused:,}: {_PAUSED}")] if paused else []),
             ]
         )
     ]

@@ -32,16 +32,33 @@ Trainer = Annotated[
     Literal["local", "mistral"], option(_WHAT, "Train on this machine, or with the provider.")
 ]
 Name = Annotated[
-    str | None, option(_WHAT, "What the model will be called in the registry.", metavar="NAME")
+    str | None,
+    option(
+        _WHAT,
+        "What the model will be called in the registry.  \\[default: DATASET-MODEL]",
+        metavar="NAME",
+    ),
 ]
 Validation = Annotated[
-    Path | None, option(_WHAT, "Validate on these rows (JSON lines) instead.", metavar="FILE")
+    Path | None,
+    option(_WHAT, "Validate on these rows (JSON lines) instead of the dataset's.", metavar="FILE"),
 ]
-Steps = Annotated[int | None, option(_LONG, "Optimizer steps.", min=1, max=MOST_STEPS, metavar="N")]
-Epochs = Annotated[float | None, option(_LONG, "Passes over the training rows.", metavar="X")]
+Steps = Annotated[
+    int | None,
+    option(
+        _LONG,
+        "Optimizer steps; one of --steps, --epochs, --tokens-seen.",
+        min=1,
+        max=MOST_STEPS,
+        metavar="N",
+    ),
+]
+Epochs = Annotated[
+    float | None, option(_LONG, "Passes over the training rows; above 0.", metavar="X")
+]
 TokensSeen = Annotated[
     float | None,
-    option(_LONG, "How often each token is seen.  \\[default: 3]", metavar="X"),
+    option(_LONG, "How often each token is seen; above 0.  \\[default: 3]", metavar="X"),
 ]
 Patience = Annotated[
     int,
@@ -78,7 +95,11 @@ Wandb = Annotated[
 ]
 Sweep = Annotated[
     list[str] | None,
-    option(_MANY, "Train once for each choice: lr=1e-5,1e-4 steps=50,150.", metavar="NAME=V1,V2"),
+    option(
+        _MANY,
+        "Train once for each choice: --sweep lr=1e-5,1e-4 steps=50,150.",
+        metavar="NAME=V1,V2",
+    ),
 ]
 DryRun = Annotated[bool, option("How it runs", "Check and plan; start nothing.", "--dry-run")]
 Watch = Annotated[

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from sqlalchemy import Connection
 
+from models.crashing import crash_point
 from models.errors import BadInputError, MaestraleError, NotFoundError, SetupError
 from models.payloads import JobSpec
 from models.states import SETTLED, JobKind
@@ -117,6 +119,7 @@ def keep(maestrale: Maestrale, job: Job, report: Report) -> Made:
     html = page.html(report, drawn, f"{made_at:%Y-%m-%d %H:%M}")
     with maestrale.store.write() as connection:
         reports.put(connection, job.id, _json(document), html)
+    crash_point("report.kept")
     return Made(job, report, document, html, drawn)
 
 
@@ -161,7 +164,7 @@ def _facts(maestrale: Maestrale, job: Job, evaluation: Evaluation) -> "Facts":
     told = evaluation.asked_as
     named = {one.model for one in evaluation.contestants} | set(evaluation.judges)
     with maestrale.store.read() as connection:
-        tuned = {name: registry.by_name(connection, name) for name in named}
+        tuned = {name: _tuned(connection, name) for name in named}
     return Facts(
         suite=told.get("suite", ""),
         data=told.get("data", ""),
@@ -172,6 +175,11 @@ def _facts(maestrale: Maestrale, job: Job, evaluation: Evaluation) -> "Facts":
         failures=maestrale.failures_by_code(job.id),
         models={name: _lineage(model) for name, model in tuned.items() if model},
     )
+
+
+def _tuned(connection: Connection, name: str) -> TunedModel | None:
+    """By its name here, or the provider's."""
+    return registry.by_name(connection, name) or registry.by_place(connection, name)
 
 
 def _lineage(model: TunedModel) -> str:
@@ -221,18 +229,20 @@ def write(made: Made, folder: Path, *, overwrite: bool = False) -> list[Path]:
     when = str(made.document["made_at"])[:16].replace("T", " ")
     text = markdown.markdown(made.report, made.drawn, when)
     files = {PAGE: made.page.encode(), TEXT: text.encode(), **pictures}
-    facts = {**made.document, "files": [*files, FACTS]}
-    files[FACTS] = _json(facts, indented=True).encode()
-    try:
-        return _write_all(folder, files, [str(name) for name in old if name not in files])
+    names = [*files, FACTS]
+    facts = _json({**made.document, "files": names}, indented=True).encode()
+    stale = [str(name) for name in old if name not in names]
+    try:  # the facts first: they say whose report it is to whoever writes it again after a death
+        _write_all(folder, {FACTS: facts, **files}, stale)
     except OSError as error:
         raise SetupError(
             f"the report cannot be written into {folder} ({error.strerror or error}): free some "
             "space or choose another folder"
         ) from error
+    return [folder / name for name in names]
 
 
-def _write_all(folder: Path, files: Mapping[str, bytes], stale: Sequence[str]) -> list[Path]:
+def _write_all(folder: Path, files: Mapping[str, bytes], stale: Sequence[str]) -> None:
     """All files, each whole or not at all; charts of the report before it go."""
     for name, content in files.items():
         path = folder / name
@@ -240,10 +250,10 @@ def _write_all(folder: Path, files: Mapping[str, bytes], stale: Sequence[str]) -
         draft = path.with_name(f".{path.name}.part")
         draft.write_bytes(content)
         draft.replace(path)
+        crash_point("report.writing")
     for name in stale:
         if _CHART.fullmatch(name):
             (folder / name).unlink(missing_ok=True)
-    return [folder / name for name in files]
 
 
 def _written(folder: Path) -> Mapping[str, Any]:

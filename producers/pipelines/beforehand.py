@@ -86,9 +86,13 @@ def figures_of(suite: Suite, attempts: int | None = None) -> set[str]:
     return found
 
 
+def known_of(pipeline: Pipeline, stage: Prepared) -> dict[str, Any]:
+    """What the stage says, rendered as far as it reads nothing of other stages."""
+    return {**stage.asked, **_known(pipeline, templated(stage.kind, stage.asked))}
+
+
 def _check_stage(pipeline: Pipeline, stage: Prepared, prices: PriceTable | None) -> None:
-    known = _known(pipeline, templated(stage.kind, stage.asked))
-    asked = {**stage.asked, **known}
+    asked = known_of(pipeline, stage)
     validated(stage.kind, asked, is_rendered=False)
     if stage.suite:
         _check(pipeline, stage, asked, prices)

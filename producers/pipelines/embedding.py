@@ -44,6 +44,7 @@ def begin(hand: Hand) -> Outcome:
             partial=True,
             parent_id=hand.run.id,
         )
+        hand.keep_rejects(planned.found)
     return Submitted(job.id)
 
 

@@ -74,6 +74,7 @@ def submit(
         partial=True,
         parent_id=hand.run.id,
     )
+    hand.keep_rejects(planned.found, f"-{part}" if part else "")
     return Submitted(job.id, notes or {})
 
 

@@ -17,6 +17,7 @@ from models.settings import Settings
 from models.store import stages
 from models.tables import NANO, Job, Stage
 from producers.client import Maestrale
+from producers.readers import ReadResult
 
 RUNS = "runs"
 """Folder below the home where runs put what their stages make."""
@@ -79,6 +80,10 @@ class Hand:
         """
         tail = f".{part}" if part else ""
         return f"{self.run.id}/{self.stage.name}/{self.digest[:32]}/{self.stage.attempt}{tail}"
+
+    def keep_rejects(self, found: ReadResult, part: str = "") -> None:
+        """Lists the rows that are left out, in the run's folder."""
+        found.write_rejects(self.folder / f"{self.stage.name}{part}.rejects.jsonl")
 
     def file(self, name: str) -> str:
         """A file of rows, by what the pipeline calls it."""

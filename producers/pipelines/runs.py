@@ -26,6 +26,7 @@ from producers import spending
 from producers.client import Maestrale
 from producers.pipelines import beforehand
 from producers.pipelines.hand import content_of, limit_of, told_of
+from producers.pipelines.reading import check_files
 from producers.webhooks import Hook, bind
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -60,6 +61,7 @@ class Runs:
         Raises `BadInputError` if that has another budget, priority or fewer webhooks than is asked.
         """
         beforehand.check(told, None if budget is None else self._prices)
+        check_files(told, self._maestrale.settings.home / "staging")
         found = fingerprint(told)
         run = self._run(told, found, priority, budget)
         with self._maestrale.store.write() as connection:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("models", "producers", "worker", "dashboard", "simulator", "examples")
-CODE = (*SHIPPED, "benchmarks", "faults")
+CODE = (*SHIPPED, "benchmarks", "faults", "reference")
 MEDIAN, P95, LONGEST, FILE = 7, 30, 50, 350
 """Lines: of function bodies without their docstrings (median, 95th percentile, most), of files."""
 MOCKS_PER_TEST = 0.1

@@ -142,6 +142,7 @@ class Deliverer:
             del self._outcomes[: len(ended)]
             self._lanes.add(claimed, claimed_at)
             if claimed:
+                crash_point("webhook.claimed")
                 self._ahead_s = claimed[0].at - time.monotonic()
         self._begin()
         if deliveries.EVENTS_WAIT in there:

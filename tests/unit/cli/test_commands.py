@@ -395,8 +395,13 @@ def test_a_missing_file_ends_with_2(run: Run, recipe: str):
 @pytest.mark.parametrize(
     ("name", "value", "said", "code"),
     [
-        ("MAESTRALE_LEASE", "1", "MAESTRALE_LEASE", 1),
-        ("MAESTRALE_LIMITS", "nonsense", "does not parse", 2),
+        ("MAESTRALE_LEASE", "1", "MAESTRALE_LEASE", 2),
+        (
+            "MAESTRALE_LIMITS",
+            "nonsense",
+            "MAESTRALE_LIMITS: the limit 'nonsense' does not parse",
+            2,
+        ),
         ("DATABASE_URL", "mysql://x", "SQLite or PostgreSQL", 1),
         ("MAESTRALE_HOME", "/proc/nowhere", "/proc/nowhere", 1),
     ],

@@ -53,7 +53,7 @@ def test_a_dataset_with_a_broken_row_starts_nothing(
         (ROBOT, "is 'robot'"),
         ({"messages": 5}, "`messages` is not a list"),
         (LABELS, "the dataset has conversations, and this row is one of texts with labels"),
-        ([1], "a row is one JSON object"),
+        ([1], "the line is a list, not an object"),
         ({}, "`messages` is not a list"),
     ],
 )
@@ -65,7 +65,9 @@ def test_validation_rows_are_held_to_the_same_rules(
     for command in (TRAIN, HOSTED):
         ended = run(*command, "--validation", str(path))
         assert ended.code == 2
-        assert f"{path}, line 2: " in ended.err
+        assert "--validation" in ended.err
+        assert f"{path.name}" in ended.err
+        assert "line 2: " in ended.err
         assert told in ended.err
         assert "1 of 2 rows" in ended.err
     assert run("jobs", "--json").facts == []

@@ -96,7 +96,7 @@ def test_no_retry_after_makes_a_call_wait_for_long(header: str) -> None:
 def test_a_delivery_ends_whatever_it_is_answered(
     answers: list[tuple[int | None, str | None, float]], now: float
 ) -> None:
-    """Ten attempts at most, each within its jitter unless the endpoint asks for more, up to a day."""
+    """Ten attempts at most, each within its jitter or as late as the endpoint asks: a day."""
     tries = 0
     while True:
         status, header, chance = answers[tries]

@@ -1,19 +1,17 @@
-"""`python -m models.vocabulary FOLDER`: writes `events.md` and `events.schema.json` there.
-
-Both are made from `models/events.py` alone, so that what is documented is what is sent.
-"""
+"""`events.md` and `events.schema.json`: made from `models/events.py` alone, so that what is
+documented is what is sent."""
 
 import base64
 import hmac
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from models.events import EVENT_TYPES, EventData, EventType, message_body, message_id
+from reference.markdown import code, table
+from worker.webhooks.schedule import DAY, GIVE_UP_S, HOUR, MINUTE, WAITS_S
 
-PAGE, SCHEMA = "events.md", "events.schema.json"
+SCHEMA = "events.schema.json"
 _AT = 1_786_617_000.125
 _SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 _EXAMPLE: Mapping[str, Any] = {
@@ -62,7 +60,13 @@ _AS_IT_STANDS: Mapping[str, Mapping[str, Any]] = {
         "calls_made": 0,
         "cost_usd": 0.0,
     },
-    "stage.started": {**_RUN, **_NOTHING, "seq": 3, "stage_state": "running"},
+    "stage.started": {
+        **_RUN,
+        **_NOTHING,
+        "seq": 3,
+        "stage_state": "working",
+        "stage_job": None,
+    },
     "stage.done": {**_RUN, "seq": 4, "rows_done": 1},
     "stage.failed": {
         **_RUN,
@@ -88,9 +92,9 @@ _AS_IT_STANDS: Mapping[str, Mapping[str, Any]] = {
 _INTRODUCTION = """\
 # Events
 
-Made from `models/events.py` by `python -m models.vocabulary docs`: change it there.
-`events.schema.json` beside this page is the JSON schema of every message; a test holds it
-against what is really sent.
+Made from `models/events.py` by `make reference`: change it there.
+[`events.schema.json`](events.schema.json) beside this page is the JSON schema of every message; a
+test holds it against what is really sent.
 
 An event is written in the database transaction that makes it true, with a number per job
 (`seq`: 1, 2, ...). `maestrale events JOB` lists a job's events, `maestrale events --follow`
@@ -119,22 +123,22 @@ webhook-signature: {signature}
 * An event arrives at least once: after a crash or a lost answer it comes again, with the same
   `webhook-id`. Remember the ids that are done.
 * Events may arrive out of order: `seq` tells the order of one job's.
-* Answer 2xx within 20 seconds and do the work after. Anything else is tried again, after 5 s,
-  5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h, or as late as `Retry-After` asks. An answer
-  410 disables the endpoint, and so do five days without a success. What happens while it is
-  disabled is not kept for it: `maestrale events` tells.
+* Answer 2xx within 20 seconds and do the work after. Anything else is tried again, after
+  {waits}, or as late as `Retry-After` asks, a day at most. An
+  answer 410 disables the endpoint, and so do {days} days without a success. What happens while it
+  is disabled is not kept for it: `maestrale events` tells.
 * `maestrale webhooks deliveries` is the log; `maestrale webhooks replay` sends again, with the
   same `webhook-id`.
 
-`examples/receiver.py` does all of this in about thirty lines.
+[`examples/receiver.py`](../../examples/receiver.py) does all of this in about thirty lines.
 """
 
 
 def page() -> str:
-    """`docs/events.md`: every type, what it means, what it carries, an example."""
+    """`events.md`: every type, what it means, what it carries, an example."""
     parts = [_introduction()]
-    rows = "\n".join(f"| `{name}` | {kind.meaning} |" for name, kind in EVENT_TYPES.items())
-    parts.append(f"## The types\n\n| type | when |\n|---|---|\n{rows}\n")
+    rows = ([code(name), kind.meaning] for name, kind in EVENT_TYPES.items())
+    parts.append(f"## The types\n\n{table(('type', 'when'), rows)}")
     parts += [_section(data) for data in dict.fromkeys(k.data for k in EVENT_TYPES.values())]
     parts += ["## Examples\n", *(_example(name, kind) for name, kind in EVENT_TYPES.items())]
     return "\n".join(parts)
@@ -154,7 +158,7 @@ def schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """`docs/events.schema.json`."""
+    """`events.schema.json`."""
     return json.dumps(schema(), indent=1) + "\n"
 
 
@@ -192,11 +196,11 @@ def _message_schema(name: str, kind: EventType) -> dict[str, Any]:
 def _section(data: type[EventData]) -> str:
     names = ", ".join(f"`{name}`" for name, kind in EVENT_TYPES.items() if kind.data is data)
     rows = [
-        f"| `{name}` | {_kind_of(told)} | {told.get('description', '')} |"
+        [code(name), _kind_of(told), told.get("description", "")]
         for name, told in _schema_of(data)["properties"].items()
     ]
-    head = f"## `data` of {names}\n\n{_first_line(data)}\n\n| field | is | |\n|---|---|---|"
-    return "\n".join([head, *rows, ""])
+    fields = table(("field", "is", "what it tells"), rows)
+    return f"## `data` of {names}\n\n{_first_line(data)}\n\n{fields}"
 
 
 def _kind_of(told: Mapping[str, Any]) -> str:
@@ -221,6 +225,8 @@ def _introduction() -> str:
         "timestamp": str(int(_AT)),
         "body": json.dumps(told, separators=(",", ":")),
         "secret": _SECRET,
+        "waits": _waits(),
+        "days": f"{GIVE_UP_S / DAY:g}",
     }
     signed = "{id}.{timestamp}.{body}".format_map(values).encode()
     key = base64.b64decode(_SECRET.removeprefix("whsec_"))
@@ -228,11 +234,13 @@ def _introduction() -> str:
     return _INTRODUCTION.format_map(values)
 
 
-def write(folder: Path) -> None:
-    """Both files, made anew."""
-    (folder / PAGE).write_text(page(), "utf-8")
-    (folder / SCHEMA).write_text(schema_text(), "utf-8")
+def _waits() -> str:
+    """How long the deliverer waits before each attempt after the first."""
+    *most, last = map(_in_words, WAITS_S[1:])
+    return f"{', '.join(most)} and {last}"
 
 
-if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
+def _in_words(seconds: float) -> str:
+    units = ((HOUR, "h"), (MINUTE, "min"), (1.0, "s"))
+    size, unit = next(one for one in units if seconds >= one[0])
+    return f"{seconds / size:g} {unit}"
