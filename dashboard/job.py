@@ -22,7 +22,7 @@ from models.errors import BadInputError
 from models.prices import load_prices
 from models.settings import Settings
 from models.states import JobState
-from models.store import jobpage, jobs, retries
+from models.store import jobpage, jobs, money, retries
 
 BY_HAND = "paused on the dashboard"
 UNKNOWN = "there is no such job: the tab Jobs lists them"
@@ -82,7 +82,7 @@ MOVES: Mapping[str, Move] = {
         "there is nothing to pause",
     ),
     "resume": Move(
-        jobs.resume,
+        money.resume,
         frozenset({JobState.PAUSED}),
         "It goes on.",
         "there is nothing to resume",

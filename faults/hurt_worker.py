@@ -3,7 +3,7 @@
 `poison=WORD` dies at once of a row whose text is the word, as an extension in C might.
 `visibility=S` takes a message that is not acknowledged after so many seconds for lost.
 `haste=S` takes who holds remote work for dead after so long, and waits so long for its lists.
-`claims=S` holds deliveries of webhooks for so long, and takes up no attempt when half is over.
+`claims=S` claims calls and deliveries of webhooks for so long: so soon they are others' again.
 `twice` puts every message that it sends into its queue two times.
 """
 
@@ -62,9 +62,11 @@ def _hurry(seconds: str) -> None:
 
 
 def _claim_for(seconds: str) -> None:
+    calls: Any = importlib.import_module("worker.ledger.claims")
     deliverer: Any = importlib.import_module("worker.webhooks.deliverer")
     lanes: Any = importlib.import_module("worker.webhooks.lanes")
-    deliverer.CLAIM_S, lanes.FRESH_S = float(seconds), float(seconds) / 2
+    calls.TTL_S = deliverer.CLAIM_S = float(seconds)
+    lanes.FRESH_S = float(seconds) / 2  # what waits longer is not begun any more
 
 
 def _die_of(word: str) -> None:

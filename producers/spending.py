@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from models.budgets import parse_budget
 from models.errors import BadInputError
 from models.prices import PriceTable
-from models.store import families, jobs, money
+from models.store import money
 from models.tables import NANO, Job
 from models.words import counted, dollars
 from models.words import money as words_of
@@ -62,8 +62,8 @@ def _too_much(nano: int, cost_usd: float, ways: Ways) -> str:
 
 def resume(connection: Connection, job: Job, budget: Amount, prices: PriceTable) -> bool:
     """paused -> queued, under another budget if one is given, which must be above what is spent."""
-    nano = None if budget is None else checked_again(connection, job, budget, prices)
-    return jobs.resume(connection, job.id, budget_nano=nano)
+    nano = None if budget is None else parse_budget(_written(budget), prices)
+    return money.resume(connection, job.id, budget_nano=nano)
 
 
 def checked_again(connection: Connection, job: Job, budget: str | float, prices: PriceTable) -> int:
@@ -72,13 +72,5 @@ def checked_again(connection: Connection, job: Job, budget: str | float, prices:
     Raises `BadInputError` if no more than that is spent.
     """
     nano = parse_budget(_written(budget), prices)
-    jobs.lock(connection, families.family(connection, job.id))
-    # what a run or a sweep counts itself is late, or nothing
-    own, below = money.spent_nano, families.spent_below_nano
-    spent = max(own(connection, job.id), below(connection, job.id))
-    if nano <= spent:
-        raise BadInputError(
-            f"{job.id} has spent {words_of(spent)} already (doubtful calls included): "
-            f"a budget of {words_of(nano)} lets nothing start, give more"
-        )
+    money.check_more(connection, job.id, nano)
     return nano

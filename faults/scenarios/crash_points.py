@@ -103,7 +103,7 @@ def worker_dies_with_a_spool(begin: Begin) -> None:
         job = world.submit(world.rows(ROWS))
         first, *adopting = DYING["worker_dies_with_a_spool"]
         for point in (f"{first}:5", *adopting):
-            die(world, point, hurt_worker.command(VICTIM))
+            die(world, point, hurt_worker.command(VICTIM, SHORT_CLAIMS))
         _heal(world, [job])
 
 
@@ -114,7 +114,7 @@ def _die_in_turn(begin: Begin, points: Sequence[str]) -> None:
             some, jobs = points[at : at + 2], []
             for number, point in enumerate(some, start=at):
                 jobs.append(world.submit(world.rows(ROWS, start=ROWS * number)))
-                die(world, point, hurt_worker.command(VICTIM))
+                die(world, point, hurt_worker.command(VICTIM, SHORT_CLAIMS))
             _heal(world, jobs, " and ".join(some))
             world.kill("worker1")
 
@@ -152,7 +152,7 @@ def worker_dies_with_a_batch(begin: Begin) -> None:
         world.expect(made == len(points), f"{made} batches over there for {len(points)} jobs")
 
 
-HASTE, SHORT_CLAIMS = "haste=3", "claims=8"
+HASTE, SHORT_CLAIMS = "haste=3", "claims=6"
 
 # --------------------------------------------------------------------------- dying and healing
 

@@ -219,8 +219,8 @@ class Evaluate(Stage):
     suite: Text = "suite.toml"
     """A file or folder beside the pipeline, or a shipped suite."""
     models: Texts = Field(default_factory=list)
-    """Each perhaps with `@prompt`; the first is the one that others are compared with. None for a
-    suite of judges."""
+    """Each perhaps with `@prompt`; up to four are all compared with each other (three before a
+    judge), of more the first with each. None for a suite of judges."""
     data: Text | None = None
     """Rows to ask about instead of the suite's own."""
     attempts: Count | None = None

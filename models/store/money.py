@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Integer, delete, func, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from models.errors import BadInputError
 from models.payloads import CallRecord
 from models.store import families, inserts, portions
 from models.store import jobs as job_moves
@@ -235,6 +236,26 @@ def reach(
         sums += f", {left} is left and {what} needs about {money(needed_nano)}"
     advice = _go_on(connection, job_id, needed_nano if is_all else None)
     return job_moves.reach_budget(connection, job_id, f"{families.SPENT} {sums}; {advice}")
+
+
+def check_more(connection: Connection, job_id: str, budget_nano: int) -> None:
+    """Another budget of a job that has begun, which is locked with all below it, must be more than
+    what is spent. Raises `BadInputError`."""
+    job_moves.lock(connection, families.family(connection, job_id))
+    # what a run or a sweep counts itself is late, or nothing
+    spent = max(spent_nano(connection, job_id), families.spent_below_nano(connection, job_id))
+    if budget_nano <= spent:
+        raise BadInputError(
+            f"{job_id} has spent {money(spent)} already (doubtful calls included): "
+            f"a budget of {money(budget_nano)} lets nothing start, give more"
+        )
+
+
+def resume(connection: Connection, job_id: str, *, budget_nano: int | None = None) -> bool:
+    """paused -> queued as a user asks for it. Raises `BadInputError` for a budget that is spent."""
+    if budget_nano is not None:
+        check_more(connection, job_id, budget_nano)
+    return job_moves.resume(connection, job_id, budget_nano=budget_nano)
 
 
 def _go_on(connection: Connection, job_id: str, needed_nano: int | None) -> str:

@@ -21,14 +21,19 @@ def budget_of(connection: Connection, job_id: str) -> int | None:
 
 
 def committed_nano(connection: Connection, job_id: str, *, but: Collection[str] = ()) -> int:
-    """What the jobs right below it have spent, or may spend until they are over.
+    """What the jobs right below it have spent, or may spend until they are over: of a sweep as much
+    as its runs, should they be promised more than it.
 
     `but`: those that do not count.
     """
     columns = (jobs.c.id, jobs.c.state, jobs.c.budget_nano)
     query = select(*columns).where(jobs.c.parent_id == job_id, jobs.c.id.not_in(but))
     return sum(
-        max(_spent_in_all(connection, one.id), _promised(one.state, one.budget_nano))
+        max(
+            _spent_in_all(connection, one.id),
+            _promised(one.state, one.budget_nano),
+            committed_nano(connection, one.id),
+        )
         for one in connection.execute(query)
     )
 

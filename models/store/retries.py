@@ -42,6 +42,8 @@ def retry(connection: Connection, job_id: str) -> int:
     count = sum(_retry(connection, one) for one in opened)
     if count:
         _go_on(connection, opened[0])
+    if runs and count:
+        portions.hand_out(connection, job_id, None)  # each still had the share it failed with
     return count
 
 
@@ -122,6 +124,7 @@ def _retry_job(connection: Connection, job_id: str) -> int:
     if count:
         portions.keep_within(connection, job_id)
     if runs and count:
+        portions.hand_out(connection, job_id, None)
         _sweep_goes_on(connection, job_id, runs[0])
     return count
 

@@ -231,7 +231,8 @@ class Evaluation(Part):
 
     suite: Suite
     contestants: list[Contestant] = Field(default_factory=list)
-    """The first is the one that others are compared with; none for the kind `judges` alone."""
+    """Up to four are all compared with each other (three before a judge), of more the first with
+    each; none for the kind `judges` alone."""
     attempts: int = Field(1, ge=1, le=MOST_ATTEMPTS)
     judges: list[Text] = Field(default_factory=list)
     """Who judges or grounds; several for the kind `judges`."""

@@ -1,6 +1,6 @@
 """What the runs of commands that ask models share: how it is done, and its steps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,7 +16,7 @@ from producers import offered, spending, trainers
 from producers.cli import facts, hook_words, money_words, outputs, plan_words, showing
 from producers.cli.ending import report
 from producers.cli.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
-from producers.cli.voice import Voice
+from producers.cli.voice import Voice, remark
 from producers.cli.words import safe
 from producers.client import Maestrale
 from producers.planning import Checked
@@ -87,7 +87,7 @@ class Asking:
         Raises `BadInputError` for a model that the server does not have.
         """
         if not plan.reads_here:
-            offered.check_offered(plan.models, self._maestrale)
+            check_models(plan.models, self._maestrale)
         self._announce(plan, title)
         self._check_budget(plan)
         if self._how.dry_run:
@@ -151,6 +151,12 @@ class Asking:
         if self._voice.as_json:
             self._voice.facts(self.facts)
         return code
+
+
+def check_models(names: Iterable[str], maestrale: Maestrale) -> None:
+    """`BadInputError` for a model that the server does not have; a word on stderr where it may."""
+    for doubt in offered.check_offered(names, maestrale):
+        remark(showing.warning(safe(doubt, 600)))
 
 
 def tell_hooks(

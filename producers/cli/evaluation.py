@@ -68,8 +68,7 @@ class Evaluation:
     def _make(self, job_id: str) -> str:
         """The command that writes the report, once the job is done."""
         out = shlex.quote(safe(self._folder or "DIR", 4000))
-        is_there = self._folder is not None and reports.has_report(self._folder)
-        again = " --overwrite" if self._how.overwrite or is_there else ""
+        again = " --overwrite" if self._how.overwrite else ""
         return f"maestrale report {job_id} --out {out}{again}"
 
     def _watch(self, maestrale: Maestrale, asking: Asking, job: Job) -> int:

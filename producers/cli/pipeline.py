@@ -12,8 +12,8 @@ from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.store.stages_seen import StageSeen
 from models.tables import Job
-from producers.cli import facts, showing, stage_words
-from producers.cli.asking import tell_hooks
+from producers.cli import facts, reporting, showing, stage_words
+from producers.cli.asking import check_models, tell_hooks
 from producers.cli.conducting import NOBODY, explaining_interrupts, follow_run, has_conductor
 from producers.cli.ending import exit_code
 from producers.cli.following import OTHER_ACCOUNT
@@ -21,7 +21,7 @@ from producers.cli.opening import client
 from producers.cli.voice import Voice
 from producers.cli.words import counted, safe
 from producers.client import Maestrale
-from producers.pipelines import Runs
+from producers.pipelines import Runs, beforehand
 from producers.pipelines.collecting import report_of
 from producers.pipelines.planning import plan
 from producers.pipelines.runs import check_input, check_limit
@@ -103,6 +103,7 @@ class PipelineRun:
             self._voice.say(showing.hint(safe(pipeline.description, 300)))
 
     def _plan(self, maestrale: Maestrale, told: RunSpec) -> int:
+        check_models(beforehand.names_written(told), maestrale)
         with self._voice.busy("reading what there is"):
             found = plan(maestrale, told, budget=self._how.budget)
         self._facts["stages"] = [stage_words.planned_facts(one) for one in found]
@@ -116,6 +117,7 @@ class PipelineRun:
 
     def _start(self, maestrale: Maestrale, told: RunSpec) -> Job:
         how = self._how
+        check_models(beforehand.names_written(told), maestrale)
         hooks = maestrale.webhooks.prepare(how.webhooks)
         run, is_new = Runs(maestrale).start(
             told, priority=how.priority, budget=how.budget, webhooks=hooks
@@ -201,10 +203,7 @@ def write_report(maestrale: Maestrale, run: Job, folder: Path, voice: Voice) -> 
     from producers.evaluating import reports  # noqa: PLC0415 # charts are slow to import
     from producers.pipelines.collecting import collect  # noqa: PLC0415 # as above
 
-    files: list[Path] = []
     # who conducted it may not have been able to make one
     if reports.read_kept(maestrale, run) or collect(maestrale, run):
-        files = reports.write(reports.made_or_kept(maestrale, run), folder)
-    if files:
-        voice.say(showing.line("report", safe(files[0], 4000)))
-    return [str(path) for path in files]
+        return reporting.write(reports.made_or_kept(maestrale, run), folder, voice)
+    return []

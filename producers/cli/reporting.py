@@ -39,7 +39,7 @@ def report(
     with client() as maestrale:
         job = maestrale.get(job_id)
         if out is not None:
-            reports.check_folder(out, job.name, job.id, overwrite=overwrite)
+            reports.check_folder(out, job.name, overwrite=overwrite)
         with voice.busy("making the report"):
             made = reports.made_or_kept(maestrale, job)
         told = tell(made, out, voice, overwrite=overwrite)
@@ -52,8 +52,6 @@ def tell(
 ) -> dict[str, Any]:
     """Shows what a report says, writes it where the user wants it, and says where it is."""
     from producers.cli import evaluation_words, showing
-    from producers.cli.words import safe
-    from producers.evaluating import reports
 
     job = made.job
     voice.say("", evaluation_words.summary(made.report), "")
@@ -63,9 +61,21 @@ def tell(
     if folder is None:
         voice.say(showing.hint("Write all of it:", f"maestrale report {job.id} --out DIR"))
         return told
+    return {**told, "files": write(made, folder, voice, overwrite=overwrite)}
+
+
+def write(made: "Made", folder: Path, voice: "Voice", *, overwrite: bool = False) -> list[str]:
+    """Writes a report into the folder, says where it is and whose it replaces; its files."""
+    from producers.cli import showing
+    from producers.cli.words import safe
+    from producers.evaluating import reports
+
+    before = reports.job_there(folder)
     files = reports.write(made, folder, overwrite=overwrite)
     voice.say(showing.line("report", safe(files[0], 4000)))
-    return {**told, "files": [str(path) for path in files]}
+    if before not in ("", made.job.id):
+        voice.say(showing.hint(f"It replaces the report of {safe(before)}."))
+    return [str(path) for path in files]
 
 
 def end_of_watch(maestrale: "Maestrale", job: "Job", voice: "Voice") -> dict[str, Any]:

@@ -15,7 +15,6 @@ from producers.client import Maestrale
 from producers.doctor.findings import Finding, bad, good, note
 
 ANSWER_S = 5.0
-REAL_API = "https://api.mistral.ai"
 NAMED = 3
 """Jobs named one by one; the others are counted."""
 
@@ -44,7 +43,7 @@ def check_key(settings: Settings) -> Iterator[Finding]:
 
 def wants_key(settings: Settings) -> bool:
     """Whether the server refuses calls without a key; False if it cannot be asked now."""
-    if settings.base_url == REAL_API:
+    if settings.base_url == offered.PROVIDER:
         return True
     try:
         offered.cards(settings.model_copy(update={"api_key": SecretStr("")}), ANSWER_S)

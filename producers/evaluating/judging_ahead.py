@@ -55,10 +55,12 @@ class JudgingAhead:
         return frozenset(own).union(*(fields_read(source, "row") for source in sources))
 
     def check(self, row: dict[str, Any]) -> None:
-        """Raises `RowProblem` for a row whose expert says nothing that can be compared."""
+        """Raises `RowProblem` for a row whose expert says nothing that can be compared, or whose
+        answers leave nothing to judge."""
         suite = self.evaluation.suite
         if suite.kind == SuiteKind.JUDGES and suite.judge:
             preference(suite.judge, row)
+            rows_answers(suite.judge, row)
 
     def requests(self, row: dict[str, Any]) -> Iterator[Requested]:
         """What the row will ask of judges; `RowProblem` if it cannot."""

@@ -192,25 +192,28 @@ def _lineage(model: TunedModel) -> str:
 # -- into a folder ---------------------------------------------------------------------------------
 
 
-def check_folder(folder: Path, name: str, job_id: str = "", *, overwrite: bool = False) -> None:
+def check_folder(folder: Path, name: str, *, overwrite: bool = False) -> None:
     """`BadInputError` if a report cannot be written there. Ask before anything is paid for.
 
-    Files that are there are kept, unless they are a report of the same job: that one is made anew
-    from it at any time. Without a `job_id` (who asks once more, with a model more), a report of the
-    same `name` (the suite's) is replaced.
+    Files that are there are kept, unless they are a report of the same `name` (the suite's or the
+    recipe's), whosever job it is of: any is made anew from its job at any time.
     """
     if folder.exists() and not folder.is_dir():
         raise BadInputError(f"{folder} is no folder: name another one for the report")
     there = has_report(folder)
     written = _written(folder)
-    is_alike = written.get("job_id") == job_id if job_id else written.get("name") == name
-    if not there or overwrite or is_alike:
+    if not there or overwrite or written.get("name") == name:
         return
     whose = f"the report of {written['job_id']}" if written else f"no report on {name}"
     raise BadInputError(
         f"{folder} has a {there} already, and it is {whose}: choose another folder, or replace "
         "what is there (--overwrite)"
     )
+
+
+def job_there(folder: Path) -> str:
+    """The job whose report lies there; empty if none does."""
+    return str(_written(folder).get("job_id", ""))
 
 
 def has_report(folder: Path) -> str:

@@ -5,6 +5,7 @@ without a price under a budget: all that is known without the outputs of a stage
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from models.errors import BadInputError
@@ -61,12 +62,22 @@ def check(told: RunSpec, prices: PriceTable | None = None, *, done: Collection[s
     stages that will not be done any more.
     """
     for stage in told.pipeline.stages:
-        if stage.name in done:
-            continue
-        try:
-            _check_stage(told.pipeline, stage, prices)
-        except BadInputError as error:
-            raise BadInputError(f"stage {stage.name}: {error}") from None
+        if stage.name not in done:
+            with _naming(stage):
+                _check_stage(told.pipeline, stage, prices)
+
+
+def names_written(told: RunSpec) -> list[str]:
+    """The models that the server of the API will be asked for, as far as they are written out:
+    none that a stage makes, or serves here.
+
+    Raises `BadInputError`, naming the stage, for what could not be done once it is due.
+    """
+    pipeline, found = told.pipeline, dict[str, None]()
+    for stage in pipeline.stages:
+        with _naming(stage):
+            found |= dict.fromkeys(_written_in(pipeline, stage))
+    return [name for name in found if name not in _here(pipeline) and not _is_template(name)]
 
 
 def figures_of(suite: Suite, attempts: int | None = None) -> set[str]:
@@ -91,6 +102,15 @@ def known_of(pipeline: Pipeline, stage: Prepared) -> dict[str, Any]:
     return {**stage.asked, **_known(pipeline, templated(stage.kind, stage.asked))}
 
 
+@contextmanager
+def _naming(stage: Prepared) -> Iterator[None]:
+    """Says which stage it is that something is wrong with."""
+    try:
+        yield
+    except BadInputError as error:
+        raise BadInputError(f"stage {stage.name}: {error}") from None
+
+
 def _check_stage(pipeline: Pipeline, stage: Prepared, prices: PriceTable | None) -> None:
     asked = known_of(pipeline, stage)
     validated(stage.kind, asked, is_rendered=False)
@@ -99,42 +119,97 @@ def _check_stage(pipeline: Pipeline, stage: Prepared, prices: PriceTable | None)
     elif stage.kind == StageKind.GENERATE:
         _check_generate(pipeline, stage, asked, prices)
     elif stage.kind == StageKind.EMBED and prices is not None:
-        model = asked.get("model", Embed.model_fields["model"].default)
-        _check_prices(pipeline, [model], prices)
+        _check_prices(pipeline, [_embeds(asked)], prices)
 
 
 def _check(
     pipeline: Pipeline, stage: Prepared, asked: Mapping[str, Any], prices: PriceTable | None
 ) -> None:
     require_libraries()
-    suite = Suite.model_validate(stage.suite)
-    is_ranking = stage.kind == StageKind.TRAIN
-    part = asked.get("ranking", {}) if is_ranking else asked
-    names = _runs(part) if is_ranking else asked.get("models", [])
+    names = _models(stage, asked)
     if isinstance(names, str):  # a template that makes the whole list
         return
-    models = tuple(_literal(name, at) for at, name in enumerate(names))
-    wish = Wish(suite=suite, models=models, judges=texts(part.get("judge")))
-    evaluation = evaluation_of(suite, wish)
+    evaluation, is_ranking = _evaluation(stage, asked, names), stage.kind == StageKind.TRAIN
+    suite = evaluation.suite
     if is_ranking:
-        _check_figures(suite, asked, part.get("attempts"))
+        _check_figures(suite, asked, asked.get("ranking", {}).get("attempts"))
     _check_way(pipeline, evaluation, names, asked.get("via", "realtime"))
     if prices is not None and suite.kind != SuiteKind.PERPLEXITY:
-        section = suite.grounding
-        more = [*evaluation.judges, *([section.embed_model] if section else [])]
         first = _tuned_names(pipeline, stage) if is_ranking else names_of(names)
-        _check_prices(pipeline, [*first, *more], prices)
+        _check_prices(pipeline, [*first, *_judging(evaluation)], prices)
 
 
 def _check_generate(
     pipeline: Pipeline, stage: Prepared, asked: Mapping[str, Any], prices: PriceTable | None
 ) -> None:
     """Of the models that its recipe asks, some perhaps trained by the run."""
-    steps = (step.model for step in Recipe.model_validate(stage.recipe).steps)
-    names = [asked["model"]] if asked.get("model") else list(dict.fromkeys(steps))
+    names = _generates(stage, asked)
     _check_no_batches(pipeline, names, asked.get("via", "realtime"))
     if prices is not None:
         _check_prices(pipeline, names, prices)
+
+
+def _written_in(pipeline: Pipeline, stage: Prepared) -> Iterator[str]:
+    """The models that a stage's own words name, templates among them."""
+    asked = known_of(pipeline, stage)
+    match stage.kind:
+        case StageKind.GENERATE:
+            yield from _generates(stage, asked)
+        case StageKind.EMBED:
+            yield _embeds(asked)
+        case StageKind.TRAIN if not _is_local(pipeline, stage):
+            yield from _base_names(pipeline, stage)
+    if not stage.suite or stage.suite["kind"] == SuiteKind.PERPLEXITY:
+        return
+    names = _models(stage, asked)
+    if isinstance(names, str):
+        return
+    if stage.kind == StageKind.EVALUATE:
+        yield from names_of(names)
+    yield from _judging(_evaluation(stage, asked, names))
+
+
+def _here(pipeline: Pipeline) -> set[str]:
+    """What this machine will answer for once a stage has trained it, or taken it as base."""
+    trained = [one for one in pipeline.stages if one.kind == StageKind.TRAIN]
+    local = [one for one in trained if _is_local(pipeline, one)]
+    return {
+        name for one in local for name in (*_tuned_names(pipeline, one), *_bases(pipeline, one))
+    }
+
+
+def _bases(pipeline: Pipeline, stage: Prepared) -> list[str]:
+    return [str(_known(pipeline, stage.asked["base"])), *_base_names(pipeline, stage)]
+
+
+def _generates(stage: Prepared, asked: Mapping[str, Any]) -> list[str]:
+    steps = (step.model for step in Recipe.model_validate(stage.recipe).steps)
+    return [asked["model"]] if asked.get("model") else list(dict.fromkeys(steps))
+
+
+def _embeds(asked: Mapping[str, Any]) -> str:
+    return str(asked.get("model", Embed.model_fields["model"].default))
+
+
+def _models(stage: Prepared, asked: Mapping[str, Any]) -> list[str] | str:
+    """Whom the stage's suite is put to, each perhaps with its prompt; a text: a template."""
+    if stage.kind == StageKind.TRAIN:
+        return _runs(asked.get("ranking", {}))
+    names: list[str] | str = asked.get("models", [])
+    return names
+
+
+def _evaluation(stage: Prepared, asked: Mapping[str, Any], names: Sequence[str]) -> Evaluation:
+    suite = Suite.model_validate(stage.suite)
+    part = asked.get("ranking", {}) if stage.kind == StageKind.TRAIN else asked
+    models = tuple(_literal(name, at) for at, name in enumerate(names))
+    return evaluation_of(suite, Wish(suite=suite, models=models, judges=texts(part.get("judge"))))
+
+
+def _judging(evaluation: Evaluation) -> list[str]:
+    """Whom it asks besides."""
+    section = evaluation.suite.grounding
+    return [*evaluation.judges, *([section.embed_model] if section else [])]
 
 
 def _known(pipeline: Pipeline, value: Any) -> Any:

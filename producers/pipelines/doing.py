@@ -27,7 +27,7 @@ def do(maestrale: Maestrale, run: Job, held: StageInHand) -> Outcome:
         log.warning("%s %s: %s", *held.key, error)
         return Later("")  # it waits for nobody
     except SpentError:
-        return sharing.broke(maestrale.store, run)
+        return sharing.broke(maestrale.store, run, held.stage)
     except MaestraleError as error:
         return Lost(str(error))
     except Exception as error:
@@ -73,7 +73,7 @@ def _begin(maestrale: Maestrale, run: Job, told: RunSpec, held: StageInHand) -> 
         return TakenOver(known)
     budget = sharing.share_of(store, run.id, told, stage)
     if budget is not None and budget <= 0:
-        return sharing.broke(store, run)
+        return sharing.broke(store, run, stage)
     hand = Hand(maestrale, run, told, stage, asked, digest, budget)
     return doing(stage.kind).begin(hand)
 

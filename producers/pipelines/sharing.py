@@ -36,14 +36,16 @@ def share_of(store: Store, run_id: str, told: RunSpec, stage: Stage) -> int | No
     return int(left // max(1, sum(_submits(one, told) for one in found)))
 
 
-def broke(store: Store, run: Job) -> Outcome:
-    """Nothing was left: for now, while others may leave something or just did, or for good."""
+def broke(store: Store, run: Job, stage: Stage) -> Outcome:
+    """Nothing was left for the stage: for now, while others may leave something or just did, or for
+    good."""
     with store.read() as connection:
         found = jobs.get(connection, run.id) or run
         budget = found.budget_nano or 0
         is_left = budget > portions.committed_nano(connection, run.id)
         children = trainings.children(connection, run.id)
-    if is_left or any(job.budget_nano and job.state not in SETTLED for job in children):
+        others = [one for one in stages_seen.of_run(connection, run.id) if one.name != stage.name]
+    if is_left or any(job.budget_nano and _moves(job, others) for job in children):
         return Later("it waits for what others leave of the budget")
     words = words_of(budget)
     return Lost(f"the budget of {words} is spent: `maestrale run ... --resume --budget MORE`")
@@ -67,6 +69,17 @@ def pass_on(connection: Connection, run_id: str) -> str | None:
         if jobs.resume(connection, job.id, budget_nano=(job.budget_nano or 0) + left):
             return job.id
     return None
+
+
+def _moves(job: Job, others: Sequence[Stage]) -> bool:
+    """Whether it may leave something. One that is paused is looked after by its stage; one that was
+    submitted for what a stage is no longer given stands for good."""
+    if job.state != JobState.PAUSED:
+        return job.state not in SETTLED
+    at_work = [one for one in others if one.state in (StageState.RUNNING, StageState.WORKING)]
+    begins = tuple(f"{one.run_id}/{one.name}/{one.hash[:32]}/" for one in at_work if one.hash)
+    is_theirs = (job.idempotency_key or "").startswith(begins)
+    return is_theirs or job.id in [one.job_id for one in at_work]
 
 
 def _submitted(children: Sequence[Job], stage: Stage) -> list[str]:

@@ -33,6 +33,8 @@ class ReadOptions:
     """Above this share of bad rows the file is refused as a whole."""
     on_duplicate: OnDuplicate = "stop"
     """Ids that occur twice: refuse the file, or keep the first or the last of each."""
+    on_stop: str = "make them differ, or keep one of each with on_duplicate `first` or `last`"
+    """What to do about them where the file is refused."""
     max_line_bytes: int = 4 << 20
     """Longest line, CSV record, or Parquet row as JSON, in bytes."""
     max_unpacked_ratio: float = 200.0

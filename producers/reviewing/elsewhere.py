@@ -12,7 +12,9 @@ from producers.reviewing.choosing import Candidate
 
 ANSWERS = ("answer", "text", "output", "response", "completion")
 QUESTIONS = ("question", "asked", "prompt", "input", "instruction")
-_OPTIONS = ReadOptions(required=frozenset({"id"}), max_rejected_share=0.0)
+_OPTIONS = ReadOptions(
+    required=frozenset({"id"}), max_rejected_share=0.0, on_stop="leave one row of each"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,10 @@ from producers.spreadsheets import disarmed, rearmed
 COLUMNS = ("id", "question", "left", "right", "choice", "comment")
 MOST_COMPLAINTS = 10
 _OPTIONS = ReadOptions(
-    required=frozenset({"id"}), max_rejected_share=0.0, undone="No line of it was taken in."
+    required=frozenset({"id"}),
+    max_rejected_share=0.0,
+    undone="No line of it was taken in.",
+    on_stop="leave one line of each",
 )
 _OF_ANOTHER = re.compile(r"(rev_[0-9a-z]+)-\d{1,8}")
 """The id of a pair, by which its review is known."""

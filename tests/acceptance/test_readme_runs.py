@@ -78,8 +78,13 @@ def test_the_commands_and_the_python_lines_work_as_printed(
 def test_without_a_key_the_suite_of_the_guide_runs_as_printed(
     user: dict[str, str], tmp_path: Path
 ) -> None:
-    """The three lines of "Try it without a key", then the whole suite of docs/suites.md."""
+    """In a folder that has only what was cloned: the lines of "Try it without a key", the commands
+    above them but the first, then the whole suite of docs/suites.md."""
+    (tmp_path / "papers.jsonl").unlink()
+    (tmp_path / "recipes").symlink_to(Path("recipes").resolve())
     told = next(block for block in blocks("sh") if "maestrale simulator" in block)
+    use = next(block for block in blocks("sh") if "maestrale up" in block)
+    above = use.partition("\n")[2].replace("maestrale up ", "maestrale up --no-flower ")
     port = str(free_port())
     alone = told.replace("simulator &", f"simulator --port {port} >/dev/null 2>&1 &")
     (tmp_path / "mood").mkdir()
@@ -87,8 +92,7 @@ def test_without_a_key_the_suite_of_the_guide_runs_as_printed(
     (tmp_path / "mood/rows.csv").write_text(blocks("csv", SUITES)[0])
     commands = f"""{alone.replace("8099", port)}
         trap 'kill $!' EXIT
-        maestrale up --no-flower
-        maestrale doctor
+        {above}
         {blocks("sh", SUITES)[0]}"""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
@@ -99,6 +103,7 @@ def test_without_a_key_the_suite_of_the_guide_runs_as_printed(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 90
     assert (tmp_path / "report/report.html").exists()
     for line in blocks("text", SUITES)[0].splitlines():
         assert line == "  ..." or line in done.stdout, line

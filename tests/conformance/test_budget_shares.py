@@ -176,11 +176,12 @@ def test_who_finds_nothing_waits_where_something_came_back(store: Store) -> None
     """Another job ended between the look and the answer."""
     run = a_run(store)
     child = a_child(store, run, "succeeded", budget_nano=BUDGET, cost_nano=BUDGET - 1)
-    assert isinstance(sharing.broke(store, the_job(store, run)), Later)
+    stage = stages_seen.Stage(run_id=run, name="pairs", kind="generate", place=0)
+    assert isinstance(sharing.broke(store, the_job(store, run), stage), Later)
     with store.write() as connection:
         mine = update(jobs.jobs).where(jobs.jobs.c.id == child)
         connection.execute(mine.values(cost_nano=BUDGET))
-    assert isinstance(sharing.broke(store, the_job(store, run)), Lost)
+    assert isinstance(sharing.broke(store, the_job(store, run), stage), Lost)
 
 
 def test_a_job_whose_submitter_died_is_no_promise_to_another(store: Store, tmp_path: Path) -> None:

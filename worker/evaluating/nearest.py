@@ -101,7 +101,10 @@ def best(scores: "Vectors", count: int) -> list[int]:
     """Places of the highest scores, the highest first; the first of equals first."""
     import numpy as np  # noqa: PLC0415 # as above
 
-    some = np.argpartition(-scores, min(count, len(scores)) - 1)[:count]
+    last = min(count, len(scores)) - 1
+    least = -np.partition(-scores, last)[last]
+    above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
+    some = [*above, *equal[:count]][:count]
     return sorted(map(int, some), key=lambda at: (-scores[at], at))
 
 

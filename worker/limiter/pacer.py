@@ -165,7 +165,7 @@ class Pacer:
     def _wanted(self) -> int:
         """Slots to ask for: none while there is no room for the calls."""
         wanted = len(self._waiters) - len(self._slots)
-        return wanted if wanted <= 0 or self._room.has_room() else 0
+        return wanted if wanted <= 0 or self._room.has_room(len(self._slots)) else 0
 
     def _room_came(self) -> None:
         if self._waiters:
@@ -196,13 +196,8 @@ class Pacer:
         waiter.future.set_result(slot)
 
     def _drop_stale(self, now: float) -> None:
-        """After a stall: either the late slots are lost, or all that follow are moved (reported as
-        lateness); whichever costs less. What nobody waits for is lost in any case."""
-        late_s = self._slots.late_s(now)
-        if late_s is None:
-            return
-        rate, late = self._pace().rate, self._slots.count_before(now - LATE_S)
-        if not self._waiters or (rate and late / rate < late_s):
+        """After a stall, or where others took the room; what nobody waits for in any case."""
+        if self._slots.are_stale(now, self._pace().rate if self._waiters else None):
             self._feedback.report.settled -= self._slots.drop_before(now - LATE_S)
             self._poke()
 
@@ -251,7 +246,8 @@ class Pacer:
         rate = self._pace().rate
         part = self._right.part(self._processes, modest=self._right.is_used_up(self._loop.time()))
         share = LARGEST_BLOCK if rate is None else int(rate * BLOCK_S * part)
-        return min(self._wanted(), self._room.left, max(1, min(LARGEST_BLOCK, share)))
+        room = self._room.left - len(self._slots)
+        return min(self._wanted(), room, max(1, min(LARGEST_BLOCK, share)))
 
     def _compose(self, slots: int, *, sign: int) -> tuple[Ask, Belief, int]:
         """The call, with the belief proposed in it and the number of pending changes in that."""
@@ -298,9 +294,12 @@ class Pacer:
         self._note(grant)
 
     def _stock(self, grant: Grant, ask: Ask) -> None:
+        now, pace = self._loop.time(), self._pace()
+        soonest = 0.0 if pace.rate else now  # of a limit on tokens none is late as it comes
         for start in grant.starts:
-            self._slots.add(Slot(self._server.to_local(start), start, ask.tokens))
-        now, takes_s = self._loop.time(), len(grant.starts) * self._pace().takes_s(ask.tokens)
+            at = max(soonest, self._server.to_local(start))
+            self._slots.add(Slot(at, start, ask.tokens))
+        takes_s = len(grant.starts) * pace.takes_s(ask.tokens)
         self._right.use(now, takes_s, modest=ask.is_modest)
         if ask.is_modest and not grant.starts:
             self._ask_at = min(self._ask_at, self._right.due_at(now) - AHEAD_S)

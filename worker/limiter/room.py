@@ -2,7 +2,8 @@
 
 A row may want hundreds of calls at once. A model that has less than its fair part of the room gets
 some at once, even when others have taken all: their calls may stand in it for minutes. So at most
-twice as many calls are under way, and for a while.
+twice as many calls are under way, and for a while. A model that comes to a room taken twice waits
+its turn.
 """
 
 import sys
@@ -31,11 +32,18 @@ class Room:
         self._short[part] = None
 
     def call_back(self) -> None:
-        """Some room has come: those that lack it look again, who has waited longest first."""
-        if self._short:
-            short, self._short = self._short, {}
-            for part in short:
-                part.wake()
+        """Some room has come: those that lack it look again, who has waited longest first.
+
+        Who takes some and lacks more waits anew, behind all others.
+        """
+        if not self._short:
+            return
+        short, self._short = self._short, {}
+        taken = {part: part.taken for part in short}
+        for part in short:
+            part.wake()
+        for part in [one for one in self._short if one.taken > taken.get(one, one.taken)]:
+            self._short[part] = self._short.pop(part)
 
 
 class Part:
@@ -55,11 +63,13 @@ class Part:
         if (free := room.most - room.taken) > 0:
             return free
         users = sum(other.taken > 0 or other is self for other in room.parts)
-        return room.most // users - self.taken
+        fair = max(1, room.most // users)
+        return min(fair - self.taken, 2 * room.most - room.taken)
 
-    def has_room(self) -> bool:
-        """Whether one more may begin; if not, `wake` is called when that may have changed."""
-        if self.left > 0:
+    def has_room(self, beside: int = 0) -> bool:
+        """Whether one more may begin, `beside` so many that have slots; if not, `wake` is called
+        when that may have changed."""
+        if self.left > beside:
             return True
         self._room.lacks(self)
         return False

@@ -87,6 +87,22 @@ def test_what_was_submitted_before_leads_to_its_report(run: Run, suite: str):
     assert f"maestrale report {job_id} --out rep2" in refused.err
 
 
+def test_a_folder_that_may_be_written_now_may_be_written_then(run: Run, suite: str):
+    """Who leaves an evaluation is told a command that works: one rule for both."""
+    Path("rep").mkdir()
+    there = {"maestrale": "0", "job_id": "job_before", "name": "moods"}
+    Path("rep/report.json").write_text(json.dumps(there))
+    evaluate = ("evaluate", suite, "-m", "a,b", "--data", rows(*LABELS), "--detach")
+    told = run(*evaluate, "--report", "rep")
+    assert told.code == 0
+    assert "--out rep" in told.out
+    assert "--overwrite" not in told.out
+    Path("rep/report.json").write_text(json.dumps({**there, "name": "another"}))
+    refused = run(*evaluate, "--report", "rep")
+    assert refused.code == 2
+    assert "the report of job_before" in refused.err
+
+
 def test_texts_embedded_before_lead_to_their_store(run: Run, home: Path):
     """Whoever embeds the same again is told where it is."""
     embed = ("embed", rows(*LABELS), "--text", "{{ row.text }}", "--store", "moods", "--detach")

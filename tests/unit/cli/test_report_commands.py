@@ -109,20 +109,22 @@ def test_a_report_of_another_suite_is_kept(run: Run, user_store: Store, job_id: 
     """The folder is told by what stands in it, not by the files' names."""
     other = an_evaluation(user_store, name="eurlex")
     assert run("report", other, "--out", "rep").code == 0
-    assert run("report", job_id, "--out", "rep").code == 2
+    refused = run("report", job_id, "--out", "rep")
+    assert refused.code == 2
+    assert f"the report of {other}" in refused.err
+    assert run("report", job_id, "--out", "rep", "--overwrite").code == 0
     (file := Path("file")).write_text("mine")
     assert "no folder" in run("report", job_id, "--out", str(file)).err
 
 
-def test_a_report_of_another_job_is_kept(run: Run, user_store: Store, job_id: str):
-    """On the same suite, too; the user may say otherwise, and be led there."""
-    assert run("report", job_id, "--out", "rep").code == 0
+def test_a_report_of_another_job_on_the_suite_is_replaced(run: Run, user_store: Store, job_id: str):
+    """As `evaluate --report` does, and it is said whose it was: that one can be made again."""
+    assert "replaces" not in run("report", job_id, "--out", "rep").out
+    assert "replaces" not in run("report", job_id, "--out", "rep").out
     other = an_evaluation(user_store)
-    refused = run("report", other, "--out", "rep")
-    assert refused.code == 2
-    assert f"the report of {job_id}" in refused.err
-    assert json.loads(Path("rep/report.json").read_text())["job_id"] == job_id
-    assert run("report", other, "--out", "rep", "--overwrite").code == 0
+    told = run("report", other, "--out", "rep")
+    assert told.code == 0
+    assert f"It replaces the report of {job_id}" in told.out
     assert json.loads(Path("rep/report.json").read_text())["job_id"] == other
 
 

@@ -9,10 +9,12 @@ import pytest
 from builders import a_job
 from cli_builders import plain
 
+from models.budgets import parse_budget
+from models.prices import load_prices
 from models.settings import Settings
 from models.states import JobKind, JobState, StageState
 from models.store.stages_seen import StageSeen
-from models.tables import Stage
+from models.tables import NANO, Stage
 from producers.cli import showing, stage_words
 from producers.evaluating.report import Figure, Report, Table
 from producers.pipelines import collecting
@@ -113,3 +115,20 @@ def test_a_spent_budget_is_raised_by_the_command_in_its_reason(above: str) -> No
     told = plain(showing.what_to_do(a_job(id="job_c", state=JobState.PAUSED, state_reason=reason)))
     assert "Go on: maestrale resume job_r --budget MORE" in told
     assert "job_c" not in told
+
+
+@pytest.mark.parametrize(
+    ("least", "budget"),
+    [("$0.1323", "0.14USD"), ("$1,234.56", "1234.56USD"), ("$0.00002", "0.01USD")],
+)
+def test_a_budget_of_which_it_is_known_that_it_is_enough_is_in_the_command(
+    least: str, budget: str
+) -> None:
+    """Up to the next cent, so that it can be copied; nothing else has to be said then."""
+    reason = (
+        "budget: $0.00 of $0.05 is spent; go on with `maestrale resume job_r --budget MORE` (at "
+        f"least {least} in all)"
+    )
+    told = plain(showing.what_to_do(a_job(id="job_c", state=JobState.PAUSED, state_reason=reason)))
+    assert told.strip() == f"Go on: maestrale resume job_r --budget {budget}"
+    assert parse_budget(budget, load_prices(None)) >= float(least[1:].replace(",", "")) * NANO

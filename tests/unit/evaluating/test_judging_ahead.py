@@ -83,6 +83,15 @@ def test_a_row_that_no_judge_can_be_asked_about_is_said() -> None:
         list(previewer.requests({"question": "Why?", **ROW, "preference": "perhaps"}))
 
 
+@pytest.mark.parametrize("field", ["first", "second"])
+def test_a_row_with_a_blank_answer_is_rejected(field: str) -> None:
+    """Before anything is enqueued: there is nothing to judge."""
+    previewer = Previewer(an_evaluation("judges", judge=JUDGE))
+    previewer.check({"question": "Why?", **ROW})
+    with pytest.raises(RowProblem, match=f"{field} is missing or empty"):
+        previewer.check({"question": "Why?", **ROW, field: "  "})
+
+
 def test_reading_rows_to_models_asks_nobody() -> None:
     """Nothing is paid for, so nothing is estimated."""
     previewer = Previewer(an_evaluation("perplexity", "a", prompts={}))

@@ -236,3 +236,11 @@ def test_without_faiss_all_documents_are_compared(
     assert "maestrale[evaluate]" in caplog.text
     query = clustered(1, 2)[0]
     assert library.search(query.tolist(), [], WANTED) == exactly(library, query)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 40, 900, 1_000, 2_000])
+def test_the_first_of_equals_are_the_best(count: int) -> None:
+    """Those that are left out too: the same documents everywhere."""
+    scores = np.random.default_rng(0).integers(0, 5, size=1_000).astype(np.float32) / 5
+    in_order = sorted(range(len(scores)), key=lambda at: (-scores[at], at))
+    assert nearest.best(scores, count) == in_order[:count]

@@ -1,6 +1,7 @@
 """Two models on the same rows: McNemar, the sign test, the bootstrap, Holm, and plain words."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import tt_solve_power
 
+from models.suites.pairing import ALL_PAIRS_UP_TO
 from producers.evaluating.figures.classification import f1_of
 from producers.evaluating.figures.intervals import ratio_of_sums
 from producers.evaluating.figures.paired import (
     MCNEMAR,
+    MOST_FOR_ALL_PAIRS,
     SIGN,
     Metric,
     Paired,
@@ -149,6 +152,18 @@ def test_few_models_are_all_compared_and_many_with_the_first():
     assert len(pairs("abcd")) == 6
     assert pairs("abcde") == [("a", "b"), ("a", "c"), ("a", "d"), ("a", "e")]
     assert pairs("a") == []
+
+
+def test_the_guide_says_who_is_compared_with_whom():
+    """With the numbers that the code has, wherever it speaks of it."""
+    guide = " ".join(Path("docs/suites.md").read_text("utf-8").split())
+    words = ("two", "three", "four", "five")
+    few, judged = words[MOST_FOR_ALL_PAIRS - 2], words[ALL_PAIRS_UP_TO - 2]
+    told = f"Up to {few} are all compared with each other (up to {judged} before a judge), of more"
+    assert told in guide
+    assert f"Up to {few} models are all compared with each other; of more, the first" in guide
+    assert f"Up to {judged} are all judged in pairs; of more, the first" in guide
+    assert "the one that others are compared with" not in guide
 
 
 def test_a_clear_difference_is_told_in_words():

@@ -1,6 +1,7 @@
 """Room for calls under way: bounded, shared between models, woken for when it comes back."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
@@ -11,8 +12,11 @@ import pytest
 from models.limits import Limit
 from worker.gateway.faults import Fault, FaultKind
 from worker.limiter import Flow, Limiter, Permit
+from worker.limiter.adaptive import UNPACED_RATE
 from worker.limiter.limiter import SERVED
 from worker.limiter.room import Room
+from worker.limiter.shared import Grant
+from worker.limiter.waiting import Slot
 
 MOST = 4
 FREE = Limit()
@@ -22,7 +26,11 @@ FREE = Limit()
 async def limiter() -> AsyncIterator[Limiter]:
     """Without a limit, but for the model `slow`; with room for a few calls."""
     redis: Any = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer())
-    told = {"*": FREE, "slow": Limit(requests_per_minute=6_000)}
+    told = {
+        "*": FREE,
+        "slow": Limit(requests_per_minute=6_000),
+        "tokens": Limit(requests_per_minute=100 * UNPACED_RATE, tokens_per_minute=60_000),
+    }
     async with Limiter(redis, "account", told, calls_in_flight=MOST, random=Random(1)) as opened:
         yield opened
     await redis.aclose()
@@ -160,3 +168,99 @@ def test_who_lacked_room_is_woken_once_for_each_time() -> None:
     first.take()
     first.leave()
     assert (woken, second.has_room()) == (["a"], True)
+
+
+@pytest.mark.parametrize(("most", "models"), [(1, 2), (2, 3), (2, 7)])
+async def test_models_take_turns_in_a_room_for_fewer(most: int, models: int) -> None:
+    """Though those that came first never cease to want more."""
+    redis: Any = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer())
+    async with Limiter(redis, "account", {"*": FREE}, calls_in_flight=most) as limiter:
+        callers = Callers(limiter)
+        names = [f"m{number}" for number in range(models)]
+        for name in names:
+            callers.call(9 * models, name)
+            await asyncio.sleep(0.01)
+        begun: Counter[str] = Counter(name for name, _ in callers.permits)
+        for _ in range(4 * models):
+            callers.end()
+            before = len(callers.permits)
+            await asyncio.sleep(0.01)
+            begun.update(name for name, _ in callers.permits[before:])
+        assert all(begun[name] >= 2 for name in names), begun
+        await callers.gone()
+    await redis.aclose()
+
+
+async def test_at_most_twice_as_many_are_under_way(callers: Callers) -> None:
+    """However many models come one after another; the next one has its turn when one ends."""
+    for number in range(6):
+        callers.call(3 * MOST, f"m{number}")
+        await asyncio.sleep(0.01)
+    found = await callers.under_way(2 * MOST)
+    assert "m5" not in found
+    for _ in range(2):
+        callers.end()
+        await callers.under_way(2 * MOST)
+    assert "m5" in [name for name, _ in callers.permits]
+
+
+async def test_a_slot_is_not_kept_for_when_there_is_room(
+    callers: Callers, limiter: Limiter
+) -> None:
+    """Where only tokens are limited it goes back with them: it would be used late, and all other
+    processes wait for as long."""
+    callers.call(MOST)
+    await callers.under_way(MOST)
+    callers.call(MOST // 2 + 1, "tokens")
+    await callers.under_way(MOST + MOST // 2)
+    pacer = limiter._pacers["tokens"]
+    long_ago = asyncio.get_running_loop().time() - 5
+    kept = Slot(long_ago, pacer._server.to_server(long_ago), 10)
+    pacer._slots.add(kept)
+    callers.end(MOST)
+    await callers.under_way(MOST // 2 + 1)
+    assert all(permit._slot is not kept for _, permit in callers.permits)
+
+
+async def test_no_more_slots_are_asked_for_than_there_is_room(
+    callers: Callers, limiter: Limiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those in hand, whose time has not come, are counted; when a call ends one more is."""
+    callers.call(MOST - 1)
+    await callers.under_way(MOST - 1)
+    callers.call(1, "tokens")
+    await callers.under_way(MOST)
+    callers.end(1)
+    pacer = limiter._pacers["tokens"]
+    soon = asyncio.get_running_loop().time() + 60
+    pacer._slots.add(Slot(soon, soon, 10))
+    callers.call(MOST, "tokens")
+    await asyncio.sleep(0)
+    assert (pacer._wanted() > 0, pacer._room.left) == (False, 1)
+    woken: list[str] = []
+    monkeypatch.setattr(pacer, "_poke", lambda: woken.append("it asks"))
+    callers.end(1)
+    assert (pacer._wanted() > 0, pacer._room.left, woken) == (True, 2, ["it asks"])
+    pacer._slots.drop_before(soon + 1)
+    pacer._slots.add(Slot(soon - 60, soon - 60, 10))
+    assert (pacer._wanted(), pacer._block()) == (3, 1)
+
+
+async def test_a_slot_that_comes_late_is_used(
+    callers: Callers, limiter: Limiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that has become slow delays calls under a limit on tokens, and stops none."""
+    callers.call(1, "tokens")
+    await callers.under_way(1)
+    reserve, asked = limiter._reservations.reserve, []
+
+    async def slow(*args: Any) -> Grant:
+        grant = await reserve(*args)
+        asked.append(len(grant.starts))
+        await asyncio.sleep(0.05)
+        return grant
+
+    monkeypatch.setattr(limiter._reservations, "reserve", slow)
+    callers.call(2, "tokens")
+    await callers.under_way(3)
+    assert sum(asked) == 2, "no slot was thrown away"

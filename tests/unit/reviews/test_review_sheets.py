@@ -150,6 +150,16 @@ def test_a_wrong_line_takes_the_whole_sheet_with_it(
     assert said(maestrale, review) == []
 
 
+def test_a_line_that_is_there_twice_is_told_with_what_helps(
+    maestrale: Maestrale, review: Review, tmp_path: Path
+):
+    """An import has no `on_duplicate`."""
+    lines = ("id,choice", f"{review.id}-1,left", f"{review.id}-1,tie")
+    with pytest.raises(BadInputError, match="leave one line of each") as refused:
+        Reviewing(maestrale).take_in(review.id, a_sheet(tmp_path / "s.csv", *lines), "ada")
+    assert "on_duplicate" not in str(refused.value)
+
+
 def test_every_wrong_line_is_named_but_not_without_end(
     maestrale: Maestrale, review: Review, tmp_path: Path
 ):
