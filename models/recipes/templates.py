@@ -25,7 +25,7 @@ def compile_text(source: str, where: str) -> Callable[[Variables], str]:
     tree = SANDBOX.parse_checked(source)
     if (constant := _constant(tree)) is not None:
         return lambda variables: constant
-    template = SANDBOX.from_string(_woven(tree))
+    template = _template(tree)
 
     def render(variables: Variables) -> str:
         return str(_guarded(lambda: _joined(template, variables), where))
@@ -80,7 +80,7 @@ def _compile_leaf(source: str, where: str) -> Render:
     if expression is None:
         return compile_text(source, where)
     assign = nodes.Assign(nodes.Name(_RESULT, "store", lineno=1), expression, lineno=1)
-    template = SANDBOX.from_string(_woven(nodes.Template([assign], lineno=1)))
+    template = _template(nodes.Template([assign], lineno=1))
     label = name_of(expression) or "the expression"
     return lambda variables: _guarded(lambda: _value(template, variables, label), where)
 
@@ -134,6 +134,13 @@ def _constant(tree: nodes.Template) -> str | None:
     if len(outputs) < len(tree.body) or not all(isinstance(t, nodes.TemplateData) for t in texts):
         return None
     return "".join(text.data for text in texts if isinstance(text, nodes.TemplateData))
+
+
+def _template(tree: nodes.Template) -> Template:
+    template = SANDBOX.from_string(_woven(tree))
+    # each rendering copies them, and out of jinja2's chain of maps that takes longer than to render
+    template.globals = dict(template.globals)
+    return template
 
 
 def _woven(tree: nodes.Template) -> nodes.Template:
