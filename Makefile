@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 STAMP := .venv/installed
 SBOM := .venv/sbom/bin/cyclonedx-py
-BENCHMARKS := throughput at_the_limit killed real_size shares webhooks dashboard batches # each is a module `benchmarks.<name>` with a main
+BENCHMARKS := throughput reaction at_the_limit killed real_size shares webhooks dashboard batches # each is a module `benchmarks.<name>` with a main
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
 

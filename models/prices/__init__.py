@@ -1,7 +1,7 @@
 """Dated price tables as data, and the one place where tokens become money."""
 
 import tomllib
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -55,14 +55,21 @@ class PriceTable(BaseModel):
         has a price of its own for it (`"ft:BASE"`). An assumption of 2026-08-15: the public price
         page lists none for calls of tuned models.
         """
-        found = self._listed(model)
-        if found is None and model.startswith(TUNED):
-            return self._listed(model.removeprefix(TUNED).partition(":")[0])
-        return found
+        if model not in self._found:
+            found = self._listed(model)
+            if found is None and model.startswith(TUNED):
+                found = self._listed(model.removeprefix(TUNED).partition(":")[0])
+            self._found[model] = found
+        return self._found[model]
 
     def _listed(self, model: str) -> ModelPrice | None:
         names = [name for name in self.models if model == name or model.startswith(_begins(name))]
         return self.models[max(names, key=len)] if names else None
+
+    @cached_property
+    def _found(self) -> dict[str, ModelPrice | None]:
+        """Models asked for before: each call asks twice."""
+        return {}
 
     def cost_nano(self, model: str, usage: Usage, *, batch: bool = False) -> int | None:
         """Nano-USD of one call, in real time or by batch; None if the model's price is unknown."""

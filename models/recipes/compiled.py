@@ -43,6 +43,8 @@ class Compiled:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        self.prompt_hashes = {step.name: cache_key(recipe, step) for step in recipe.steps}
+        """By step, for the provenance of each row."""
         self._steps = {step.name: _CompiledStep(recipe, step) for step in recipe.steps}
         self._record = compile_tree(recipe.output.record, "output.record")
         self._provenance = compile_tree(recipe.output.provenance, "output.provenance")

@@ -141,7 +141,10 @@ def _constant(tree: nodes.Template) -> str | None:
 
 def _compiled(tree: nodes.Template) -> Template:
     with only_syntax_errors():
-        return SANDBOX.from_string(_woven(tree))
+        template = SANDBOX.from_string(_woven(tree))
+    # each rendering copies them, and out of jinja2's chain of maps that takes longer than to render
+    template.globals = dict(template.globals)
+    return template
 
 
 def _woven(tree: nodes.Template) -> nodes.Template:

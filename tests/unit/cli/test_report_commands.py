@@ -177,6 +177,27 @@ def test_charts_of_the_report_before_go(run: Run, user_store: Store, job_id: str
     assert Path("precious.png").read_text() == "mine"
 
 
+def test_who_dies_while_writing_a_report_may_write_it_again(
+    user_store: Store, job_id: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Without --overwrite: its first file says whose report it is."""
+
+    def die(name: str) -> None:
+        if name == "report.writing":
+            raise KeyboardInterrupt
+
+    with Maestrale() as maestrale:
+        made = reports.keep(maestrale, maestrale.get(job_id), a_report(job_id=job_id))
+        with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+            dying.setattr(reports, "crash_point", die)
+            reports.write(made, Path("rep"))
+        assert reports.has_report(Path("rep"))
+        reports.check_folder(Path("rep"), "tak", job_id)
+        files = reports.write(made, Path("rep"))
+    assert files[0] == Path("rep/report.html")
+    assert all(path.is_file() for path in files)
+
+
 def test_a_job_that_runs_has_figures_so_far(run: Run, user_store: Store):
     """And the report says so; before the first answer there is none."""
     running = an_evaluation(user_store, done=3)

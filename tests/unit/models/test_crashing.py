@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faults.scenarios.crash_points import DYING
+from faults.scenarios.registry import by_number
 from models.crashing import EXIT_CODE, POINTS, VARIABLE
 
 ROOT = Path(__file__).parents[3]
@@ -48,6 +49,7 @@ def test_the_table_is_the_code():
 def test_the_campaign_dies_at_every_point():
     """Some scenario dies at each of them, and none twice."""
     assert Counter(point for points in DYING.values() for point in points) == Counter(POINTS.keys())
+    assert DYING.keys() <= {one.name for one in by_number()}
 
 
 def test_unset_it_is_nothing():
