@@ -24,9 +24,9 @@ TICK_S = 15.0
 the case that theirs do not, and each tick is a task that Flower keeps."""
 
 
-def build_app(settings: Settings | None = None) -> Celery:
+def build_app() -> Celery:
     """The app behind `celery -A worker worker|beat|flower`. Opens nothing."""
-    settings = settings or Settings()
+    settings = Settings()
     _default_flower_to_loopback()
     app = make_celery(settings)
     app.conf.update(

@@ -77,13 +77,6 @@ def page(connection: Connection, job_id: str) -> str | None:
     return None if found is None else str(found)
 
 
-def newest(connection: Connection, *, limit: int = 50) -> list[tuple[str, float]]:
-    """(job, when its report was made), the newest first."""
-    query = select(reports.c.job_id, reports.c.made_at)
-    found = connection.execute(query.order_by(reports.c.made_at.desc()).limit(limit))
-    return [(job_id, made_at) for job_id, made_at in found]
-
-
 def lacking(connection: Connection, *, since_s: float = PATIENCE_S) -> list[str]:
     """Evaluations that are over for so long and have no report of their end, the newest first.
 

@@ -2,8 +2,8 @@
 
 What cannot be stored for its own sake (a value the database refuses) is found by halving the
 group, so that one bad value never takes paid results down with it. What fails because the
-database does not answer is tried again until it does; meanwhile `is_healthy` is False and nothing
-new is paid for.
+database does not answer is tried again until it does; meanwhile the event `healthy` is cleared
+and nothing new is paid for.
 """
 
 import asyncio

@@ -90,16 +90,6 @@ def positive_of(told: Classification) -> int | None:
     return 0 if len(told.labels) == 2 else None
 
 
-def precision_of(label: int, labels: int) -> Statistic:
-    """Of the answers that say the label, how many are right."""
-    return lambda sums: divided(*_of_label(sums, label, labels)[:2])
-
-
-def recall_of(label: int, labels: int) -> Statistic:
-    """Of the answers to rows with the label, how many say it."""
-    return lambda sums: divided(*_of_label(sums, label, labels)[::2])
-
-
 def f1_of(label: int, labels: int) -> Statistic:
     """2 hits / (said + there), as scikit-learn: NaN where the label is neither said nor there."""
 

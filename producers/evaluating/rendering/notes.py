@@ -6,7 +6,6 @@ from dataclasses import asdict
 from models.figures import Worded, footnotes, worded
 from producers.evaluating.report import Cell, Comparison, Figure, Report, Table
 
-LEVEL = "95%"
 FEW_NAMES = 12
 
 
