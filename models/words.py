@@ -1,6 +1,6 @@
 """Numbers, money, times and foreign text as people read them, in a terminal or a browser. Pure."""
 
-from models.tables import NANO
+from models.nano import NANO
 
 UNKNOWN_COST = "unknown (the model is not in the price table)"
 

@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 
 from models.budgets import parse_budget
 from models.errors import BadInputError, NotFoundError
+from models.nano import NANO
 from models.payloads import training_of
 from models.prices import load_prices
 from models.store import registry, trainings
-from models.tables import NANO, Job, TrainingPoint, TunedModel
+from models.tables import Job, TrainingPoint, TunedModel
 from models.training import DatasetRef, TrainingSpec
 from models.training.counts import Counts
 from models.training.grid import child_name, combinations

@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 
 from models.errors import SetupError
 from models.exposition import Exposition
+from models.nano import NANO
 from models.store.pulses import LATENCY_EDGES_MS
-from models.tables import NANO
 from worker.figures import Figures, OfModel
 from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter, ModelUse

@@ -6,8 +6,9 @@ from faults.findings import of
 from faults.history import read
 from faults.scenarios.registry import Begin, scenario
 from faults.world import World
+from models.nano import NANO
 from models.states import SETTLED, JobState
-from models.tables import NANO, Job
+from models.tables import Job
 
 OPTIONS = ("--latency-median", "0.2", "--limit", "*=6000")
 ROWS = 500

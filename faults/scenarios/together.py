@@ -14,8 +14,9 @@ from faults.scenarios.registry import POSTGRESQL, SQLITE, Begin, scenario
 from faults.victims import VICTIM, death, victim
 from faults.world import World
 from models.crashing import EXIT_CODE, VARIABLE
+from models.nano import NANO
 from models.states import JobState
-from models.tables import NANO, Job
+from models.tables import Job
 
 LATENCY = ("--latency-median", "0.2", "--latency-p95", "0.4", "--limit", "*=6000")
 LOST = 0.1

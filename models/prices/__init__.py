@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import BadInputError
+from models.nano import NANO
 from models.payloads import Usage
-from models.tables import NANO
 
 SHIPPED = "2026-08.toml"
 TUNED = "ft:"

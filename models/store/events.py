@@ -7,8 +7,9 @@ import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
 from models.events import EVENT_TYPES, REASON_LENGTH, BudgetReached, EndpointEvent
+from models.nano import NANO
 from models.store.engine import now_s
-from models.tables import NANO, Endpoint, Event, Job
+from models.tables import Endpoint, Event, Job
 
 events = Event.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 endpoints = Endpoint.__table__  # type: ignore[attr-defined]

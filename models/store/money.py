@@ -16,11 +16,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from models.errors import BadInputError
+from models.nano import NANO
 from models.payloads import CallRecord
 from models.store import families, inserts, portions
 from models.store import jobs as job_moves
 from models.store.engine import now_s
-from models.tables import NANO, BudgetHold, Doubt, Job, Spending
+from models.tables import BudgetHold, Doubt, Job, Spending
 from models.words import money
 
 spending = Spending.__table__  # type: ignore[attr-defined] # SQLModel does not declare it

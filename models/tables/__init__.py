@@ -15,7 +15,6 @@ from models.tables.telling import Attempt, Delivery, Endpoint, Event
 from models.tables.work import Job, Row, Shard
 
 __all__ = [
-    "NANO",
     "Attempt",
     "BatchRequest",
     "BudgetHold",
@@ -43,5 +42,3 @@ __all__ = [
     "VectorStore",
     "WorkerSeen",
 ]
-
-NANO = 1_000_000_000

@@ -5,9 +5,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.nano import NANO
 from models.payloads import Estimate, JobSpec, Options, models_asked
 from models.states import JobKind
-from models.tables import NANO, Job
+from models.tables import Job
 from models.words import is_unknown_cost
 from producers.readers import ReadResult
 

@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from models.nano import NANO
 from models.store.money import Cost
-from models.tables import NANO, Job
+from models.tables import Job
 from models.words import is_unknown_cost
 from producers.cli import words
 from producers.cli.tables import bare_table

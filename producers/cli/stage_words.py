@@ -8,10 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from models.nano import NANO
 from models.pipelines.schema import StageKind
 from models.states import STAGE_GOOD, StageState
 from models.store.stages_seen import StageSeen
-from models.tables import NANO, Job
+from models.tables import Job
 from producers.cli import words
 from producers.cli.showing import STATE_STYLES, headline, hint, indented, job_cost, line
 from producers.cli.words import counted, safe

@@ -8,10 +8,11 @@ import orjson
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from models.nano import NANO
 from models.states import WORKABLE, JobState
 from models.store import families
 from models.store.operations_seen import OperationSeen
-from models.tables import NANO, Job, TunedModel
+from models.tables import Job, TunedModel
 from models.training import TrainingSpec
 from producers.cli import facts, learning_words, money_words, operation_words, showing, words
 from producers.cli.learning_words import Shown, loss_words

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 
 from models.errors import BadInputError
+from models.nano import NANO
 from models.payloads import JobSpec
 from models.pipelines.loading import place_of
 from models.pipelines.schema import Pipeline, Prepared, RunSpec
@@ -15,7 +16,7 @@ from models.pipelines.schema import Stage as Asked
 from models.recipes.fields import names_read
 from models.settings import Settings
 from models.store import stages
-from models.tables import NANO, Job, Stage
+from models.tables import Job, Stage
 from producers.client import Maestrale
 from producers.readers import ReadResult
 

@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from models.budgets import parse_budget
 from models.errors import BadInputError
+from models.nano import NANO
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.prices import load_prices
@@ -19,7 +20,6 @@ from models.states import JobKind, JobState
 from models.store import jobs, stages
 from models.store.engine import Store
 from models.store.stages import StageInHand
-from models.tables import NANO
 from producers import spending
 from producers.pipelines import doing, ranking, sharing
 from producers.pipelines.hand import Hand

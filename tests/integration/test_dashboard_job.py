@@ -14,12 +14,12 @@ from dashboards import OWNER, SIGNED_IN, Dashboard, a_dashboard
 from playwright.sync_api import Browser, Page
 from sqlalchemy import func, select, update
 
+from models.nano import NANO
 from models.payloads import Failed, JobSpec, Options, RowSettled
 from models.recipes import load_recipe
 from models.states import FailureCode, JobState
 from models.store import deliveries, endpoints, jobs, pulses, shards
 from models.store.pulses import Beat
-from models.tables import NANO
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
 SHOWN = r"<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"

@@ -16,10 +16,11 @@ from sqlalchemy import func, select
 
 from dashboard.opening import PASSWORD_FILE
 from models.metrics import DASHBOARD, METRICS, WORKER
+from models.nano import NANO
 from models.states import JobState
 from models.store import pulses
 from models.store.engine import Store, open_store
-from models.tables import NANO, Job
+from models.tables import Job
 from producers.client import Maestrale
 
 Samples = dict[tuple[str, ...], float]

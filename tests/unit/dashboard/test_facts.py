@@ -10,13 +10,14 @@ from dashboard.facts import RecipeFacts, facts_of, recipe_facts
 from dashboard.reasons import MEANINGS
 from dashboard.webhooks import indented
 from dashboard.words import status
+from models.nano import NANO
 from models.payloads import JobSpec, Options
 from models.recipes import load_recipe
 from models.recipes.compiled import cache_key
 from models.states import FailureCode, JobState
 from models.store.board import Standing
 from models.store.jobpage import DoubtGroup, Hands, JobPage
-from models.tables import NANO, Event
+from models.tables import Event
 
 NOW = 10_000.0
 MODEL = "mistral-small-latest"

@@ -9,13 +9,13 @@ from pipelines_stage import edit, write_recipe
 from sqlalchemy import update
 
 from models.errors import BadInputError
+from models.nano import NANO
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.settings import Settings
 from models.states import JobState, StageState
 from models.store import jobs, schema, stages
 from models.store.engine import open_store
-from models.tables import NANO
 from producers import Maestrale
 from producers.pipelines import Runs
 from producers.pipelines.planning import plan

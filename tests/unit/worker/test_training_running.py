@@ -114,6 +114,14 @@ async def test_importing_the_parents_side_costs_no_torch():
     assert await child.wait() == 0
 
 
+async def test_children_that_read_and_count_open_no_database():
+    """They know money's unit and words for sums, and load no table: half of their start."""
+    ours = "worker.training.scoring, worker.training.counting, models.budgets, models.prices"
+    program = f"import sys, {ours}; sys.exit('sqlmodel' in sys.modules)"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    assert await child.wait() == 0
+
+
 def test_a_device_is_held_by_one_run(tmp_path: Path):
     """Another says once that it waits, and gives up when told to stop."""
     lock, stop, waited = tmp_path / "home" / "train-cpu.lock", Stop(), []
