@@ -12,8 +12,6 @@ from pathlib import Path
 
 from models.births import born
 
-_LOG_TAIL = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -63,17 +61,6 @@ def end(services: Sequence[Service], patience_s: float) -> None:
             for service in left:
                 service.signal(signal.SIGKILL)
         time.sleep(0.05)
-
-
-def last_line(log: Path) -> str:
-    """The last line of a log that says anything; empty if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _LOG_TAIL))
-            lines = file.read().decode("utf-8", "replace").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def free_port() -> int:

