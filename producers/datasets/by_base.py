@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 from pydantic import ValidationError
 
+from models import extras
 from models.errors import BadInputError
 from models.settings import Settings
 from models.training import DatasetRef, libraries
@@ -126,7 +127,7 @@ def _keep(path: Path, found: Counts) -> None:
 def _counted(
     dataset: DatasetRef, base: str, seq_len: int, settings: Settings, parts: Sequence[str]
 ) -> Counts | Uncounted:
-    if not settings.train_python and libraries.lacking(libraries.COUNTING):
+    if not settings.train_python and extras.missing(libraries.COUNTING):
         return Uncounted("the extra `train` is not installed here")
     command = _command(dataset, base, seq_len, settings, parts)
     try:

@@ -18,7 +18,6 @@ from models.store.engine import Store
 from models.suites import Contestant, Evaluation, load_suite
 from producers import Maestrale
 from producers.evaluating import reports
-from producers.evaluating.figures import libraries
 from producers.evaluating.rendering import charts
 
 Run = Callable[..., Ended]
@@ -192,7 +191,7 @@ def test_who_dies_while_writing_a_report_may_write_it_again(
             dying.setattr(reports, "crash_point", die)
             reports.write(made, Path("rep"))
         assert reports.has_report(Path("rep"))
-        reports.check_folder(Path("rep"), "tak", job_id)
+        reports.check_folder(Path("rep"), made.job.name)
         files = reports.write(made, Path("rep"))
     assert files[0] == Path("rep/report.html")
     assert all(path.is_file() for path in files)
@@ -272,7 +271,7 @@ def test_without_matplotlib_there_are_no_charts(
 
 def test_without_libraries_nothing_is_paid(run: Run, monkeypatch: pytest.MonkeyPatch, home: Path):
     """Said before anything is submitted."""
-    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
+    monkeypatch.setattr("models.extras.missing", list)
     Path("q.jsonl").write_text('{"id": "1", "query": "news?", "label": "news_related"}\n')
     refused = run("evaluate", "tak", "-m", "a,b", "--data", "q.jsonl")
     assert refused.code == 2

@@ -15,7 +15,6 @@ from models.pipelines.schema import Evaluate, RunSpec
 from models.prices import PriceTable, load_prices
 from models.tables import Stage
 from producers import registry
-from producers.evaluating.figures import libraries
 from producers.pipelines import beforehand, evaluating
 from producers.pipelines.hand import Hand
 
@@ -151,7 +150,7 @@ def test_a_variable_that_is_no_value_of_a_key_is_told(folder: Path, key: str) ->
 
 def test_missing_libraries_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a stage evaluates."""
-    monkeypatch.setattr(libraries, "find_spec", lambda _name: None)
+    monkeypatch.setattr("models.extras.missing", list)
     with pytest.raises(BadInputError, match=r"stage exam: .*maestrale\[evaluate\]"):
         check(folder)
 
