@@ -1,18 +1,12 @@
 """The tables. Times: seconds since the epoch by the database's clock; money: nano-USD."""
 
 from models.tables.fleet import ClockHand, LimiterSeen, LimitSeen, Pulse, WorkerSeen
-from models.tables.judged import (
-    EvaluationReport,
-    Judgement,
-    Review,
-    ReviewPair,
-    Stage,
-    VectorStore,
-)
+from models.tables.judged import EvaluationReport, Judgement, Review, ReviewPair
 from models.tables.ledger import BudgetHold, Call, Doubt, Spending
-from models.tables.remote import BatchRequest, RemoteOperation, TrainingPoint, TunedModel
+from models.tables.registered import TrainingPoint, TunedModel, VectorStore
+from models.tables.remote import BatchRequest, RemoteOperation
 from models.tables.telling import Attempt, Delivery, Endpoint, Event
-from models.tables.work import Job, Row, Shard
+from models.tables.work import Job, Row, Shard, Stage
 
 __all__ = [
     "Attempt",
