@@ -68,8 +68,9 @@ def footnotes(figures: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def _signed(value: float, sign: str, before: str, number: Write) -> str:

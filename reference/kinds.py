@@ -91,7 +91,7 @@ def _bounds(marks: Iterable[Any], *, whole: bool) -> str:
             case Gt():
                 above = f"above {plain(mark.gt)}"
             case Le() | Lt():
-                most = mark.le if isinstance(mark, Le) else mark.lt  # type: ignore[assignment]
+                most = mark.le if isinstance(mark, Le) else mark.lt  # type: ignore[assignment] # as above
             case MinLen():
                 return f"{mark.min_length} or more" if mark.min_length > 1 else "at least one"
             case _:

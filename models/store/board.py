@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Float, cast, func, or_, select
 
 from models.store.fleet import limiters_seen
-from models.tables import Job, LimiterSeen, LimitSeen, Spending
+from models.tables import Job, LimiterSeen, LimitSeen, Spending, table_of
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-spending = Spending.__table__  # type: ignore[attr-defined]
-limits = LimitSeen.__table__  # type: ignore[attr-defined]
+jobs = table_of(Job)
+spending = table_of(Spending)
+limits = table_of(LimitSeen)
 
 PAGE = 50
 SETTLED_ROWS = jobs.c.rows_done + jobs.c.rows_failed

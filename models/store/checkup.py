@@ -7,12 +7,12 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from models.states import SETTLED, DeliveryState, EndpointState, JobState
 from models.store.engine import now_s
-from models.tables import Delivery, Endpoint, Event, Job
+from models.tables import Delivery, Endpoint, Event, Job, table_of
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-events = Event.__table__  # type: ignore[attr-defined]
-endpoints = Endpoint.__table__  # type: ignore[attr-defined]
-deliveries = Delivery.__table__  # type: ignore[attr-defined]
+jobs = table_of(Job)
+events = table_of(Event)
+endpoints = table_of(Endpoint)
+deliveries = table_of(Delivery)
 
 MOST_SPECS = 200
 

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, func, insert, select, update
 from models.events import EVENT_TYPES, REASON_LENGTH, BudgetReached, EndpointEvent
 from models.nano import NANO
 from models.store.engine import now_s
-from models.tables import Endpoint, Event, Job
+from models.tables import Endpoint, Event, Job, table_of
 
-events = Event.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-endpoints = Endpoint.__table__  # type: ignore[attr-defined]
-jobs = Job.__table__  # type: ignore[attr-defined]
+events = table_of(Event)
+endpoints = table_of(Endpoint)
+jobs = table_of(Job)
 
 _OF_A_JOB = (
     "kind",

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, delete, func, select, update
 from models.limits import Limit
 from models.store import inserts
 from models.store.engine import now_s, read_now
-from models.tables import ClockHand, LimiterSeen, LimitSeen, WorkerSeen
+from models.tables import ClockHand, LimiterSeen, LimitSeen, WorkerSeen, table_of
 
-workers = WorkerSeen.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-limits = LimitSeen.__table__  # type: ignore[attr-defined]
-limiters = LimiterSeen.__table__  # type: ignore[attr-defined]
-hands = ClockHand.__table__  # type: ignore[attr-defined]
+workers = table_of(WorkerSeen)
+limits = table_of(LimitSeen)
+limiters = table_of(LimiterSeen)
+hands = table_of(ClockHand)
 
 ALIVE_S = 20.0
 """A worker is taken for alive this long after its last sign."""

@@ -12,10 +12,10 @@ from models.states import EndpointState
 from models.store import deliveries as log
 from models.store import endpoints as doors
 from models.store.engine import read_now
-from models.tables import Delivery, Endpoint
+from models.tables import Delivery, Endpoint, table_of
 
-deliveries = Delivery.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-endpoints = Endpoint.__table__  # type: ignore[attr-defined]
+deliveries = table_of(Delivery)
+endpoints = table_of(Endpoint)
 
 ENDPOINTS = 100
 DELIVERIES = 50

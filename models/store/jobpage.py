@@ -33,13 +33,13 @@ from models.store import (
 )
 from models.store import jobs as job_moves
 from models.store.engine import read_now
-from models.tables import Doubt, Event, Job, Row, Shard
+from models.tables import Doubt, Event, Job, Row, Shard, table_of
 
-doubts = Doubt.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-events = Event.__table__  # type: ignore[attr-defined]
-jobs = Job.__table__  # type: ignore[attr-defined]
-rows = Row.__table__  # type: ignore[attr-defined]
-shards = Shard.__table__  # type: ignore[attr-defined]
+doubts = table_of(Doubt)
+events = table_of(Event)
+jobs = table_of(Job)
+rows = table_of(Row)
+shards = table_of(Shard)
 
 SAMPLES = 3
 COUNT_UP_TO = 10_000

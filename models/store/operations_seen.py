@@ -8,9 +8,9 @@ import orjson
 from sqlalchemy import Connection, case, func, select
 
 from models.states import RemoteState
-from models.tables import RemoteOperation
+from models.tables import RemoteOperation, table_of
 
-operations = RemoteOperation.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+operations = table_of(RemoteOperation)
 
 OUT = (RemoteState.SENDING, RemoteState.RUNNING, RemoteState.FETCHING)
 """The states of what is not settled yet."""

@@ -7,14 +7,14 @@ from sqlalchemy import Connection, func, select
 from models.states import WORKABLE, DeliveryState, JobState, ShardState
 from models.store import board, deliveries, fleet
 from models.store.engine import read_now
-from models.tables import Delivery, Endpoint, Event, Job, Shard, Spending
+from models.tables import Delivery, Endpoint, Event, Job, Shard, Spending, table_of
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-shards = Shard.__table__  # type: ignore[attr-defined]
-events = Event.__table__  # type: ignore[attr-defined]
-endpoints = Endpoint.__table__  # type: ignore[attr-defined]
-sent = Delivery.__table__  # type: ignore[attr-defined]
-spending = Spending.__table__  # type: ignore[attr-defined]
+jobs = table_of(Job)
+shards = table_of(Shard)
+events = table_of(Event)
+endpoints = table_of(Endpoint)
+sent = table_of(Delivery)
+spending = table_of(Spending)
 
 UNFINISHED = (*sorted(WORKABLE), JobState.PAUSED)
 MOST_JOBS = 100
@@ -129,7 +129,8 @@ def _shards(connection: Connection) -> dict[str, int]:
 
 def _first_lease(connection: Connection) -> float | None:
     query = select(func.min(shards.c.lease_until)).where(shards.c.state == ShardState.LEASED)
-    return connection.scalar(query)
+    first: float | None = connection.scalar(query)
+    return first
 
 
 def _unrelayed(connection: Connection) -> tuple[int, float | None]:
@@ -140,7 +141,8 @@ def _unrelayed(connection: Connection) -> tuple[int, float | None]:
 
 def _first_due(connection: Connection) -> float | None:
     query = select(func.min(sent.c.next_at)).where(sent.c.state == DeliveryState.PENDING)
-    return connection.scalar(query)
+    first: float | None = connection.scalar(query)
+    return first
 
 
 def _endpoints(connection: Connection) -> dict[str, int]:

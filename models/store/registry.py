@@ -9,9 +9,9 @@ from sqlalchemy import Connection, insert, select
 from models.store import events
 from models.store import jobs as job_moves
 from models.store.engine import now_s, one_at_a_time
-from models.tables import TunedModel
+from models.tables import TunedModel, table_of
 
-models = TunedModel.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+models = table_of(TunedModel)
 
 
 def register(

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, or_, select
 from models.states import JobKind, JobState, RowState
 from models.store import inserts
 from models.store.engine import now_s
-from models.tables import EvaluationReport, Job, Row
+from models.tables import EvaluationReport, Job, Row, table_of
 
-reports = EvaluationReport.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
-rows = Row.__table__  # type: ignore[attr-defined]
+reports = table_of(EvaluationReport)
+jobs = table_of(Job)
+rows = table_of(Row)
 
 PATIENCE_S = 15.0
 """For so long whoever watched the job may be making its report."""

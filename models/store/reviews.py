@@ -12,11 +12,11 @@ from models.reviews.votes import Said
 from models.store.engine import now_s, one_at_a_time
 from models.store.inserts import replace
 from models.store.rows import storable
-from models.tables import Judgement, Review, ReviewPair
+from models.tables import Judgement, Review, ReviewPair, table_of
 
-reviews = Review.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-pairs = ReviewPair.__table__  # type: ignore[attr-defined]
-judgements = Judgement.__table__  # type: ignore[attr-defined]
+reviews = table_of(Review)
+pairs = table_of(ReviewPair)
+judgements = table_of(Judgement)
 
 INSERT_BATCH = 200
 """Pairs, of two long answers each."""

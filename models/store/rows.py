@@ -10,9 +10,9 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from models.payloads import Failed, RowInHand, RowSettled, Succeeded
 from models.states import FailureCode, RowState
 from models.store import jobs as job_moves
-from models.tables import Row
+from models.tables import Row, table_of
 
-rows = Row.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+rows = table_of(Row)
 
 INSERT_BATCH = 1000
 PAGE = 500

@@ -24,11 +24,11 @@ from models.shares import Wanting
 from models.states import WORKABLE, JobKind, RowState, ShardState
 from models.store import jobs as job_moves
 from models.store.engine import now_s
-from models.tables import Job, Row, Shard
+from models.tables import Job, Row, Shard, table_of
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-rows = Row.__table__  # type: ignore[attr-defined]
-shards = Shard.__table__  # type: ignore[attr-defined]
+jobs = table_of(Job)
+rows = table_of(Row)
+shards = table_of(Shard)
 
 SOON_S = 0.5
 """A message that new is on its way to a free slot: nobody need yield one."""

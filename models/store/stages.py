@@ -22,10 +22,10 @@ from models.store import events, stages_seen
 from models.store import jobs as job_moves
 from models.store.engine import now_s
 from models.store.families import family
-from models.tables import Job, Stage
+from models.tables import Job, Stage, table_of
 
-stages = Stage.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
+stages = table_of(Stage)
+jobs = table_of(Job)
 
 SWEEP = "sweep"
 """Note of a stage whose runs are being ranked by a suite: the sweep's job."""

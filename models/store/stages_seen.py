@@ -8,10 +8,10 @@ import orjson
 from sqlalchemy import Connection, case, func, or_, select
 
 from models.states import SETTLED, STAGE_GOOD, WORKABLE, JobKind, JobState
-from models.tables import Job, Stage
+from models.tables import Job, Stage, table_of
 
-stages = Stage.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
+stages = table_of(Stage)
+jobs = table_of(Job)
 
 
 @dataclass(frozen=True, slots=True)

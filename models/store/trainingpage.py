@@ -13,12 +13,12 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from models.states import JobKind, JobState
 from models.store import money, registry
-from models.tables import Job, TrainingPoint, TunedModel
+from models.tables import Job, TrainingPoint, TunedModel, table_of
 from models.training.grid import MOST_RUNS
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-points = TrainingPoint.__table__  # type: ignore[attr-defined]
-models = TunedModel.__table__  # type: ignore[attr-defined]
+jobs = table_of(Job)
+points = table_of(TrainingPoint)
+models = table_of(TunedModel)
 
 POINTS = 120
 """Of a curve at most, and its last one: as many as a phone's screen tells apart."""

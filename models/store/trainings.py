@@ -8,11 +8,11 @@ from sqlalchemy import Connection, func, select
 from models.states import JobKind
 from models.store import inserts, rows
 from models.store.engine import now_s
-from models.tables import Job, RemoteOperation, TrainingPoint
+from models.tables import Job, RemoteOperation, TrainingPoint, table_of
 
-points = TrainingPoint.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
-operations = RemoteOperation.__table__  # type: ignore[attr-defined]
+points = table_of(TrainingPoint)
+jobs = table_of(Job)
+operations = table_of(RemoteOperation)
 
 LAST_JOBS = 20
 """A run's pace is looked for among so many trainings, the newest first."""

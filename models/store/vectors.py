@@ -4,9 +4,9 @@ from sqlalchemy import Connection, select
 
 from models.store import inserts
 from models.store.engine import now_s
-from models.tables import VectorStore
+from models.tables import VectorStore, table_of
 
-stores = VectorStore.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+stores = table_of(VectorStore)
 
 
 def put(connection: Connection, store: VectorStore) -> VectorStore:

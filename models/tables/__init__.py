@@ -1,5 +1,8 @@
 """The tables. Times: seconds since the epoch by the database's clock; money: nano-USD."""
 
+from sqlalchemy import Table
+from sqlmodel import SQLModel
+
 from models.tables.fleet import ClockHand, LimiterSeen, LimitSeen, Pulse, WorkerSeen
 from models.tables.judged import EvaluationReport, Judgement, Review, ReviewPair
 from models.tables.ledger import BudgetHold, Call, Doubt, Spending
@@ -35,4 +38,11 @@ __all__ = [
     "TunedModel",
     "VectorStore",
     "WorkerSeen",
+    "table_of",
 ]
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table behind a class, to write statements with."""
+    table: Table = model.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+    return table
