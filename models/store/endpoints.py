@@ -6,6 +6,7 @@ import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
 from models.states import EndpointState
+from models.store import reading
 from models.store.engine import now_s
 from models.tables import Endpoint, table_of
 
@@ -96,8 +97,7 @@ def for_url(connection: Connection, url: str) -> Endpoint | None:
         )
         .limit(1)
     )
-    found = connection.execute(query).mappings().first()
-    return Endpoint(**found) if found else None
+    return reading.one(connection, query, Endpoint)
 
 
 def same(

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from models.events import EVENT_TYPES, REASON_LENGTH, BudgetReached, EndpointEvent
 from models.nano import NANO
+from models.store import reading
 from models.store.engine import now_s
 from models.tables import Endpoint, Event, Job, table_of
 
@@ -75,7 +76,7 @@ def of_subject(connection: Connection, subject_id: str, *, after: int = 0) -> li
         .where(events.c.subject_id == subject_id, events.c.seq > after)
         .order_by(events.c.seq)
     )
-    return [Event(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Event)
 
 
 def later(connection: Connection, after_id: int) -> list[Event]:
@@ -84,7 +85,7 @@ def later(connection: Connection, after_id: int) -> list[Event]:
     On PostgreSQL an event may become visible after one with a higher id: look back some ids.
     """
     query = select(events).where(events.c.id > after_id).order_by(events.c.id)
-    return [Event(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Event)
 
 
 def last_id(connection: Connection) -> int:

@@ -27,6 +27,7 @@ from models.store import (
     money,
     operations_seen,
     pulses,
+    reading,
     reports,
     stages_seen,
     trainingpage,
@@ -228,7 +229,7 @@ def newest_events(connection: Connection, job_id: str, *, limit: int = EVENTS) -
         .order_by(events.c.seq.desc())
         .limit(limit)
     )
-    return [Event(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Event)
 
 
 def doubts_by_reason(connection: Connection, *ids: str) -> list[DoubtGroup]:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert, select
 
-from models.store import events
+from models.store import events, reading
 from models.store import jobs as job_moves
 from models.store.engine import now_s, one_at_a_time
 from models.tables import TunedModel, table_of
@@ -62,9 +62,8 @@ def of_job(connection: Connection, job_id: str) -> TunedModel | None:
 def newest(connection: Connection, *, limit: int = 50) -> list[TunedModel]:
     """The newest models first."""
     query = select(models).order_by(models.c.created_at.desc(), models.c.name).limit(limit)
-    return [TunedModel(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, TunedModel)
 
 
 def _one(connection: Connection, which: Any) -> TunedModel | None:
-    found = connection.execute(select(models).where(which)).mappings().first()
-    return TunedModel(**found) if found else None
+    return reading.one(connection, select(models).where(which), TunedModel)

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from models.states import JobKind, JobState
-from models.store import money, registry
+from models.store import money, reading, registry
 from models.tables import Job, TrainingPoint, TunedModel, table_of
 from models.training.grid import MOST_RUNS
 
@@ -211,4 +211,4 @@ def _run(job: Any, told: tuple[int, Any, Any] | None, kept: Mapping[str, Any]) -
 
 
 def _points(connection: Connection, query: Any) -> list[TrainingPoint]:
-    return [TrainingPoint(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, TrainingPoint)
