@@ -16,7 +16,7 @@ from models.states import (
     StageState,
     sources_of,
 )
-from models.store import events, portions, remote
+from models.store import events, portions, reading, remote
 from models.store.engine import now_s
 from models.store.families import family, sweep_of, unsettled_children, why_it_stands
 from models.store.progress import tenths_to_tell
@@ -63,8 +63,7 @@ def create(connection: Connection, job: Job) -> None:
 
 def get(connection: Connection, job_id: str) -> Job | None:
     """The job, or None."""
-    found = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
-    return Job(**found) if found else None
+    return reading.one(connection, select(jobs).where(jobs.c.id == job_id), Job)
 
 
 def like(connection: Connection, beginning: str) -> list[str]:
@@ -78,7 +77,7 @@ def newest(connection: Connection, *, limit: int = 50, state: str | None = None)
     query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
     if state:
         query = query.where(jobs.c.state == state)
-    return [Job(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Job)
 
 
 def by_fingerprint(connection: Connection, fingerprint: str) -> Job | None:
@@ -89,14 +88,12 @@ def by_fingerprint(connection: Connection, fingerprint: str) -> Job | None:
         .order_by(jobs.c.created_at.desc())
         .limit(1)
     )
-    found = connection.execute(query).mappings().first()
-    return Job(**found) if found else None
+    return reading.one(connection, query, Job)
 
 
 def by_idempotency_key(connection: Connection, key: str) -> Job | None:
     """The job submitted under `key`, or None."""
-    found = connection.execute(select(jobs).where(jobs.c.idempotency_key == key)).mappings().first()
-    return Job(**found) if found else None
+    return reading.one(connection, select(jobs).where(jobs.c.idempotency_key == key), Job)
 
 
 def control(connection: Connection, ids: Sequence[str]) -> dict[str, Control]:
