@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from dashboard import measured
 from dashboard.charts import Chart
-from models.figures import Worded, footnotes, worded
+from models.figure_words import Worded, footnotes, worded
 from models.payloads import JobSpec
 from models.states import SETTLED
 from models.store.jobpage import JobPage

@@ -14,7 +14,7 @@ from dashboard.curves import chart as curves
 from dashboard.drawing import WIDTH, picture, ruled, written
 from dashboard.scales import range_ticks, short
 from dashboard.swept import style_of
-from models.figures import written as figure
+from models.figure_words import written as figure
 from models.words import safe
 
 Told = Mapping[str, Any]

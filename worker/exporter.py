@@ -15,7 +15,7 @@ from models.errors import SetupError
 from models.exposition import Exposition
 from models.nano import NANO
 from models.store.pulses import LATENCY_EDGES_MS
-from worker.figures import Figures, OfModel
+from worker.call_counts import CallCounts, OfModel
 from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter, ModelUse
 from worker.shards import Shards
@@ -32,7 +32,7 @@ EDGES_S = tuple(edge / 1000 for edge in LATENCY_EDGES_MS)
 class Sources:
     """What the figures are read from; belongs to the process's event loop."""
 
-    figures: Figures
+    figures: CallCounts
     limiter: Limiter
     shards: Shards
     ledger: Ledger

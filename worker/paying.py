@@ -14,7 +14,7 @@ from models.crashing import crash_point
 from models.payloads import CallRecord, Failed, Snoozed, Usage
 from models.prices import PriceTable
 from models.store.batches import Wanted
-from worker.figures import Figures
+from worker.call_counts import CallCounts
 from worker.gateway.faults import Fault
 from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway, serve_first
@@ -118,7 +118,7 @@ class Payer:
         gateway: Gateway,
         prices: PriceTable,
         purses: Purses,
-        figures: Figures,
+        figures: CallCounts,
         random: Random,
         local: Way | None = None,
         is_ours: IsOurs = _none_is,

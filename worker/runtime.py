@@ -25,12 +25,12 @@ from models.states import JobKind
 from models.store import fleet, jobs
 from models.store.engine import open_store
 from worker.asking import Asker
+from worker.call_counts import CallCounts
 from worker.clock import Clock
 from worker.evaluating.libraries import Stores
 from worker.evaluating.losses import Losses
 from worker.evaluating.scorers import Scorers
 from worker.exporter import Exporter, Sources, expose, parse_address
-from worker.figures import Figures
 from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway
 from worker.gateway.remote import RemoteApi
@@ -130,7 +130,7 @@ class Runtime:
         claims = Claims(self.redis, self.owner)
         self.ledger = Ledger(self.store, settings.home / "spool", claims)
         self.ledger.open()
-        self.figures = Figures()
+        self.figures = CallCounts()
         self.purses = Purses(self._write, self._stop_job, self.owner, ttl_s=settings.lease_s)
         prices = load_prices(settings.prices_file)
         self.asker = self._open_asker(prices)

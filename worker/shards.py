@@ -27,7 +27,7 @@ from worker.asking import Asker
 from worker.jobs import Collecting, JobInHand, Pausing, ShardInHand
 from worker.ledger.ledger import Ledger
 from worker.logs import bound
-from worker.places import Places
+from worker.row_places import Places
 from worker.rows import RowRun
 from worker.tally import Tally
 

@@ -17,7 +17,7 @@ from models.settings import Settings
 from models.store import fleet, pulses
 from models.store.fleet import LimiterSign
 from models.store.pulses import Beat
-from worker.figures import Figures
+from worker.call_counts import CallCounts
 from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter, ModelUse
 from worker.shards import Shards
@@ -34,7 +34,7 @@ class Signs:
         shards_here: Shards,
         ledger: Ledger,
         limiter: Limiter,
-        figures: Figures,
+        figures: CallCounts,
         owner: str,
     ) -> None:
         self._settings = settings

@@ -13,8 +13,8 @@ from producers.cli import showing
 from producers.cli.tables import bare_table
 from producers.cli.words import counted, safe, share, size
 from producers.datasets.dataset import Dataset
-from producers.datasets.figures import Bucket, Figures
 from producers.datasets.manifest import Manifest, Tokens
+from producers.datasets.row_statistics import Bucket, Figures
 from producers.datasets.validating import Placed, Report
 
 _BAR = 30

@@ -195,7 +195,7 @@ def show(
     from producers.cli.opening import read_settings
     from producers.cli.voice import Voice
     from producers.datasets import open_dataset
-    from producers.datasets.figures import figures_of
+    from producers.datasets.row_statistics import figures_of
 
     dataset = open_dataset(read_settings(), name)
     figures = {part: figures_of(dataset.rows(part), samples=samples) for part in dataset.parts}

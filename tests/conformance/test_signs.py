@@ -15,7 +15,7 @@ from models.payloads import Usage
 from models.settings import Settings
 from models.store import fleet, pulses
 from models.store.engine import Store
-from worker.figures import Figures
+from worker.call_counts import CallCounts
 from worker.gateway.faults import Fault, FaultKind
 from worker.limiter import ModelUse
 from worker.signs import Signs
@@ -49,7 +49,7 @@ class World:
     """Signs with all they look at."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        self.store, self.here, self.figures = store, Here(store), Figures()
+        self.store, self.here, self.figures = store, Here(store), CallCounts()
         self.use = ModelUse(
             "small", Limit(600, None, "found"), 9.5, 0.0, 0, 3, 4, 100, 2, 1.5, 1, False
         )

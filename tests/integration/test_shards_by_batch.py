@@ -21,7 +21,7 @@ from models.states import FailureCode, JobKind, JobState, RowState
 from models.store import batches, calls, rows
 from models.store.engine import Store
 from worker.asking import Asker
-from worker.figures import Figures
+from worker.call_counts import CallCounts
 from worker.kinds import generate
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
@@ -57,7 +57,7 @@ async def here(store: Store, tmp_path: Path) -> AsyncIterator[Shards]:
         gateway=Nobody(),  # type: ignore[arg-type]
         prices=load_prices(),
         purses=Purses(_no_money, lambda *_: None, "test"),
-        figures=Figures(),
+        figures=CallCounts(),
         random=random.Random(1),
     )
     url = f"redis://127.0.0.1:{free_port()}/0"

@@ -11,7 +11,7 @@ from typing import Final
 from models.log_tail import last_line
 from models.training import TrainingSpec, surroundings
 from worker.training.events import Died, Event, Last, from_line
-from worker.training.places import RunFolder
+from worker.training.run_folder import RunFolder
 
 STOP_S: Final = 60.0
 """How long a run told to stop may take for its step and its checkpoint, seconds."""

@@ -9,7 +9,7 @@ import pytest
 from cli_builders import Ended
 
 from producers.cli import dataset_words
-from producers.datasets.figures import Bucket, figures_of, histogram
+from producers.datasets.row_statistics import Bucket, figures_of, histogram
 
 Run = Callable[..., Ended]
 SHAPE = ("--prompt", "News? {{ row.query }}", "--answer", "{{ row.label }}")

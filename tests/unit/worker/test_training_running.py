@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from builders import eventually
-from test_training_places import a_spec
+from test_training_run_folder import a_spec
 
 from worker.training import Died, Event, Point, Run, Stopped
 from worker.training.dying import Stop, hold_device

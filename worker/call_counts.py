@@ -50,7 +50,7 @@ class OfModel:
         self.bins = [0] * len(BINS)
 
 
-class Figures:
+class CallCounts:
     """One per process."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ import asyncio
 from models.payloads import JobSpec
 from models.states import JobKind
 from worker.jobs import JobInHand, ShardInHand
-from worker.places import Places
+from worker.row_places import Places
 
 
 def a_shard(job_id: str, priority: int = 5) -> ShardInHand:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from models.figures import footnotes, worded, written
+from models.figure_words import footnotes, worded, written
 
 WORDED = [
     (

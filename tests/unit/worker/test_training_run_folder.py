@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import BadInputError
 from models.training import DatasetRef, TrainingSpec
-from worker.training.places import (
+from worker.training.run_folder import (
     RunFolder,
     drop_half_written,
     prune,

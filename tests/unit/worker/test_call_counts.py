@@ -2,21 +2,21 @@
 
 from models.payloads import Usage
 from models.store.pulses import BINS, LATENCY_EDGES_MS
-from worker.figures import Figures
+from worker.call_counts import CallCounts
 from worker.gateway.faults import Fault, FaultKind
 
 REFUSAL = Fault(FaultKind.QUOTA, "slow down", 429)
 BROKEN = Fault(FaultKind.TRANSIENT, "oops", 503)
 
 
-def answer(figures: Figures, job: str = "job_a", ms: int = 150, cost: int | None = 7) -> None:
+def answer(figures: CallCounts, job: str = "job_a", ms: int = 150, cost: int | None = 7) -> None:
     """An answer of 10 + 5 tokens, 4 of them cached."""
     figures.answered(job, "small", ms, Usage(10, 5, 4), cost)
 
 
 def test_outcomes_are_told_by_job_and_ten_seconds() -> None:
     """What each job did, in the ten seconds in which it did it."""
-    figures = Figures()
+    figures = CallCounts()
     answer(figures)
     figures.failed("job_a", "small", REFUSAL)
     figures.failed("job_b", "small", BROKEN)
@@ -29,7 +29,7 @@ def test_outcomes_are_told_by_job_and_ten_seconds() -> None:
 
 def test_a_latency_falls_into_its_bin() -> None:
     """At most its edge, and more than the one below."""
-    figures = Figures()
+    figures = CallCounts()
     for ms in (0, *(edge + more for edge in LATENCY_EDGES_MS for more in (0, 1))):
         answer(figures, ms=ms)
     (beat,) = figures.take(0)
@@ -39,7 +39,7 @@ def test_a_latency_falls_into_its_bin() -> None:
 
 def test_what_could_not_be_told_is_told_later_of_its_time() -> None:
     """Three signs without a database: each stretch keeps its own ten seconds, and all its calls."""
-    figures = Figures()
+    figures = CallCounts()
     for at in (1001.0, 1006.0, 1011.0):
         answer(figures)
         told = figures.take(at)
@@ -51,7 +51,7 @@ def test_what_could_not_be_told_is_told_later_of_its_time() -> None:
 
 def test_a_model_is_counted_for_ever_and_unknown_prices_apart() -> None:
     """An unknown cost is not zero: it is counted by number."""
-    figures = Figures()
+    figures = CallCounts()
     answer(figures)
     answer(figures, cost=None)
     figures.failed("job_a", "small", REFUSAL)
