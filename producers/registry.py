@@ -225,7 +225,7 @@ def _exchange(new: Path, target: Path, old: Path) -> None:
 
 def _copy(folder: Path, to: Path) -> None:
     for path in sorted(folder.iterdir()):
-        if path.name in NOT_COPIED or path.name.endswith(".half"):
+        if path.name in NOT_COPIED or path.name.endswith((".half", ".part")):
             continue
         if path.is_dir():
             shutil.copytree(path, to / path.name)

@@ -30,6 +30,7 @@ from models.log_tail import last_line
 from models.settings import SERVICES_FILE, Settings
 from models.tables import WorkerSeen
 from models.training import libraries
+from models.whole_files import SECRET, write_whole
 from producers.processes import (
     Service,
     becomes_free,
@@ -38,7 +39,6 @@ from producers.processes import (
     is_free,
     launch,
     listens,
-    write_secret,
 )
 
 __all__ = ["Service", "Services", "environment"]
@@ -134,7 +134,7 @@ class Services:
         folder = self.home / "redis"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         conf = folder / "server.conf"
-        write_secret(conf, _SERVER_CONF.format(port=port, password=password, folder=folder))
+        write_whole(conf, _SERVER_CONF.format(port=port, password=password, folder=folder), SECRET)
         binary = str(get_binary_path())
         server = self.spawn("server", [binary, str(conf)], f"redis://127.0.0.1:{port}")
         self._note(redis_url=f"redis://:{password}@127.0.0.1:{port}/0")
@@ -270,7 +270,7 @@ class Services:
             return {}
 
     def _note(self, **changes: object) -> None:
-        write_secret(self._file, json.dumps({**self._read_notes(), **changes}, indent=1))
+        write_whole(self._file, json.dumps({**self._read_notes(), **changes}, indent=1), SECRET)
 
 
 def can_train(settings: Settings) -> bool:

@@ -14,6 +14,7 @@ import orjson
 
 from models.errors import BadInputError
 from models.training.contents import ALL_PARTS, ContentHash
+from models.whole_files import write_whole
 from models.words import iso
 from producers.datasets.counting import count_parts, lengths, tokenizer_for
 from producers.datasets.folders import MANIFEST, REJECTS
@@ -95,10 +96,7 @@ class Writer:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """The manifest, readable for people too."""
-    path = folder / MANIFEST
-    draft = path.with_suffix(".part")
-    draft.write_text(manifest.model_dump_json(indent=2) + "\n", "utf-8")
-    draft.replace(path)
+    write_whole(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
 
 
 def stamp() -> dict[str, str]:

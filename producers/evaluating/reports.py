@@ -23,6 +23,7 @@ from models.states import SETTLED, JobKind
 from models.store import registry, reports
 from models.suites import Evaluation
 from models.tables import Job, TunedModel
+from models.whole_files import write_whole
 from producers.client import Maestrale
 from producers.evaluating import where
 from producers.evaluating.evaluating import Evaluating
@@ -250,9 +251,7 @@ def _write_all(folder: Path, files: Mapping[str, bytes], stale: Sequence[str]) -
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.part")
-        draft.write_bytes(content)
-        draft.replace(path)
+        write_whole(path, content)
         crash_point("report.writing")
     for name in stale:
         if _CHART.fullmatch(name):

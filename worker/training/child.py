@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from models.training import TrainingSpec
+from models.whole_files import write_whole
 from worker.training import pacing, wandb_log
 from worker.training.bases import Base, find_base
 from worker.training.dying import Stop, hold_device
@@ -27,7 +28,6 @@ from worker.training.run_folder import (
     drop_half_written,
     step_of,
     whole_checkpoints,
-    write_whole,
 )
 from worker.training.tokenizing import load_tokenizer
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.errors import BadInputError
 from models.training import TrainingSpec
+from models.whole_files import write_whole
 
 WHOLE = "whole"
 """Written into a checkpoint last of all: one without it was cut short and is thrown away."""
@@ -78,16 +79,6 @@ class RunFolder:
     def remember(self, **changes: Any) -> None:
         """Stores what a resumed run must know."""
         write_whole(self.progress_file, json.dumps(self.progress() | changes))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that a reader sees the old or the new one, and never half of one."""
-    half = path.with_name(path.name + ".half")
-    with half.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
 
 
 def step_of(checkpoint: Path) -> int:

@@ -1,0 +1,36 @@
+"""Files that are there whole or not at all: a reader sees the old one or the new one, no half.
+
+What is written goes into a draft beside the file, of a name that no other writer has, and onto the
+disk; then it takes the file's place. A writer that fails (a full disk) leaves no draft.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+SECRET = 0o600
+"""The mode of a file that only its owner may read."""
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """The draft's path, for who writes by name; it replaces the file if the block ends well."""
+    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.part")
+    try:
+        yield draft
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(path)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def write_whole(path: Path, content: bytes | str, mode: int = 0o666) -> None:
+    """Replaces the file in one move; text as UTF-8. `mode` is that of a new file, before umask."""
+    with drafted(path) as draft:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
