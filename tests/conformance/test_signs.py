@@ -22,7 +22,7 @@ from worker.signs import Signs
 
 
 class Here:
-    """The process's shards, as far as signs know them; `trouble` is raised instead of writing."""
+    """The process's shards and its database, as signs know them; `trouble`: raised, not written."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -56,7 +56,7 @@ class World:
         limiter: Any = SimpleNamespace(snapshot=lambda: [self.use])
         ledger: Any = SimpleNamespace(spool_bytes=77, writer=SimpleNamespace(backlog=5))
         here: Any = self.here
-        self.signs = Signs(settings, here, ledger, limiter, self.figures, "me")
+        self.signs = Signs(settings, here, here, ledger, limiter, self.figures, "me")
 
     def calls(self, job: str, count: int) -> None:
         """Answers and one refusal each."""

@@ -23,6 +23,7 @@ from models.settings import Settings
 from models.states import JobKind, JobState
 from models.store import shards
 from models.store.engine import Store
+from worker.database import Database
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
 from worker.limiter.portion import Portion
@@ -48,11 +49,10 @@ async def here(store: Store, tmp_path: Path) -> AsyncIterator[Shards]:
     url = f"redis://127.0.0.1:{free_port()}/0"
     with ThreadPoolExecutor(4) as threads:
         yield Shards(
-            store=store,
+            database=Database(store, threads),
             ledger=ledger,
             asker=NoCalls(),  # type: ignore[arg-type] # all it takes here
             app=make_celery(Settings(_env_file=None, REDIS_URL=url), patience_s=0.2),
-            threads=threads,
             owner="test",
             lease_s=60,
             drain_s=0.1,
@@ -104,17 +104,17 @@ async def test_an_error_of_ours_gives_the_lease_back_without_a_death(
     """The database is busy for a moment: nobody is suspected, the shard is open at once."""
     run_rows(at_once)
     job = a_stored_job(store, rows_count=5, shard_size=5)
-    read = here.read
+    read = Database.read
 
     async def busy(*_: Any) -> Any:
         raise StoreBusyError("busy")
 
-    monkeypatch.setattr(here, "read", busy)
+    monkeypatch.setattr(Database, "read", busy)
     with pytest.raises(StoreBusyError):
         await here.run(job, 0)
     found = shard_of(store, job)
     assert (found.state, found.deaths, here.held, here.jobs) == ("open", 0, {}, {})
-    monkeypatch.setattr(here, "read", read)
+    monkeypatch.setattr(Database, "read", read)
     assert await here.run(job, 0) == "5 done"
 
 
@@ -244,7 +244,8 @@ async def test_slots_are_shared_by_looking(
     run_rows(waits := Waits(done=0))
     old, new = (a_stored_job(store, rows_count=8, shard_size=1) for _ in range(2))
     limiter = SimpleNamespace(portion=Portion())
-    sharing = Sharing(here, limiter, "test", 4)  # type: ignore[arg-type] # all it takes here
+    database = Database(store, ThreadPoolExecutor(1))
+    sharing = Sharing(database, here, limiter, "test", 4)  # type: ignore[arg-type] # all it takes
     first = [asyncio.create_task(here.run(old, no)) for no in range(4)]
     await eventually_on_loop(lambda: waits.waiting == 4, "all slots are taken")
     await sharing.look()

@@ -22,6 +22,7 @@ from models.store import batches, calls, rows
 from models.store.engine import Store
 from worker.asking import Asker
 from worker.call_counts import CallCounts
+from worker.database import Database
 from worker.kinds import generate
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
@@ -63,11 +64,10 @@ async def here(store: Store, tmp_path: Path) -> AsyncIterator[Shards]:
     url = f"redis://127.0.0.1:{free_port()}/0"
     with ThreadPoolExecutor(4) as threads:
         yield Shards(
-            store=store,
+            database=Database(store, threads),
             ledger=ledger,
             asker=Asker(server="http://api", ledger=ledger, payer=payer, withholds=_nothing),
             app=make_celery(Settings(_env_file=None, REDIS_URL=url), patience_s=0.2),
-            threads=threads,
             owner="test",
             lease_s=60,
             drain_s=0.1,
