@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from dashboard import measured
-from dashboard.charts import Chart
+from dashboard.charts import evaluation as measured
+from dashboard.charts.job import Chart
 from models.figure_words import Worded, footnotes, worded
 from models.payloads import JobSpec
 from models.states import SETTLED

@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 
-from dashboard import charts, evaluation, stages, training
-from dashboard.facts import facts_of
+from dashboard import evaluation, stages, training
+from dashboard.charts import job as charts
 from dashboard.frame import Action, View
+from dashboard.job_facts import facts_of
 from dashboard.reasons import MEANINGS
 from models import doorbell
 from models.budgets import parse_budget

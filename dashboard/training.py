@@ -8,10 +8,12 @@ from typing import TypedDict
 
 import orjson
 
-from dashboard import curves, pace, swept
-from dashboard.charts import Chart
-from dashboard.facts import HASH_LENGTH
-from dashboard.scales import scientific, short
+from dashboard import pace
+from dashboard.charts import sweep as swept
+from dashboard.charts import training as curves
+from dashboard.charts.job import Chart
+from dashboard.charts.scales import scientific, short
+from dashboard.job_facts import HASH_LENGTH
 from models.payloads import training_of
 from models.states import SETTLED, JobState
 from models.store.jobpage import JobPage

@@ -12,7 +12,7 @@ from running import API_KEY, PAPERS, SLOW_S, Deployment, a_deployment, ask
 from servers import free_port
 
 from dashboard.opening import PASSWORD_FILE, is_loopback, secure
-from dashboard.wording import readable
+from dashboard.task_words import readable
 from models.doorbell import RUN_SHARD, TICK, make_celery
 from models.errors import SetupError
 from models.payloads import Options

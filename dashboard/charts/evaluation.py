@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from dashboard.charts import Chart
-from dashboard.curves import Curve, Look
-from dashboard.curves import chart as curves
-from dashboard.drawing import WIDTH, picture, ruled, written
-from dashboard.scales import range_ticks, short
-from dashboard.swept import style_of
+from dashboard.charts.drawing import WIDTH, picture, ruled, written
+from dashboard.charts.job import Chart
+from dashboard.charts.scales import range_ticks, short
+from dashboard.charts.sweep import style_of
+from dashboard.charts.training import Curve, Look
+from dashboard.charts.training import chart as curves
 from models.figure_words import written as figure
 from models.words import safe
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 from itertools import groupby
 
-from dashboard.scales import short, time_labels, time_ticks, value_ticks
+from dashboard.charts.scales import short, time_labels, time_ticks, value_ticks
 from models.store.pulses import Point
 
 WIDTH, HEIGHT = 420, 210

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from report_builders import BASE, TUNED, a_report
 
-from dashboard import measured
+from dashboard.charts import evaluation as measured
 from dashboard.evaluation import asked_of, report_facts
 
 HOSTILE = '<script>alert(1)</script>"x" \x1b[31m\u202e'

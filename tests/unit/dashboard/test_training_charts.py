@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dashboard.charts import Chart
-from dashboard.curves import of_run
-from dashboard.drawing import HEIGHT, WIDTH
-from dashboard.scales import log_ticks, range_ticks, scientific
+from dashboard.charts.drawing import HEIGHT, WIDTH
+from dashboard.charts.job import Chart
+from dashboard.charts.scales import log_ticks, range_ticks, scientific
+from dashboard.charts.training import of_run
 from models.tables import TrainingPoint
 
 

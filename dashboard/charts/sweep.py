@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.charts import Chart
-from dashboard.curves import Curve, Look, Place, can_be_drawn, chart, places_of
-from dashboard.scales import scientific, short
+from dashboard.charts.job import Chart
+from dashboard.charts.scales import scientific, short
+from dashboard.charts.training import Curve, Look, Place, can_be_drawn, chart, places_of
 from models.store.trainingpage import SweptRun
 from models.tables import TrainingPoint
 from models.training import TrainingSpec

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from html import escape
 
-from dashboard.charts import Chart
-from dashboard.drawing import (
+from dashboard.charts.drawing import (
     BOTTOM,
     HEIGHT,
     LEFT,
@@ -22,7 +21,8 @@ from dashboard.drawing import (
     ruled,
     written,
 )
-from dashboard.scales import log_ticks, range_ticks, scientific, short
+from dashboard.charts.job import Chart
+from dashboard.charts.scales import log_ticks, range_ticks, scientific, short
 from models.tables import TrainingPoint
 from models.training.plan import perplexity
 

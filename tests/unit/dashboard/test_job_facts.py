@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from builders import a_job
 
-from dashboard.facts import RecipeFacts, facts_of, recipe_facts
+from dashboard.job_facts import RecipeFacts, facts_of, recipe_facts
 from dashboard.reasons import MEANINGS
 from dashboard.webhooks import indented
 from dashboard.words import status

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dashboard.charts import Chart
-from dashboard.swept import STYLES, of_sweep
+from dashboard.charts.job import Chart
+from dashboard.charts.sweep import STYLES, of_sweep
 from models.states import JobState
 from models.store.trainingpage import SweptRun
 from models.tables import TrainingPoint

@@ -6,10 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dashboard import charts, drawing
-from dashboard.charts import Chart, latency, refusals, throughput
-from dashboard.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Frame, Series
-from dashboard.scales import short, time_labels, time_ticks, value_ticks
+from dashboard.charts import drawing
+from dashboard.charts import job as charts
+from dashboard.charts.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Frame, Series
+from dashboard.charts.job import Chart, latency, refusals, throughput
+from dashboard.charts.scales import short, time_labels, time_ticks, value_ticks
 from models.store.pulses import Point
 
 BEGIN = 1_763_840_000

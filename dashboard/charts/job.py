@@ -8,8 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dashboard.drawing import Frame, Series, Value, axes, bars, hints, lines, nothing, picture
-from dashboard.scales import short
+from dashboard.charts.drawing import (
+    Frame,
+    Series,
+    Value,
+    axes,
+    bars,
+    hints,
+    lines,
+    nothing,
+    picture,
+)
+from dashboard.charts.scales import short
 from models.store.pulses import Point
 
 SECONDS_FROM_MS = 2000
