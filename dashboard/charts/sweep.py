@@ -13,7 +13,7 @@ from models.training.plan import perplexity
 from models.words import counted, safe
 
 STYLES = 12
-"""Looks of lines in `static/job.css`: six colours, whole and dashed."""
+"""Looks of lines in `static/charts.css`: six colours, whole and dashed."""
 NAME = 40
 """Characters of a run's name, where it is called by that."""
 FEW = 15
