@@ -75,6 +75,7 @@ def _die_of(word: str) -> None:
 
     async def run(one: Any) -> RowOutcome:
         if one.row.data["text"] == word:
+            os.write(2, b"dead of a row\n")
             os.kill(os.getpid(), signal.SIGKILL)
         outcome: RowOutcome = await run_row(one)
         return outcome

@@ -15,7 +15,7 @@ from benchmarks.stage import Stage
 from faults.history import Log
 
 _READERS: dict[str, Callable[[Any, bytes], Iterable[bytes]]] = {
-    "string": lambda server, key: [server.get(key)],
+    "string": lambda server, key: [server.get(key) or b""],  # it may have run out since
     "list": lambda server, key: server.lrange(key, 0, -1),
     "set": lambda server, key: server.smembers(key),
     "zset": lambda server, key: server.zrange(key, 0, -1),

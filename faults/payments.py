@@ -73,9 +73,10 @@ def _in_flight_at_kills(lines: Sequence[Line]) -> set[int]:
 
 def _is_in_flight(call: Line, answered_at: float | None, kill: Line) -> bool:
     """`stopped`: when the victim stopped; `unread`: ports over which it had not read an answer.
-    Of one that died by its own hand only when it was found dead is known."""
+    Of one that died by its own hand only when it was found dead is known. What arrives over its
+    ports between its stop and its death was sent before: nobody else can have them yet."""
     port, stopped = call["peer"], kill.facts.get("stopped", kill.at)
-    if call.at > stopped or port not in kill["ports"]:
+    if call.at > kill.at or port not in kill["ports"]:
         return False
     if answered_at is None or answered_at > stopped - ANSWERED_BUT_UNHEARD_S:
         return True

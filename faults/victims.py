@@ -34,7 +34,7 @@ def victim(
         child.wait()
 
 
-def death(world: World, child: "Popen[bytes]", name: str, *, within_s: float = 60.0) -> int:
+def death(world: World, child: "Popen[bytes]", name: str, *, within_s: float = 120.0) -> int:
     """Waits until it is dead, notes it at once, and answers its exit code.
 
     Raises `TimeoutError` if it lives on.
@@ -44,7 +44,7 @@ def death(world: World, child: "Popen[bytes]", name: str, *, within_s: float = 6
         if time.monotonic() > deadline:
             raise TimeoutError(f"{name} is alive after {within_s:.0f} s")
         time.sleep(EVERY_S)
-    note_death(world, child.pid, name, stopped=_last_word_at(world))
+    note_death(world, child.pid, name, stopped=last_word_at(world, VICTIM))
     return code
 
 
@@ -55,10 +55,13 @@ def note_death(world: World, pid: int, name: str, **stopped: float) -> None:
     world.log.write("killed", pid=pid, name=name, ports=sorted(used), **stopped)
 
 
-def _last_word_at(world: World) -> float:
-    """When a victim said at which point it is dead: with many processes on few cores it is found
-    dead a good while later, and answers of that while would look as if it had heard them."""
-    return world.on.services.log(VICTIM).stat().st_mtime
+def last_word_at(world: World, name: str) -> float:
+    """When it last wrote to its log: who dies by his own hand here says so with his last breath.
+
+    With many processes on few cores he is found dead a good while later, and answers of that while
+    would look as if he had heard them.
+    """
+    return world.on.services.log(name).stat().st_mtime
 
 
 def _peers(world: World) -> set[int]:

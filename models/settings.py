@@ -3,10 +3,11 @@
 import hashlib
 import ipaddress
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -177,3 +178,22 @@ class Settings(BaseSettings):
         """Names the account in limiter keys without telling the key (12 hex characters)."""
         secret = f"{self.base_url}\n{self.api_key.get_secret_value()}"
         return hashlib.sha256(secret.encode()).hexdigest()[:12]
+
+
+def read_settings() -> Settings:
+    """The settings of the environment. Raises `BadInputError` naming the one that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadInputError(f"the setting {name} cannot be used: {first['msg']}") from error
+
+
+def settings_of_process() -> Settings:
+    """The same for a program of ours that is no command: it ends with a line and exit code 2."""
+    try:
+        return read_settings()
+    except BadInputError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(error.exit_code) from None

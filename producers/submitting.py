@@ -200,3 +200,10 @@ def _rows(job_id: str, size: int, found: ReadResult) -> Iterator[dict[str, Any]]
             "shard_no": seq // size,
             "data": orjson.dumps(row.data).decode(),
         }
+
+
+def checked_priority(priority: int) -> int:
+    """The priority, if it is one. `BadInputError` else."""
+    if not 0 <= priority <= 9:
+        raise BadInputError(f"the priority must be 0 (first) to 9 (last), not {priority}")
+    return priority

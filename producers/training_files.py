@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from models.training import DatasetRef
+from models.training.advice import validation_too_large
 from models.training.contents import content_hash
 from producers.datasets.before_training import take_file
 from producers.datasets.manifest import Kind
@@ -34,3 +35,12 @@ def with_validation(dataset: DatasetRef, kind: Kind, file: Path, home: Path) -> 
         half.rename(folder)
     changes = {"hash": found, "folder": str(folder), "validation_rows": rows}
     return dataset.model_copy(update=changes)
+
+
+def file_too_large(dataset: DatasetRef) -> str:
+    """What the provider's trainer says to the file to validate on, as `dataset validate` does;
+    empty: it takes it, or there is none."""
+    if not (dataset.folder and dataset.validation_rows):
+        return ""
+    sizes = [(Path(dataset.folder) / one).stat().st_size for one in (TRAIN, VALIDATION)]
+    return validation_too_large(*sizes)

@@ -73,14 +73,15 @@ _AS_IT_STANDS: Mapping[str, Mapping[str, Any]] = {
         "seq": 4,
         "rows_done": 0,
         "stage_state": "failed",
-        "stage_reason": "job_t3f9w2ka failed: more rows failed than max_failed_share allows",
+        "stage_reason": "job_t3f9w2ka failed: 40 of 200 rows failed, and the stage's max_failed "
+        "0.05 allows 10",
     },
     "job.paused": {"seq": 4, "state": "paused", "reason": "paused by the user"},
     "job.succeeded": {"seq": 9, "state": "succeeded", **_DONE},
     "job.failed": {
         "seq": 9,
         "state": "failed",
-        "reason": "more rows failed than max_failed_share allows",
+        "reason": "40 of 200 rows failed, and --max-failed-share 0.05 allows 10",
         **_DONE,
         "rows_done": 160,
         "rows_failed": 40,

@@ -23,7 +23,7 @@ in containers, a file of its name in `/run/secrets`. The first of them that has 
 order; there is no other configuration file. `maestrale doctor` looks at what they lead to, and
 `maestrale up` hands its own to the processes that it starts: after a change, `maestrale down`, then
 `up`. Relative paths are those of the folder where the command is run. A value that cannot
-be used stops commands, by the setting's name, with exit code 1.
+be used stops commands and processes, in a line with the setting's name, and exit code 2.
 
 """
 PRICES = [

@@ -1,4 +1,4 @@
-"""The options of `python -m simulator`, read into a `Config`."""
+"""The options of `maestrale simulator`, read into a `Config`."""
 
 import argparse
 import re
@@ -57,7 +57,7 @@ def _config(options: argparse.Namespace) -> Config:
 
 def option_parser() -> argparse.ArgumentParser:
     """All options, with their help."""
-    parser = argparse.ArgumentParser(prog="python -m simulator", description=_ABOUT)
+    parser = argparse.ArgumentParser(prog="maestrale simulator", description=_ABOUT)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=_port, default=8099, help="0 takes a free one (default: %(default)s)")

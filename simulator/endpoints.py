@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from simulator.answers import CHARACTERS_PER_TOKEN, choices, tokens_in, tokens_out
 from simulator.bodies import ChatBody, EmbeddingBody
-from simulator.catalogue import embeds
+from simulator.catalogue import CONTEXT, embeds
 from simulator.embeddings import embeddings, too_much
 from simulator.replies import (
     NO_STREAMING,
     Reply,
     invalid_model,
+    prompt_too_long,
     too_large,
     unprocessable,
     wrong_in,
@@ -104,6 +105,8 @@ class Endpoint:
         if isinstance(body, EmbeddingBody):
             problem = too_much(body)
             return too_large(problem) if problem else None
+        if (asked := _tokens_asked(body, body.prompt())) > CONTEXT:
+            return prompt_too_long(asked, CONTEXT)
         return NO_STREAMING if body.stream else None
 
     def _digest(self, data: object) -> int:
@@ -148,11 +151,18 @@ def _chat(
 ) -> tuple[dict[str, Any], Usage]:
     prompt = body.prompt()
     made = choices(body, prompt, seed, taught)
-    schemas = sum(len(orjson.dumps(function.parameters)) for function in body.functions())
-    asked = tokens_in(prompt) + schemas // CHARACTERS_PER_TOKEN + 4 * len(body.messages)
-    usage = Usage(asked, tokens_out(made), cache.cached_tokens(body.prompt_cache_key, prompt))
+    usage = Usage(
+        _tokens_asked(body, prompt),
+        tokens_out(made),
+        cache.cached_tokens(body.prompt_cache_key, prompt),
+    )
     payload = _payload("chat.completion", body, seed, usage)
     return {**payload, "created": int(time.time()), "choices": made}, usage
+
+
+def _tokens_asked(body: ChatBody, prompt: str) -> int:
+    schemas = sum(len(orjson.dumps(function.parameters)) for function in body.functions())
+    return tokens_in(prompt) + schemas // CHARACTERS_PER_TOKEN + 4 * len(body.messages)
 
 
 def _embed(

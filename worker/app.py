@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from celery.signals import (
 
 from models.doorbell import CLOCK, SHARDS, TICK, make_celery
 from models.errors import MaestraleError
-from models.settings import Settings
+from models.settings import Settings, settings_of_process
 from worker import logs, process, tasks, tracing
 
 TICK_S = 15.0
@@ -26,7 +27,7 @@ the case that theirs do not, and each tick is a task that Flower keeps."""
 
 def build_app() -> Celery:
     """The app behind `celery -A worker worker|beat|flower`. Opens nothing."""
-    settings = Settings()
+    settings = settings_of_process()
     _default_flower_to_loopback()
     app = make_celery(settings)
     app.conf.update(
@@ -63,7 +64,8 @@ def _hook(app: Celery, settings: Settings) -> None:
         try:
             process.start(settings, app)
         except MaestraleError as error:  # no Exception: Celery swallows those of its hooks
-            raise SystemExit(f"the worker cannot start: {error}") from None
+            sys.stderr.write(f"the worker cannot start: {error}\n")
+            raise SystemExit(error.exit_code) from None
 
     def drain(**_: Any) -> None:
         process.drain()

@@ -10,11 +10,13 @@ from pathlib import Path
 from faults.scenarios.crash_points import DYING, die
 from faults.scenarios.registry import POSTGRESQL, Begin, scenario
 from faults.world import World
+from models.errors import MaestraleError
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.states import SETTLED, JobState
 from models.store import registry, reports, trainings
 from models.tables import Job
+from producers.datasets.dataset import open_dataset
 from producers.pipelines import Runs
 from producers.services import CONDUCTING
 from tests.pipelines_stage import write_recipe
@@ -24,6 +26,9 @@ ROWS, EXAM = 24, 6
 MADE = 3
 """The stages' works until the dataset is made: the job's submission, its records, the dataset."""
 
+ASIDE = ".before"
+"""How the name of a dataset ends that makes way for its successor."""
+
 
 @scenario(11, databases=(POSTGRESQL,))
 def conductor_dies(begin: Begin) -> None:
@@ -31,10 +36,24 @@ def conductor_dies(begin: Begin) -> None:
     claimed, done, swapping, kept, collected = DYING["conductor_dies"]
     with begin(*QUICK, workers=1, MAESTRALE_LEASE=2) as world:
         run = began(world)
-        for point in (claimed, done, f"{done}:{MADE}", swapping, kept, collected):
+        for point in (claimed, done, f"{done}:{MADE}", swapping):
+            die(world, point, CONDUCTING)
+        world.expect(*_back(world))
+        for point in (kept, collected):
             die(world, point, CONDUCTING)
         world.on.services.start_conductor()
         conducted(world, run)
+
+
+def _back(world: World) -> tuple[bool, str]:
+    """Whether whoever looks for the dataset that was put aside finds it, whole."""
+    settings = world.on.client.settings
+    aside = list((settings.home / "datasets").glob(f".*{ASIDE}"))
+    try:
+        found = open_dataset(settings, aside[0].name.removesuffix(ASIDE)[1:])
+    except MaestraleError as error:
+        return False, str(error)
+    return found.is_unchanged(), f"the dataset {found.name}, put aside, is found in its place"
 
 
 def began(world: World) -> Job:
@@ -80,7 +99,7 @@ def _whole(world: World) -> tuple[bool, str]:
     the dead, which nothing reads, may lie beside it."""
     found = [path.name for path in (world.on.home / "datasets").iterdir()]
     names = [name for name in found if not name.startswith(".")]
-    aside = [name for name in found if name.endswith(".before")]
+    aside = [name for name in found if name.endswith(ASIDE)]
     folder = world.on.home / "datasets" / names[0]
     parts = json.loads((folder / "dataset.json").read_text())["parts"]
     missing = [part for part in parts if not (folder / f"{part}.jsonl").is_file()]

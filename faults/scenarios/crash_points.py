@@ -152,7 +152,7 @@ def worker_dies_with_a_batch(begin: Begin) -> None:
         world.expect(made == len(points), f"{made} batches over there for {len(points)} jobs")
 
 
-HASTE, SHORT_CLAIMS = "haste=3", "claims=6"
+HASTE, SHORT_CLAIMS = "haste=5", "claims=6"
 
 # --------------------------------------------------------------------------- dying and healing
 

@@ -14,7 +14,7 @@ import psutil
 from faults import hurt_worker
 from faults.leases import held_by, taken_up
 from faults.scenarios.registry import Begin, scenario
-from faults.victims import note_death, victim
+from faults.victims import last_word_at, note_death, victim
 from faults.world import World
 from models.errors import DuplicateJobError
 from models.states import SETTLED, FailureCode, JobState
@@ -168,7 +168,9 @@ def poison_row(begin: Begin) -> None:
         lines[17] = '{"id": "r17", "text": "' + POISON + '"}'
         rows.write_text("\n".join(lines))
         job = world.submit(rows)
-        deaths = _supervised(world, job, hurt_worker.command("worker1", f"poison={POISON}"))
+        deaths = _supervised(
+            world, job, hurt_worker.command("worker1", f"poison={POISON}", "claims=6")
+        )
         world.settled(job.id, may_fail=1)
         failures = [(one["row_id"], one["code"]) for one in world.on.client.failures(job.id)]
         world.expect(
@@ -187,7 +189,7 @@ def _supervised(world: World, job: Job, command: list[str]) -> int:
         )
         if world.on.pids("worker1"):
             return deaths
-        note_death(world, service.pid, "worker1")
+        note_death(world, service.pid, "worker1", stopped=last_word_at(world, "worker1"))
     return 2 * MOST_DEATHS
 
 

@@ -16,7 +16,7 @@ from producers.training import Training, Wish
 from producers.training_jobs import Submission
 from tests.training_builders import a_dataset_folder
 
-HASTE_S, LAG_S = 4, 2
+HASTE_S, LAG_S = 5, 3
 """Who holds remote work is taken for dead after so long here, and lists are waited for as long;
 over there they lag somewhat less."""
 POSTED = "remote.posted"

@@ -93,7 +93,6 @@ def replies_cut_off(begin: Begin) -> None:
         world.fault("replies are cut")
         jobs = [_submitted(world, rows)[0] for rows in files]
         took = [_submitted(world, rows, idempotency_key=f"key of {rows.name}") for rows in files]
-        _goes_on(world, jobs[-1], 20)
         world.until(lambda: between.cuts_made >= CUTS, "enough replies are cut", 30)
         between.passes()
         for job in (*jobs, *(job for job, _ in took)):

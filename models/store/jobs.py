@@ -10,7 +10,6 @@ from models.states import (
     SETTLED,
     STAGE_OPEN,
     WORKABLE,
-    JobKind,
     JobState,
     ShardState,
     StageState,
@@ -19,7 +18,7 @@ from models.states import (
 from models.store import events, portions, reading, remote
 from models.store.engine import now_s
 from models.store.families import family, sweep_of, unsettled_children, why_it_stands
-from models.store.progress import tenths_to_tell
+from models.store.progress import ROUNDING, tenths_to_tell, why_failed
 from models.tables import Job, Row, Shard, Stage, table_of
 
 jobs = table_of(Job)
@@ -27,8 +26,6 @@ rows = table_of(Row)
 shards = table_of(Shard)
 stages = table_of(Stage)
 
-ROUNDING = 1e-6
-"""0.29 * 100 is a little less than 29; as many failed rows as allowed are not too many."""
 COUNTERS = (
     "rows_done",
     "rows_failed",
@@ -244,8 +241,6 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
     """
     allowed = jobs.c.max_failed_share * jobs.c.rows_total + ROUNDING
     too_many = jobs.c.rows_failed > allowed
-    many = "more rows failed than max_failed_share allows"
-    why = case((jobs.c.kind == JobKind.TRAIN, literal("the training failed")), else_=literal(many))
     moved = connection.execute(
         update(jobs)
         .where(
@@ -257,16 +252,22 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
             state=case(
                 (too_many, literal(JobState.FAILED.value)), else_=literal(JobState.SUCCEEDED.value)
             ),
-            state_reason=case((too_many, why), else_=literal("")),
+            state_reason="",
             finished_at=now_s(),
         )
-        .returning(jobs.c.state)
-    ).scalar()
+        .returning(*(jobs.c[name] for name in _JUDGED))
+    ).first()
     if moved is None:
         return None
-    events.write(connection, job_id, f"job.{moved}")
+    if moved.state == JobState.FAILED:
+        why = why_failed(moved)
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(state_reason=why))
+    events.write(connection, job_id, f"job.{moved.state}")
     tell_parent(connection, job_id)
-    return JobState(moved)
+    return JobState(moved.state)
+
+
+_JUDGED = ("state", "kind", "parent_id", "rows_failed", "rows_total", "max_failed_share")
 
 
 def tell_parent(connection: Connection, job_id: str) -> None:

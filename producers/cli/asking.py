@@ -1,6 +1,6 @@
 """What the runs of commands that ask models share: how it is done, and its steps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -87,12 +87,14 @@ class Asking:
         Raises `BadInputError` for a model that the server does not have.
         """
         if not plan.reads_here:
-            check_models(plan.models, self._maestrale)
+            check_models(plan.models, self._maestrale, plan.embedding_models)
         self._announce(plan, title)
         self._check_budget(plan)
         if self._how.dry_run:
             self._voice.say("", showing.hint("Nothing was submitted or paid (--dry-run)."))
             return None
+        if plan.reads_here:
+            trainers.check(self._maestrale)
         job = self._maestrale.submit(plan, **self._how.terms(self._hooks))
         self._warn(plan)
         self._voice.say(showing.line("job", Text(job.id, style="bold")))
@@ -153,9 +155,11 @@ class Asking:
         return code
 
 
-def check_models(names: Iterable[str], maestrale: Maestrale) -> None:
+def check_models(
+    names: Iterable[str], maestrale: Maestrale, embedding: Container[str] = ()
+) -> None:
     """`BadInputError` for a model that the server does not have; a word on stderr where it may."""
-    for doubt in offered.check_offered(names, maestrale):
+    for doubt in offered.check_offered(names, maestrale, embedding=embedding):
         remark(showing.warning(safe(doubt, 600)))
 
 

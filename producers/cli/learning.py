@@ -62,6 +62,8 @@ class Learning:
             if self._how.dry_run:
                 self._voice.say("", showing.hint("Nothing was submitted or paid (--dry-run)."))
                 return self._end(0)
+            if self._wish.trainer == "local":
+                trainers.check(maestrale)
             job = self._submit(maestrale, training, runs, budget)
             return self._end(self._see(maestrale, training, job))
 

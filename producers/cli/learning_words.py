@@ -276,7 +276,7 @@ def model(one: TunedModel) -> RenderableType:
 def use(one: TunedModel) -> RenderableType:
     """How to ask the model."""
     if one.trainer == "mistral":
-        ask = f"maestrale generate FILE --recipe NAME --model {safe(one.place)}"
+        ask = f"maestrale generate FILE --recipe NAME --model {one.name}"
         return showing.hint("Use it:", ask)
     return showing.hint("Use it:", f"maestrale models serve {one.name}")
 

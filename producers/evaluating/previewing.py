@@ -1,9 +1,10 @@
 """What rows of an evaluation will ask, before anything is asked: for estimates. Pure."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
-from models.suites import Asked, Evaluation
+from models.suites import Asked, Evaluation, SuiteKind
 from producers.evaluating.answering_ahead import AnsweringAhead
 from producers.evaluating.judging_ahead import JudgingAhead, Requested
 
@@ -32,6 +33,14 @@ class Previewer:
         """Raises `RowProblem` for a row without a right answer, before anybody is asked."""
         self._answering.check(row)
         self._judging.check(row)
+
+    def first_requests(self, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Bodies of those that wait for no answer; `RowProblem` if the row cannot be asked."""
+        asked = [self._answering.requests(row)]
+        if self._evaluation.suite.kind == SuiteKind.JUDGES:
+            asked.append(self._judging.requests(row))
+        for request in chain.from_iterable(asked):
+            yield request.body
 
     def requests(self, row: dict[str, Any]) -> Iterator[Requested]:
         """What the row will ask; `RowProblem` if it cannot."""

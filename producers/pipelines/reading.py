@@ -11,10 +11,10 @@ from typing import Any, get_args
 from models.errors import BadInputError, NotFoundError
 from models.pipelines.loading import place_of
 from models.pipelines.named import FILES
-from models.pipelines.schema import Prepared, RunSpec, StageKind
+from models.pipelines.schema import KINDS, Prepared, RunSpec, StageKind
 from producers.pipelines.beforehand import known_of
 from producers.pipelines.hand import limit_of
-from producers.readers import OnDuplicate, ReadOptions, read
+from producers.readers import KEEP_ONE, OnDuplicate, ReadOptions, read
 
 SHARE = 0.05
 """Bad rows that a stage allows unless it says how many."""
@@ -65,11 +65,13 @@ def _named(value: Any) -> list[str]:
 
 def _options(told: RunSpec, stage: Prepared, asked: Mapping[str, Any]) -> ReadOptions:
     share, on_duplicate = asked.get("max_rejected", SHARE), asked.get("on_duplicate", "stop")
+    can_keep = "on_duplicate" in KINDS[stage.kind].model_fields
     limit = asked.get("limit", limit_of(told, stage))
     return ReadOptions(
         id_field=str(asked.get("id", "id")),
         limit=limit if isinstance(limit, int) else None,
         undone="Nothing was begun.",
         max_rejected_share=float(share) if isinstance(share, int | float) else 1.0,
+        on_stop=KEEP_ONE if can_keep else ReadOptions.on_stop,
         on_duplicate=on_duplicate if on_duplicate in get_args(OnDuplicate) else "first",
     )

@@ -101,7 +101,8 @@ class _Reading:
         chunks = unpack(self.source.chunks(), self.source.name, self.options.max_unpacked_ratio)
         head, chunks = head_of(chunks)
         form = detect(head, self.source.name)
-        checker = RowChecker(self.options, "row" if form is Format.PARQUET else "line")
+        unit, cells = "row" if form is Format.PARQUET else "line", form is Format.CSV
+        checker = RowChecker(self.options, unit, cells=cells)
         with disk_answers(self.staging.folder):
             self._take(self._parsed(form, head, chunks), checker)
         fingerprint = self.source.fingerprint()

@@ -33,6 +33,8 @@ class RejectCode(StrEnum):
     """Half of a UTF-16 pair (`\\ud800`): no text that any API can take."""
     LINE_TOO_LONG = "line_too_long"
     """The row is longer than `max_line_bytes`; it was skipped without being loaded."""
+    TOO_LONG = "too_long"
+    """What would be asked about the row has more tokens than the model takes."""
     TOO_DEEP = "too_deep"
     """Objects and lists are nested more than 100 deep."""
     NOT_FINITE = "not_finite"

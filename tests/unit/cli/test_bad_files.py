@@ -7,8 +7,8 @@ are `strict` refuse a file for one bad line, because each of its lines was meant
 What a class means in detail (columns, code points, sizes) is proved once, for the reader that they
 all use: `tests/unit/readers`. Cells that are not here, and why:
 
-* prompt over the context window: only the API knows it, refuses it unpaid, and the row fails by
-  name (`tests/unit/gateway/test_normalising.py`).
+* prompt over the context window: only `generate`, `embed` and `evaluate` ask with a row, and
+  where the server does not tell the window, it refuses, unpaid (`test_long_rows.py`).
 * budget too small: `test_money_commands.py`. A file changed while read, no permission, devices,
   sockets: `tests/unit/readers/test_input_files.py`. The same file submitted twice:
   `test_commands.py`, `test_evaluation_stumbles.py`, `test_embedding_commands.py`.
@@ -36,6 +36,8 @@ from sqlalchemy import MetaData, func, select
 from training_builders import a_dataset_folder
 
 from models.store.engine import Store
+from producers import offered
+from simulator.catalogue import model_card
 
 Run = Callable[..., Ended]
 RECIPE = """
@@ -281,15 +283,20 @@ def stdin(tmp_path: Path) -> Iterator[Callable[[bytes], Any]]:
 
 # -- what each command asks of a row ---------------------------------------------------------------
 
+LONG = {"text": "word " * 140_000}
+"""More than any of the models takes."""
 WANTING: Mapping[str, Mapping[str, tuple[dict[str, Any], str]]] = {
     "generate": {
         "missing field": ({"text": None}, "missing_field"),
+        "prompt over the context window": (LONG, "too_long"),
     },
     "embed": {
         "missing field": ({"text": None}, "missing_field"),
+        "prompt over the context window": (LONG, "too_long"),
     },
     "evaluate": {
         "missing field": ({"text": None}, "missing_field"),
+        "prompt over the context window": (LONG, "too_long"),
         "missing label": ({"label": None}, "missing_field"),
         "another's label": ({"label": "angry"}, "bad_value"),
         "label of a wrong type": ({"label": [1]}, "bad_value"),
@@ -302,8 +309,13 @@ WANTING: Mapping[str, Mapping[str, tuple[dict[str, Any], str]]] = {
 
 
 @pytest.mark.parametrize("name", WANTING)
-def test_a_row_that_lacks_something_is_listed(run: Run, name: str) -> None:
+def test_a_row_that_lacks_something_is_listed(
+    run: Run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The others go on."""
+    monkeypatch.setenv("MISTRAL_API_KEY", "k")
+    told = [model_card("mistral-small-latest"), model_card("mistral-embed")]
+    monkeypatch.setattr(offered, "cards", lambda *_: told)
     command = COMMANDS[name]
     for entry, (changes, code) in WANTING[name].items():
         Path("rows.jsonl").write_bytes(lines([*ROWS, row(99, **changes)]))
@@ -393,3 +405,12 @@ def test_a_sheet_says_what_a_choice_is(run: Run) -> None:
 def test_among_has_its_line_where_it_says() -> None:
     """The table itself: the bad line is the sixteenth of 31."""
     assert among("x").split(b"\n")[15] == b"x"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_only_who_can_be_told_to_keep_one_is_advised_so(run: Run, name: str) -> None:
+    """The others have to make the ids differ."""
+    Path("rows.jsonl").write_bytes(FILES["duplicate ids"].content)
+    ended = run(*COMMANDS[name].of("rows.jsonl"))
+    takes = "--on-duplicate" in run(*COMMANDS[name].words[:2], "--help").out or name == "run"
+    assert ("on_duplicate" in ended.err) is (takes and not COMMANDS[name].strict), ended.err

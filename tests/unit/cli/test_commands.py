@@ -402,7 +402,8 @@ def test_a_missing_file_ends_with_2(run: Run, recipe: str):
             "MAESTRALE_LIMITS: the limit 'nonsense' does not parse",
             2,
         ),
-        ("DATABASE_URL", "mysql://x", "SQLite or PostgreSQL", 1),
+        ("DATABASE_URL", "mysql://x", "SQLite or PostgreSQL", 2),
+        ("DATABASE_URL", "postgresql://u:secret@h:port/x", "DATABASE_URL does not parse", 2),
         ("MAESTRALE_HOME", "/proc/nowhere", "/proc/nowhere", 1),
     ],
 )

@@ -210,6 +210,25 @@ def test_who_hangs_up_after_a_fault_is_excused() -> None:
     assert all(finding.holds for finding in paid_twice(told.lines))
 
 
+@pytest.mark.parametrize(("is_dead", "is_excused"), [(False, True), (True, False)])
+def test_what_arrives_between_a_stop_and_the_death_was_sent_before(
+    is_dead: bool, is_excused: bool
+) -> None:
+    """A slow server reads it late; after the death its port may be another's."""
+    told = Told(Random(1))
+    killed = {"pid": 1, "name": "worker1", "ports": [4000], "unread": [], "stopped": told.now}
+    if is_dead:
+        told.note("campaign", "killed", **killed)
+    n = told.arrives(4000)
+    told.runs(n, "r0")
+    if not is_dead:
+        told.note("campaign", "killed", **killed)
+    told.note("simulator", "left", n=n)
+    told.well("r0")
+    told.note("producer", "ended", job=JOB, doubts=1, doubts_unpriced=0)
+    assert next(finding.holds for finding in paid_twice(told.lines)) is is_excused
+
+
 def test_a_second_budget_counts_from_where_it_was_given() -> None:
     """Spending under the first is held against the first alone."""
     told = Told(Random(1))
@@ -221,6 +240,18 @@ def test_a_second_budget_counts_from_where_it_was_given() -> None:
     assert [finding.holds for finding in spent(told.lines)] == [True, True]
     told.well("r3")
     assert [finding.holds for finding in spent(told.lines)] == [True, False]
+
+
+def test_a_budget_may_begin_after_others_have_spent() -> None:
+    """What was asked before its `since` is not held against it; what came later is."""
+    told = Told(Random(1))
+    told.well("r0")
+    since = told.lines[-1].at + 1e-6
+    told.note("campaign", "budget", nano=COST, since=since)
+    told.well("r1")
+    assert [finding.holds for finding in spent(told.lines)] == [True]
+    told.well("r2")
+    assert [finding.holds for finding in spent(told.lines)] == [False]
 
 
 def test_after_its_410_an_endpoint_is_owed_nothing() -> None:
