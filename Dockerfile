@@ -1,4 +1,4 @@
-# One image for workers, clock, Flower and the command line, one for trainers. The bases are pinned by tag; put their
+# One image for workers, clock, conductor, Flower and the command line, one for trainers. The bases are pinned by tag; put their
 # digests here once a registry is at hand (this file was first written without one).
 
 FROM python:3.11.14-slim-bookworm AS build

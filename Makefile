@@ -9,7 +9,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench lock train-extra sbom clean
+.PHONY: help venv demo demo-all test check bench lock train-extra sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s  %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,9 @@ venv: $(STAMP) ## .venv with everything, from the hashed lock; repeated only whe
 
 demo: $(STAMP) ## a whole job on this machine, offline, in about a minute
 	@$(BIN)/maestrale demo
+
+demo-all: $(STAMP) ## all five pipelines end to end, offline, each with its report; some minutes
+	@$(BIN)/maestrale demo --all
 
 test: $(STAMP) ## every test: unit, integration, conformance, acceptance
 	@$(BIN)/python -m pytest -n 3 --dist loadfile
@@ -33,7 +36,7 @@ bench: $(STAMP) ## the figures of the README, measured here
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
 
 lock: ## the lock files anew, from pyproject.toml (needs uv)
-	$(COMPILE) --extra otel pyproject.toml -o requirements.txt
+	$(COMPILE) --extra otel --extra evaluate pyproject.toml -o requirements.txt
 	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	echo cyclonedx-bom | $(COMPILE) - -o requirements-sbom.txt # apart: in .venv it would slow every start
 

@@ -55,11 +55,13 @@ class Frame:
         return HEIGHT - BOTTOM - value / self.ticks[-1] * (HEIGHT - TOP - BOTTOM)
 
 
-def picture(name: str, title: str, summary: str, parts: Sequence[str]) -> str:
+def picture(
+    name: str, title: str, summary: str, parts: Sequence[str], *, height: int = HEIGHT
+) -> str:
     """The whole SVG element; `name` makes its ids unlike those of the page's other charts."""
     ids = f"chart-{name}-title", f"chart-{name}-desc"
     return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-labelledby="{ids[0]} {ids[1]}" xmlns="http://www.w3.org/2000/svg">'
         f'<title id="{ids[0]}">{escape(title)}</title><desc id="{ids[1]}">{escape(summary)}</desc>'
         f"{''.join(parts)}</svg>"

@@ -12,7 +12,7 @@ from dashboard.spending import Spent, spent_on
 from models.payloads import JobSpec, Options
 from models.recipes import Recipe
 from models.recipes.compiled import cache_key
-from models.states import WORKABLE
+from models.states import WORKABLE, JobKind
 from models.store.jobpage import JobPage
 from models.tables import Event, Job
 
@@ -91,9 +91,10 @@ def facts_of(page: JobPage) -> Facts:
     doubted = sum(group.cost_nano for group in page.doubts)
     spent = spent_on(page)
     limits = pace.limits_by_model(page.standings)
+    counted = {} if job.kind == JobKind.EMBED else page.asked  # texts share requests
     return Facts(
         calls_per_s=page.calls_per_s if is_at_work else None,
-        share=pace.share_of_limit(page.calls_per_s, page.asked, limits) if is_at_work else None,
+        share=pace.share_of_limit(page.calls_per_s, counted, limits) if is_at_work else None,
         seconds_left=pace.seconds_left(job, page.calls_per_s, page.now),
         ran_s=_ran_s(job, page.now),
         hold_s=_hold_s(page) if is_at_work else 0.0,
@@ -109,7 +110,8 @@ def facts_of(page: JobPage) -> Facts:
 def told(event: Event) -> Told:
     """The event's own figures in words: as things stood when it became true."""
     data: Mapping[str, object] = orjson.loads(event.data)
-    rows = f"{data.get('rows_done', 0):,} of {data.get('rows_total', 0):,} rows done"
+    what = "stages" if data.get("kind") == JobKind.PIPELINE else "rows"
+    rows = f"{data.get('rows_done', 0):,} of {data.get('rows_total', 0):,} {what} done"
     if data.get("rows_failed"):
         rows += f", {data['rows_failed']:,} failed"
     return Told(event.seq, event.type, event.created_at, str(data.get("reason", "")), rows)

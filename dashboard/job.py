@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 
-from dashboard import charts, training
+from dashboard import charts, evaluation, stages, training
 from dashboard.facts import facts_of
 from dashboard.frame import Action, View
 from dashboard.reasons import MEANINGS
@@ -22,11 +22,12 @@ from models.errors import BadInputError
 from models.prices import load_prices
 from models.settings import Settings
 from models.states import JobState
-from models.store import jobpage, jobs, retries
+from models.store import jobpage, jobs, money, retries
 
 BY_HAND = "paused on the dashboard"
 UNKNOWN = "there is no such job: the tab Jobs lists them"
-_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+KNOWN_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+"""What an id may look like: nothing else is asked of the database."""
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class JobView(View):
     async def get(self, job_id: str) -> None:
         """The page; 404 in the same look for an id that is none."""
         page = None
-        if _ID.fullmatch(job_id):
+        if KNOWN_ID.fullmatch(job_id):
             page = await self.database.read(jobpage.read, job_id)
         if page is None:
             raise HTTPError(404, UNKNOWN)
@@ -53,6 +54,8 @@ class JobView(View):
             facts=facts,
             charts=charts.of_job(page.points) if is_real_time else [],
             training=training.facts_of(page),
+            evaluation=evaluation.facts_of(page),
+            stages=stages.lines_of(page),
             meanings=MEANINGS,
             moves=[name for name, move in MOVES.items() if page.job.state in move.sources],
         )
@@ -79,7 +82,7 @@ MOVES: Mapping[str, Move] = {
         "there is nothing to pause",
     ),
     "resume": Move(
-        jobs.resume,
+        money.resume,
         frozenset({JobState.PAUSED}),
         "It goes on.",
         "there is nothing to resume",
@@ -106,16 +109,16 @@ class JobAction(Action):
 
     async def act(self, job_id: str, name: str) -> str:
         """Moves the job, rings for its shards if there are any, and says what came of it."""
-        if not _ID.fullmatch(job_id):
+        if not KNOWN_ID.fullmatch(job_id):
             raise HTTPError(404, UNKNOWN)
         back = self.address("job", job_id)
         move = MOVES[name]
         try:
             make = partial(move.make, **self._wishes(name))
+            won, state = await self.database.write(_make, job_id, make)
         except BadInputError as problem:
             self.tell(f"Nothing was changed: {problem}.")
             return back
-        won, state = await self.database.write(_make, job_id, make)
         if state is None:
             raise HTTPError(404, UNKNOWN)
         self.tell(move.done if won else f"Nothing was changed: it is {state}, {move.lost}.")

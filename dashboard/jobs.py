@@ -139,5 +139,6 @@ def _line(
 ) -> Line:
     if calls_per_s is None:
         return Line(job)
-    share = pace.share_of_limit(calls_per_s, asked, limits)
+    counted = {} if job.kind == JobKind.EMBED else asked  # texts share requests
+    share = pace.share_of_limit(calls_per_s, counted, limits)
     return Line(job, calls_per_s, share, pace.seconds_left(job, calls_per_s, now))

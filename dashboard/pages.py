@@ -12,6 +12,15 @@ from dashboard.job import MOVES, JobAction, JobView
 from dashboard.jobs import JobsView
 from dashboard.limits import LimitsView
 from dashboard.metrics import Broker, MetricsView
+from dashboard.report import ReportView
+from dashboard.review import (
+    BeginAction,
+    JudgeAction,
+    PairView,
+    ResultView,
+    ReviewsView,
+    ReviewView,
+)
 from dashboard.webhooks import DeliveryView, EndpointAction, ReplayAction, WebhooksView
 from models.settings import Settings
 from models.store.engine import Store, open_store
@@ -26,6 +35,13 @@ def pages() -> Sequence[URLSpec]:
         url(r"/jobs", JobsView, name="jobs"),
         url(r"/job/([^/]+)", JobView, name="job"),
         url(rf"/job/([^/]+)/({'|'.join(MOVES)})", JobAction, name="job-move"),
+        url(r"/job/([^/]+)/report", ReportView, name="report"),
+        url(r"/reviews", ReviewsView, name="reviews"),
+        url(r"/review/([^/]+)", ReviewView, name="review"),
+        url(r"/review/([^/]+)/begin", BeginAction, name="review-begin"),
+        url(r"/review/([^/]+)/pair", PairView, name="review-pair"),
+        url(r"/review/([^/]+)/judge", JudgeAction, name="review-judge"),
+        url(r"/review/([^/]+)/result", ResultView, name="review-result"),
         url(r"/webhooks", WebhooksView, name="webhooks"),
         url(r"/webhooks/delivery/(\d{1,12})", DeliveryView, name="delivery"),
         url(r"/webhooks/delivery/(\d{1,12})/replay", ReplayAction, name="replay"),

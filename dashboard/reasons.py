@@ -14,6 +14,7 @@ MEANINGS: Mapping[str, str] = {
     FailureCode.SERVER_ERROR: "The API's errors outlasted all attempts: retry when it is well.",
     FailureCode.UNCERTAIN: "Perhaps paid without an answer, and the job says to hold then.",
     FailureCode.TRAINING_FAILED: "The training ended without a model: the detail says why.",
+    FailureCode.MODEL_FAILED: "A model of our own could not be loaded: the detail says why.",
     FailureCode.POISON: "The worker died three times with this row in hand.",
     FailureCode.INTERNAL: "A bug on our side: please report it.",
 }

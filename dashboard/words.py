@@ -1,5 +1,6 @@
 """What templates word things with: figures, moments, URLs. Pure."""
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ from models.words import (
     duration,
     is_unknown_cost,
     money,
+    printable,
     safe,
     share,
 )
@@ -21,6 +23,7 @@ __all__ = [
     "counted",
     "duration",
     "iso",
+    "kept",
     "moment",
     "money",
     "rate",
@@ -79,3 +82,17 @@ def with_query(path: str, query: Mapping[str, object]) -> str:
     """`path?a=1&b=2`; what is empty or None is left out."""
     given = {name: value for name, value in query.items() if value not in (None, "")}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def kept(text: str) -> str:
+    """Foreign text with its lines and spaces, whole; what could hide or turn text is escaped."""
+    lines = text.replace("\r\n", "\n")
+    return "".join(one if _is_harmless(one) else printable(one) for one in lines)
+
+
+def _is_harmless(character: str) -> bool:
+    """Printable, or a space of any width, or what joins and parts the letters of a word."""
+    return character.isprintable() or character in _KEPT or unicodedata.category(character) == "Zs"
+
+
+_KEPT = "\n\t\u00ad\u200c\u200d"

@@ -23,7 +23,7 @@ printf '%s' "$grafana" > "$folder/grafana_password"
 chmod 444 "$folder"/*_password
 redis_url=redis://maestrale:$redis@redis:6379/0
 database_url=postgresql://maestrale:$postgres@postgres:5432/maestrale
-# beat talks to the broker only; Flower also reads and steers jobs: the API's key, and the key that
+# beat talks to the broker only; Flower and the conductor also read and steer jobs: the API's key, and the key that
 # seals the webhooks' secrets, are nothing of theirs
 echo "REDIS_URL=$redis_url" > "$folder/broker.env"
 printf '%s\n' "REDIS_URL=$redis_url" "DATABASE_URL=$database_url" > "$folder/dashboard.env"

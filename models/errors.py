@@ -7,6 +7,8 @@ MaestraleError             exit code 1: something outside is not as it should be
 │   └── DuplicateJobError  this submission exists already
 ├── NotFoundError          exit code 2: no such job
 ├── SetupError             exit code 1: Redis, the database, the key or the disk needs attention
+│   └── StoreAwayError     the database does not answer: it may be back in a moment
+├── SpentError             exit code 1: nothing is left of a run's budget just now
 └── StoreBusyError         exit code 1: the database did not answer in time
 """
 
@@ -34,6 +36,10 @@ class RejectedFileError(BadInputError):
 class DuplicateJobError(BadInputError):
     """The same file or idempotency key was submitted before; the message names the job."""
 
+    def __init__(self, message: str, job_id: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
 
 class NotFoundError(MaestraleError):
     """There is no such job, row or file."""
@@ -43,6 +49,14 @@ class NotFoundError(MaestraleError):
 
 class SetupError(MaestraleError):
     """A part that Maestrale needs is missing or refuses; the message says how to mend it."""
+
+
+class StoreAwayError(SetupError):
+    """The database is not there, or the connection to it was lost: who has time tries again."""
+
+
+class SpentError(MaestraleError):
+    """Nothing is left of a run's budget for a job of it: others may leave something."""
 
 
 class StoreBusyError(MaestraleError):

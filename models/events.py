@@ -28,7 +28,7 @@ class JobEvent(EventData):
     """A job as it stood when the event became true."""
 
     job_id: str
-    kind: str = Field(description="generate, embed, train or evaluate")
+    kind: str = Field(description="generate, embed, train, evaluate or pipeline")
     name: str = Field(description="the recipe's name")
     input_name: str
     state: str
@@ -56,6 +56,16 @@ class ModelRegistered(JobEvent):
     metrics: dict[str, float | None] = Field(
         description="losses before and after, steps, seconds; null: not measured"
     )
+
+
+class StageEvent(JobEvent):
+    """A pipeline's run, one of whose stages began or ended."""
+
+    stage: str = Field(description="its name")
+    stage_kind: str = Field(description="generate, dataset, embed, train, evaluate or review")
+    stage_state: str
+    stage_job: str | None = Field(description="the job that does it; null: none does")
+    stage_reason: str = Field(description="why it failed")
 
 
 class EndpointEvent(EventData):
@@ -94,6 +104,11 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "model.registered": EventType(
         ModelRegistered, "A training run became a model; `maestrale models` knows it"
     ),
+    "stage.started": EventType(StageEvent, "A stage of a pipeline's run began"),
+    "stage.done": EventType(
+        StageEvent, "A stage is done, or an earlier run's outputs were taken over"
+    ),
+    "stage.failed": EventType(StageEvent, "A stage failed; those that need it are passed over"),
     "endpoint.disabled": EventType(
         EndpointEvent, "An endpoint answered 410, or nothing good for five days, or was disabled"
     ),

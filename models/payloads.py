@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.bounds import MOST_BATCH_HOURS
+from models.embedding import Embedding
 from models.states import FailureCode, JobKind
 from models.training import TrainingSpec
 
@@ -54,14 +55,34 @@ class JobSpec(BaseModel):
     """The recipe's snapshot with all its files inlined."""
     training: TrainingSpec | None = None
     """What a training job trains."""
+    embedding: Embedding | None = None
+    """What an embedding job embeds."""
+    evaluation: dict[str, Any] = Field(default_factory=dict)
+    """The `Evaluation` of an evaluation job: its suite with all files inlined, and its models."""
+    pipeline: dict[str, Any] = Field(default_factory=dict)
+    """The snapshot of a run's pipeline, and how it is run."""
     options: Options = Options()
 
 
+SCORED = "perplexity"
+"""The kind of suites whose rows are read to models by a child of ours: nobody is called."""
+ON_DEVICE = (JobKind.TRAIN, JobKind.EVALUATE)
+"""Kinds of which some jobs run on our own machines, as `is_on_device` says."""
+
+
 def models_asked(spec: str) -> list[str]:
-    """The models in a stored `JobSpec`, in order of its steps; none if it cannot be read here."""
+    """The models in a stored `JobSpec` that are called, in order; none if unreadable."""
     try:
-        steps = JobSpec.model_validate_json(spec).recipe.get("steps", [])
-        return list(dict.fromkeys(str(step["model"]) for step in steps if step.get("model")))
+        told = JobSpec.model_validate_json(spec)
+        evaluation, suite = told.evaluation, told.evaluation.get("suite", {})
+        if suite.get("kind") == SCORED:
+            return []
+        asked = [*told.recipe.get("steps", []), *evaluation.get("contestants", [])]
+        names = [str(one["model"]) for one in asked if one.get("model")]
+        names += [told.embedding.model] if told.embedding else []
+        names += [suite["grounding"]["embed_model"]] if suite.get("grounding") else []
+        names += [str(evaluation["store_model"])] if evaluation.get("store_model") else []
+        return list(dict.fromkeys([*names, *evaluation.get("judges", [])]))
     except (ValidationError, AttributeError, TypeError):  # of another version, or damaged
         return []
 
@@ -74,8 +95,19 @@ def training_of(spec: str) -> TrainingSpec | None:
         return None
 
 
+def _is_scored(spec: str) -> bool:
+    """Whether an evaluation reads rows to models; False too where this version cannot tell."""
+    try:
+        suite = JobSpec.model_validate_json(spec).evaluation.get("suite", {})
+    except ValidationError:
+        return False
+    return bool(suite.get("kind") == SCORED)
+
+
 def is_on_device(kind: str, spec: str) -> bool:
-    """Whether a job (by its stored `JobSpec`) trains on one of our own machines."""
+    """Whether a job (by its stored `JobSpec`) has one of our own machines train, or read."""
+    if kind == JobKind.EVALUATE:
+        return _is_scored(spec)
     training = training_of(spec) if kind == JobKind.TRAIN else None
     return training is not None and training.trainer == "local"
 

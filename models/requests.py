@@ -11,6 +11,8 @@ NOT_PART_OF_THE_ANSWER = frozenset({"prompt_cache_key", "metadata"})
 SERVED_HERE = "served by maestrale"
 """The server of models that `maestrale models serve` answers for, whatever its port: the API's
 answer to such a name is another. `models.served` says more of bases."""
+SIMULATED = "What the simulator calls "
+"""How the simulator's descriptions of its models begin: it answers for these and no others."""
 
 
 def call_key(server: str, endpoint: str, body: Mapping[str, Any], sample: str = "") -> str:

@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     shards_in_flight: int = _env("MAESTRALE_SHARDS_IN_FLIGHT", 8, ge=1, le=64)
     """Shards a worker process runs at once (its number of Celery threads)."""
     rows_in_flight: int = _env("MAESTRALE_ROWS_IN_FLIGHT", 2000, ge=1, le=100_000)
-    """Rows a worker process has in hand at once; bounds its memory."""
+    """Rows a worker process has in hand, and calls under way, at once; bounds its memory, and what
+    a dying process leaves in doubt."""
     call_timeout_s: float = _env("MAESTRALE_CALL_TIMEOUT", 120.0, gt=0)
     """Total time-out of one API call, seconds."""
     lease_s: float = _env("MAESTRALE_LEASE", 15.0, ge=2)

@@ -88,6 +88,30 @@ class RequestState(StrEnum):
     its job says hold: its rows fail by name."""
 
 
+class StageState(StrEnum):
+    """The states of a stage, one part of a pipeline's run."""
+
+    WAITING = "waiting"
+    """Stages that it needs are not done, or no conductor has come to it yet. A conductor claims it
+    when they are."""
+    WORKING = "working"
+    """A conductor has it in hand until `claimed_until`: it begins it, does it, or collects what its
+    job made. If the process dies here the claim runs out and the next one begins that anew."""
+    RUNNING = "running"
+    """Its job (`job_id`) does it. A conductor claims it again when the job is over; whoever dies
+    meanwhile changes nothing."""
+    DONE = "done"
+    """Its outputs are there."""
+    REUSED = "reused"
+    """An earlier run did the very same; its outputs were taken over."""
+    FAILED = "failed"
+    """It could not be done; `reason` says why. `retry` re-opens it."""
+    SKIPPED = "skipped"
+    """A stage that it needs failed. `retry` re-opens it."""
+    CANCELLED = "cancelled"
+    """The run was given up first."""
+
+
 class EndpointState(StrEnum):
     """The states of an endpoint, a URL that hears of events."""
 
@@ -176,6 +200,25 @@ REQUEST_TRANSITIONS: Mapping[RequestState, frozenset[RequestState]] = {
     RequestState.REALTIME: frozenset(),
     RequestState.FAILED: frozenset(),
 }
+STAGE_TRANSITIONS: Mapping[StageState, frozenset[StageState]] = {
+    StageState.WAITING: frozenset({StageState.WORKING, StageState.SKIPPED, StageState.CANCELLED}),
+    StageState.WORKING: frozenset(
+        {
+            StageState.WAITING,
+            StageState.RUNNING,
+            StageState.DONE,
+            StageState.REUSED,
+            StageState.FAILED,
+            StageState.CANCELLED,
+        }
+    ),
+    StageState.RUNNING: frozenset({StageState.WORKING, StageState.CANCELLED}),
+    StageState.DONE: frozenset(),
+    StageState.REUSED: frozenset(),
+    StageState.FAILED: frozenset({StageState.WAITING, StageState.RUNNING}),
+    StageState.SKIPPED: frozenset({StageState.WAITING}),
+    StageState.CANCELLED: frozenset(),
+}
 ENDPOINT_TRANSITIONS: Mapping[EndpointState, frozenset[EndpointState]] = {
     EndpointState.ACTIVE: frozenset({EndpointState.DISABLED}),
     EndpointState.DISABLED: frozenset({EndpointState.ACTIVE}),
@@ -193,6 +236,12 @@ SETTLED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 """Nothing happens to a job here until the user asks (`retry` re-opens the first two)."""
 FINAL = frozenset(state for state, nexts in JOB_TRANSITIONS.items() if not nexts)
 """No move leads out of these."""
+STAGE_GOOD = frozenset({StageState.DONE, StageState.REUSED})
+"""Stages that need it may begin."""
+STAGE_LOST = frozenset({StageState.FAILED, StageState.SKIPPED, StageState.CANCELLED})
+"""Stages that need it cannot."""
+STAGE_OPEN = frozenset({StageState.WAITING, StageState.WORKING, StageState.RUNNING})
+"""The run is not over while a stage is here."""
 WORKABLE = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.WAITING})
 """Shards of a job in one of these states may be claimed and published."""
 
@@ -222,6 +271,8 @@ class JobKind(StrEnum):
     EMBED = "embed"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    PIPELINE = "pipeline"
+    """Stages of other kinds, each started when those before it are done; it has no rows."""
 
 
 class FailureCode(StrEnum):
@@ -245,6 +296,8 @@ class FailureCode(StrEnum):
     """A call may have been paid without its answer reaching us, and `on_uncertain` says hold."""
     TRAINING_FAILED = "training_failed"
     """A training run ended without a model; the detail says why and what to do."""
+    MODEL_FAILED = "model_failed"
+    """A model of our own could not be loaded to read the row, or its process died with it."""
     POISON = "poison"
     """The worker died three times with this row in hand."""
     INTERNAL = "internal"

@@ -35,12 +35,18 @@ _EXAMPLE: Mapping[str, Any] = {
     "base": "smollm2",
     "trainer": "local",
     "metrics": {"valid_loss_before": 3.127, "valid_loss_after": 0.214, "steps": 60.0},
+    "stage": "pairs",
+    "stage_kind": "generate",
+    "stage_state": "done",
+    "stage_job": "job_t3f9w2ka",
+    "stage_reason": "",
     "endpoint_id": "ep_x4n8t2wd",
     "origin": "https://hooks.example.com",
 }
 """Values of examples, for every field there is; `_AS_IT_STANDS` has what differs by type."""
 _DONE: Mapping[str, Any] = {"rows_done": 199, "calls_made": 803, "cost_usd": 0.1214}
 _NOTHING: Mapping[str, Any] = {"rows_done": 0, "rows_failed": 0, "calls_made": 0, "cost_usd": 0.0}
+_RUN: Mapping[str, Any] = {"kind": "pipeline", "rows_total": 4, "rows_failed": 0}
 _AS_IT_STANDS: Mapping[str, Mapping[str, Any]] = {
     "job.queued": {"seq": 1, "state": "queued", **_NOTHING},
     "job.running": {"seq": 2, **_NOTHING},
@@ -55,6 +61,15 @@ _AS_IT_STANDS: Mapping[str, Mapping[str, Any]] = {
         "rows_failed": 0,
         "calls_made": 0,
         "cost_usd": 0.0,
+    },
+    "stage.started": {**_RUN, **_NOTHING, "seq": 3, "stage_state": "running"},
+    "stage.done": {**_RUN, "seq": 4, "rows_done": 1},
+    "stage.failed": {
+        **_RUN,
+        "seq": 4,
+        "rows_done": 0,
+        "stage_state": "failed",
+        "stage_reason": "job_t3f9w2ka failed: more rows failed than max_failed_share allows",
     },
     "job.paused": {"seq": 4, "state": "paused", "reason": "paused by the user"},
     "job.succeeded": {"seq": 9, "state": "succeeded", **_DONE},

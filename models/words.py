@@ -26,10 +26,11 @@ def counted(number: int, noun: str) -> str:
 
 
 def money(nano: int) -> str:
-    """Nano-USD as `$12.34`, with four decimals below a dollar."""
+    """Nano-USD as `$12.34`, with four decimals below a dollar; what is less, with its first digit:
+    a sum, and never words, so that `about` and `of` may stand before it."""
     usd = nano / NANO
     if 0 < usd < 0.0001:
-        return "under $0.0001"
+        return f"${usd:.{10 - len(str(nano))}f}"
     return f"${usd:,.2f}" if usd >= 1 or not usd else f"${usd:.4f}"
 
 

@@ -22,7 +22,7 @@ from models.tables import Job, WorkerSeen
 from producers import estimate, exports, registry, routing, spending, submitting
 from producers.eventlog import EventLog
 from producers.keeping import Pruned, Pruner
-from producers.planning import Plan
+from producers.planning import Checked, Plan
 from producers.readers import OnDuplicate, ReadOptions, read
 from producers.spending import Amount
 from producers.webhooks import Hook, Webhooks
@@ -121,11 +121,11 @@ class Maestrale:
         except BaseException:
             found.close()
             raise
-        return Plan(asked, found, ways, on_duplicate, route)
+        return Plan(found, ways, on_duplicate, route, asked)
 
     def submit(
         self,
-        plan: Plan,
+        plan: Checked,
         *,
         priority: int = 5,
         idempotency_key: str | None = None,
@@ -135,6 +135,7 @@ class Maestrale:
         webhooks: Sequence[Hook] = (),
         budget: Amount = None,
         partial: bool = False,
+        parent_id: str | None = None,
     ) -> Job:
         """Commits the job, then rings for its first shards; a dead broker only delays it.
 
@@ -143,9 +144,12 @@ class Maestrale:
         """
         chosen = plan.route.applied(options or Options())
         prices = load_prices(self.settings.prices_file)
+        told = plan.told(chosen)
         wish = submitting.Submission(
-            recipe=plan.recipe,
-            options=chosen,
+            kind=told.kind,
+            name=told.name,
+            spec=told.spec,
+            content_hash=told.content_hash,
             estimate=plan.estimate_by(chosen.via),
             priority=_checked_priority(priority),
             idempotency_key=idempotency_key,
@@ -154,6 +158,8 @@ class Maestrale:
             again=again,
             webhooks=tuple(webhooks),
             budget_nano=spending.checked_budget(budget, plan, chosen.via, prices, partial=partial),
+            parent_id=parent_id,
+            large_shards=plan.reads_here,  # a model is loaded for each
         )
         job, _is_new = submitting.submit(self.store, wish, plan.found)
         self.ring_for(job.id)

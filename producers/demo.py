@@ -131,19 +131,24 @@ def _start_workers(client: Maestrale, services: Services) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the demo as Ctrl-C does; what comes after is ignored."""
+    """SIGTERM and a closed terminal end the demo as Ctrl-C does; what comes after is ignored, to
+    the end of the process."""
+    before = [signal.getsignal(number) for number in _INTERRUPTS]
+    interrupted = False
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
         _heed(signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = [signal.getsignal(number) for number in _INTERRUPTS]
     _heed(interrupt)
     try:
         yield
     finally:
+        # a second Ctrl-C may come when all is stopped: it would end the interpreter half way out
         for number, handler in zip(_INTERRUPTS, before, strict=True):
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if interrupted else handler)
 
 
 def _heed(handler: Any) -> None:

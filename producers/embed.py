@@ -1,8 +1,8 @@
-"""`python -m producers.embed`: a kind of job that this release does not have yet; it says so."""
+"""`python -m producers.embed FILE --text TEMPLATE`: `maestrale embed` as a script."""
 
 import sys
 
-from producers.cli.planned import refuse
+from producers.cli import main
 
 if __name__ == "__main__":
-    sys.exit(refuse("embed"))
+    sys.exit(main(["embed", *sys.argv[1:]]))

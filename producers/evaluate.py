@@ -1,8 +1,8 @@
-"""`python -m producers.evaluate`: a kind of job that this release does not have yet; it says so."""
+"""`python -m producers.evaluate SUITE --models A,B`: `maestrale evaluate` as a script."""
 
 import sys
 
-from producers.cli.planned import refuse
+from producers.cli import main
 
 if __name__ == "__main__":
-    sys.exit(refuse("evaluate"))
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 import orjson
 
 from models.errors import BadInputError, SetupError
+from producers.spreadsheets import disarmed
 
 if TYPE_CHECKING:
     import pyarrow
@@ -30,8 +31,6 @@ ROLES = ("system", "user", "assistant", "tool")
 _BATCH_BYTES = 4 << 20
 _STRUCT_FIELDS = 200
 """Objects with more different keys than this are kept as JSON in Parquet."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""First characters that make a spreadsheet run a cell, their full-width forms among them."""
 
 
 class ExportFormat(StrEnum):
@@ -70,7 +69,7 @@ def export(
     form = _format(form)
     target = check_target(path, overwrite=overwrite)
     tally = _Tally(form)
-    with _replacing(target, overwrite=overwrite) as file:
+    with replacing(target, overwrite=overwrite) as file:
         lines = tally.lines(rows)
         match form:
             case ExportFormat.CHAT | ExportFormat.JSONL:
@@ -113,7 +112,7 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
         if not stat.S_ISREG(target.stat().st_mode):
             raise BadInputError(f"{target} is not a regular file: choose another path")
         if not overwrite:
-            raise BadInputError(f"{target} is there already: choose another path, or overwrite it")
+            raise BadInputError(f"{target} is there already: take another path, or --overwrite it")
     return target
 
 
@@ -183,7 +182,7 @@ def _format(form: ExportFormat | str) -> ExportFormat:
 
 
 @contextmanager
-def _replacing(target: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
+def replacing(target: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
     """A new file that takes the target's place when the block ends well, and vanishes if not."""
     draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
     try:
@@ -248,7 +247,7 @@ def _cell(value: object) -> str:
         case None:
             return ""
         case str():
-            return "'" + value if value.startswith(_FORMULA) else value
+            return disarmed(value)
         case _:
             return orjson.dumps(value).decode()
 

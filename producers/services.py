@@ -8,10 +8,11 @@ import fcntl
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
 from models.settings import SERVICES_FILE, Settings
+from models.tables import WorkerSeen
 from models.training import libraries
 from producers.processes import (
     Service,
@@ -56,6 +58,8 @@ save ""
 maxmemory-policy noeviction
 """
 _STOPPING_LAST = {"receiver": 3, "simulator": 3, "server": 4}
+CONDUCTING = (sys.executable, "-P", "-m", "producers.pipelines")
+"""The conductor's command; -P: whatever lies in the folder where it starts is not ours."""
 _QUIET = ("--without-gossip", "--without-mingle", "--loglevel=WARNING")
 
 
@@ -85,6 +89,12 @@ class Services:
         """Whether the workers noted were started for our key and server (or none are noted)."""
         return self._read_notes().get("account") in (None, self.settings.account)
 
+    def living(self, workers: Iterable[WorkerSeen]) -> list[WorkerSeen]:
+        """Without those of ours that died: their last signs of life are young for a while."""
+        host = socket.gethostname()
+        dead = {f"{host}:{one.pid}" for one in self.noted() if not one.is_alive}
+        return [worker for worker in workers if worker.id.rpartition(":")[0] not in dead]
+
     def log(self, name: str) -> Path:
         """Where a service writes its log."""
         return self.home / "logs" / f"{name}.log"
@@ -108,6 +118,8 @@ class Services:
                 self.start_trainer()
             if "clock" not in names:
                 self.spawn("clock", _celery("beat"))
+            if "conductor" not in names:
+                self.start_conductor()
             if flower_port is not None and "flower" not in names:
                 self.start_flower(flower_port)
             return [service for service in self.running() if service not in before]
@@ -146,6 +158,10 @@ class Services:
         # what it tells of itself is one slot, and it is nice to the rest by its child
         own = {"MAESTRALE_SHARDS_IN_FLIGHT": "1", "MAESTRALE_DRAIN": f"{TRAINER_DRAIN_S}"}
         return self.spawn("trainer", command, **own)
+
+    def start_conductor(self) -> Service:
+        """What runs pipelines without a window."""
+        return self.spawn("conductor", list(CONDUCTING))
 
     def start_flower(self, port: int) -> Service:
         """Flower on loopback; it takes some seconds until it answers."""

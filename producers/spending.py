@@ -5,12 +5,12 @@ from sqlalchemy import Connection
 from models.budgets import parse_budget
 from models.errors import BadInputError
 from models.prices import PriceTable
-from models.store import jobs, money
+from models.store import money
 from models.tables import NANO, Job
 from models.words import counted, dollars
 from models.words import money as words_of
 from producers.estimate import Ways
-from producers.planning import Plan
+from producers.planning import Checked
 from producers.routing import Via
 
 Amount = str | float | None
@@ -18,7 +18,7 @@ Amount = str | float | None
 
 
 def checked_budget(
-    budget: Amount, plan: Plan, via: Via, prices: PriceTable, *, partial: bool = False
+    budget: Amount, plan: Checked, via: Via, prices: PriceTable, *, partial: bool = False
 ) -> int | None:
     """The budget in nano-USD of a plan whose calls go `via`; None: there is none.
 
@@ -27,10 +27,10 @@ def checked_budget(
     """
     if budget is None:
         return None
-    nano = parse_budget(str(budget), prices)
-    unknown = [step.model for step in plan.recipe.steps if prices.price(step.model) is None]
+    nano = parse_budget(_written(budget), prices)
+    unknown = [model for model in plan.models if prices.price(model) is None]
     if unknown:
-        names = ", ".join(dict.fromkeys(unknown))
+        names = ", ".join(unknown)
         raise BadInputError(
             f"a budget needs prices, and {names} is not in the price table of {prices.as_of}: "
             "name a table that has it by MAESTRALE_PRICES (here and for the workers)"
@@ -39,6 +39,11 @@ def checked_budget(
     if cost_usd is not None and cost_usd * NANO > nano and not partial:
         raise BadInputError(_too_much(nano, cost_usd, plan.ways))
     return nano
+
+
+def _written(budget: str | float) -> str:
+    """A number in plain digits: small ones write themselves as 5e-05."""
+    return budget if isinstance(budget, str) else f"{budget:.9f}"
 
 
 def _too_much(nano: int, cost_usd: float, ways: Ways) -> str:
@@ -57,13 +62,15 @@ def _too_much(nano: int, cost_usd: float, ways: Ways) -> str:
 
 def resume(connection: Connection, job: Job, budget: Amount, prices: PriceTable) -> bool:
     """paused -> queued, under another budget if one is given, which must be above what is spent."""
-    nano = None if budget is None else parse_budget(str(budget), prices)
-    if nano is not None:
-        jobs.lock(connection, [job.id, *jobs.unsettled_children(connection, job.id)])
-        spent = money.spent_nano(connection, job.id)
-        if nano <= spent:
-            raise BadInputError(
-                f"{job.id} has spent {words_of(spent)} already (doubtful calls included): "
-                f"a budget of {words_of(nano)} lets nothing start, give more"
-            )
-    return jobs.resume(connection, job.id, budget_nano=nano)
+    nano = None if budget is None else parse_budget(_written(budget), prices)
+    return money.resume(connection, job.id, budget_nano=nano)
+
+
+def checked_again(connection: Connection, job: Job, budget: str | float, prices: PriceTable) -> int:
+    """Another budget, in nano-USD, of a job that has begun; it is locked with all below it.
+
+    Raises `BadInputError` if no more than that is spent.
+    """
+    nano = parse_budget(_written(budget), prices)
+    money.check_more(connection, job.id, nano)
+    return nano

@@ -3,20 +3,20 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 from sqlalchemy import Connection
 
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec, Options
-from models.recipes import Recipe
 from models.states import JobKind
-from models.store import jobs, rows, shards
+from models.store import jobs, joining, rows, shards
 from models.store.engine import Store, one_at_a_time
 from models.tables import Job
 from producers.ids import new_id
 from producers.readers import OnDuplicate, ReadResult
+from producers.spending import Amount
 from producers.webhooks import Hook, bind
 
 SMALLEST_SHARD = 8
@@ -28,12 +28,30 @@ WAY = {"via", "on_timeout", "batch_hours"}
 """The options that say how answers come, and nothing of what they are."""
 
 
+class Terms(TypedDict, total=False):
+    """What `Maestrale.submit` takes besides a plan, for the doors that hand it on."""
+
+    priority: int
+    idempotency_key: str | None
+    again: bool
+    max_failed_share: float
+    options: Options | None
+    webhooks: Sequence[Hook]
+    budget: Amount
+    partial: bool
+    parent_id: str | None
+
+
 @dataclass(frozen=True)
 class Submission:
     """One wish for a job, with everything decided."""
 
-    recipe: Recipe
-    options: Options
+    kind: JobKind
+    name: str
+    """The recipe's or suite's, for people."""
+    spec: JobSpec
+    content_hash: str
+    """Of what is asked: the recipe's, or the evaluation's."""
     estimate: Estimate
     priority: int = 5
     idempotency_key: str | None = None
@@ -46,6 +64,10 @@ class Submission:
     """URLs that hear of the job, from its very first event on."""
     budget_nano: int | None = None
     """What it may spend; None: as much as it takes."""
+    parent_id: str | None = None
+    """The pipeline that it is a stage of."""
+    large_shards: bool = False
+    """Whether what a shard begins with costs more than sharing the rows gains."""
 
     def fingerprint(self, input_fingerprint: str, accepted: int) -> str:
         """The same file, recipe and options give the same 64 hex characters.
@@ -56,12 +78,16 @@ class Submission:
         asked = [
             input_fingerprint,
             accepted,
-            self.recipe.hash,
-            self.options.model_dump(exclude=WAY),
+            self.content_hash,
+            self.spec.options.model_dump(exclude=WAY),
             self.max_failed_share,
             self.on_duplicate,
         ]
         return hashlib.sha256(orjson.dumps(asked)).hexdigest()
+
+    def shard_size(self, count: int) -> int:
+        """Rows per shard."""
+        return LARGEST_SHARD if self.large_shards else shard_size(count)
 
 
 def shard_size(count: int) -> int:
@@ -82,12 +108,14 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         if known := _known(connection, submission, job):
             return known, False
         create(connection, job, submission.webhooks)
-        size = shard_size(found.accepted)
+        size = submission.shard_size(found.accepted)
         count = rows.insert_all(connection, _rows(job.id, size, found))
         if count != found.accepted:
             raise BadInputError(f"{found.name} changed while it was read: submit it again")
         bounds = [(first, min(first + size, count) - 1) for first in range(0, count, size)]
         shards.create(connection, job.id, bounds)
+        # last: what happens to the run waits for it
+        joining.stay_below(connection, job.id, job.parent_id)
         created = jobs.get(connection, job.id)
     assert created is not None
     return created, True
@@ -114,30 +142,37 @@ def _known(connection: Connection, submission: Submission, job: Job) -> Job | No
     known = jobs.by_fingerprint(connection, job.fingerprint)
     if known is not None and not submission.again:
         raise DuplicateJobError(
-            f"this file was submitted with this recipe before: job {known.id} exists "
+            f"this file was submitted with {_with_what(submission)} before: {known.id} exists "
             f"({known.state}). See it with `maestrale show {known.id}`, or submit with --again "
-            "(answers already paid for come from the ledger)"
+            "(answers already paid for come from the ledger)",
+            known.id,
         )
     return None
 
 
+def _with_what(submission: Submission) -> str:
+    """What the file was submitted with, in words for people."""
+    words = {JobKind.EVALUATE: "this suite and these models", JobKind.EMBED: "this text and model"}
+    return words.get(submission.kind, "this recipe")
+
+
 def _job(submission: Submission, found: ReadResult) -> Job:
-    spec = JobSpec(recipe=submission.recipe.model_dump(mode="json"), options=submission.options)
     return Job(
         id=new_id("job"),
-        kind=JobKind.GENERATE,
-        name=submission.recipe.name,
+        kind=submission.kind,
+        name=submission.name,
         priority=submission.priority,
-        spec=spec.model_dump_json(),
+        spec=submission.spec.model_dump_json(),
         estimate=submission.estimate.model_dump_json(),
         fingerprint=submission.fingerprint(found.fingerprint, found.accepted),
         idempotency_key=submission.idempotency_key or None,
+        parent_id=submission.parent_id,
         input_name=found.name,
         max_failed_share=submission.max_failed_share,
         budget_nano=submission.budget_nano,
         rows_total=found.accepted,
         rows_rejected=found.rejected,
-        shards_total=-(-found.accepted // shard_size(found.accepted)),
+        shards_total=-(-found.accepted // submission.shard_size(found.accepted)),
         created_at=0.0,
     )
 

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
 CHARS_PER_TOKEN = 4
 """The rule of thumb where there is no tokenizer; English prose has 4 to 5."""
@@ -109,10 +113,16 @@ def _load_tekken() -> _Encode:
         raise ImportError("mistral-common is not installed")
     path = Path(spec.origin).parent / "data" / _DATA_FILE
     path.stat()  # Tekkenizer only asserts that it is there
+    tekken = tekkenizer(path)
+    return lambda text: len(tekken.encode(text, bos=False, eos=False))
+
+
+@cache
+def tekkenizer(path: Path) -> "Tekkenizer":
+    """Of a file, once a process: it takes seconds, and templates share it with counters."""
     from mistral_common.tokens.tokenizers.tekken import Tekkenizer  # noqa: PLC0415 # 0.6 s
 
-    tekken = Tekkenizer.from_file(path)
-    return lambda text: len(tekken.encode(text, bos=False, eos=False))
+    return Tekkenizer.from_file(path)
 
 
 def _guess(text: str) -> int:

@@ -70,6 +70,8 @@ class Wish:
     eval_every: int = 0
     validation: Path | None = None
     wandb_project: str = ""
+    expected: DatasetRef | None = None
+    """In place of a dataset that is not made yet, for estimates; it has no folder."""
 
     def changed(self, choice: Mapping[str, Any]) -> "Wish":
         """With one choice of a sweep in place of its own."""
@@ -105,6 +107,8 @@ class Training:
         ]
 
     def _dataset(self, wish: Wish) -> DatasetRef:
+        if wish.expected is not None:
+            return wish.expected
         opened = open_dataset(self._maestrale.settings, wish.dataset)
         _check_kind(wish, opened)
         check_dataset(opened, wish.dataset)
@@ -126,7 +130,7 @@ class Training:
 
     def _counts(self, wish: Wish, dataset: DatasetRef) -> tuple[Counts | None, str]:
         """By the base's own tokenizer, or why not; the provider's are the dataset's own."""
-        if wish.trainer != "local":
+        if wish.trainer != "local" or not dataset.folder:
             return None, ""
         base, settings = place_of(wish.base), self._maestrale.settings
         key = (dataset.hash, base, wish.seq_len)

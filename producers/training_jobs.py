@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec
 from models.states import JobKind
-from models.store import jobs, registry, rows, shards
+from models.store import jobs, joining, registry, rows, shards
 from models.store.engine import Store, one_at_a_time
 from models.tables import Job
 from models.training import TrainingSpec
@@ -33,6 +33,8 @@ class Submission:
     idempotency_key: str | None = None
     webhooks: tuple[Hook, ...] = ()
     budget_nano: int | None = None
+    parent_id: str | None = None
+    """The pipeline's run that it is a stage of."""
 
 
 def submit(
@@ -51,7 +53,14 @@ def submit(
         specs = _named(connection, [run.spec for run in runs], sweep, how)
         plans = [run.plan for run in runs]
         if not sweep:
-            job = _job(specs[0], plans[0], how, found, key=how.idempotency_key)
+            job = _job(
+                specs[0],
+                plans[0],
+                how,
+                found,
+                key=how.idempotency_key,
+                parent=how.parent_id,
+            )
             _commit_run(connection, job, how)
             children = []
         else:
@@ -64,6 +73,7 @@ def submit(
             ]
             for child in children:
                 _commit_run(connection, child, how)
+        joining.stay_below(connection, job.id, how.parent_id)
         created = jobs.get(connection, job.id)
     assert created is not None
     return created, [child.id for child in children]
@@ -133,7 +143,8 @@ def _parent(
 ) -> Job:
     """A sweep: it has no rows of its own, and settles with the last of its runs."""
     first = specs[0].model_copy(update={"name": name})
-    job = _job(first, plans[0], how, found, key=how.idempotency_key)
+    key, parent = how.idempotency_key, how.parent_id
+    job = _job(first, plans[0], how, found, key=key, parent=parent)
     count = len(specs)
     job.rows_total = job.shards_total = count
     job.max_failed_share = (count - 1) / count  # one model is enough to have learnt something

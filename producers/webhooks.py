@@ -239,15 +239,23 @@ def check_patterns(patterns: Sequence[str]) -> None:
             )
 
 
-def bind(connection: Connection, hook: Hook, job_id: str) -> None:
-    """Has the hook's URL hear of the job, in the transaction that makes the job."""
+def bind(connection: Connection, hook: Hook, job_id: str, patterns: Sequence[str] = ()) -> None:
+    """Has the hook's URL hear of the job, in the transaction that makes the job.
+
+    `patterns`: of which events; none: of all.
+    """
     if endpoints.hears_all(connection, hook.url):
         return
     if known := endpoints.for_url(connection, hook.url):
-        endpoints.copy_for_job(connection, known.id, hook.endpoint_id, job_id)
+        endpoints.copy_for_job(connection, known.id, hook.endpoint_id, job_id, patterns)
     else:
         endpoints.create(
-            connection, hook.endpoint_id, url=hook.url, secret=hook.sealed, job_id=job_id
+            connection,
+            hook.endpoint_id,
+            url=hook.url,
+            secret=hook.sealed,
+            patterns=patterns,
+            job_id=job_id,
         )
 
 

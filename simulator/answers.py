@@ -6,9 +6,18 @@ from typing import Any
 
 import orjson
 
-from simulator.bodies import AssistantMessage, ChatBody, Function, ToolChoice, ToolMessage
+from simulator.bodies import (
+    AssistantMessage,
+    ChatBody,
+    Function,
+    SystemMessage,
+    ToolChoice,
+    ToolMessage,
+)
+from simulator.choosing import best_of, labels_in, letters_in, without_letters
 from simulator.prose import Prose
 from simulator.schemas import fill
+from simulator.taught import Taught
 
 CHARACTERS_PER_TOKEN = 4
 _ALPHABET = string.ascii_letters + string.digits
@@ -20,10 +29,17 @@ def tokens_in(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def choices(body: ChatBody, prompt: str, seed: int) -> list[dict[str, Any]]:
-    """The `choices` of an answer: `n` of them, each with a seed of its own."""
+def choices(
+    body: ChatBody, prompt: str, seed: int, taught: Taught | None = None
+) -> list[dict[str, Any]]:
+    """The `choices` of an answer: `n` of them, each with a seed of its own.
+
+    `taught`: what the model was tuned on.
+    """
     said = "\n".join(_said_before(body))
-    return [_choice(body, Prose(prompt, seed + n, said), n) for n in range(body.n or 1)]
+    last = body.last_asked() or prompt
+    voices = [Prose(prompt, seed + n, said, last) for n in range(body.n or 1)]
+    return [_choice(body, prose, n, taught) for n, prose in enumerate(voices)]
 
 
 def _said_before(body: ChatBody) -> Iterator[str]:
@@ -42,11 +58,11 @@ def _written(message: dict[str, Any]) -> str:
     return str(message["content"]) + "".join(call["function"]["arguments"] for call in calls)
 
 
-def _choice(body: ChatBody, prose: Prose, index: int) -> dict[str, Any]:
+def _choice(body: ChatBody, prose: Prose, index: int, taught: Taught | None) -> dict[str, Any]:
     function = _function_to_call(body)
     message: dict[str, Any]
     if function is None:
-        text, reason = _shortened(body, _text(body, prose))
+        text, reason = _shortened(body, _text(body, prose, taught))
         message = {"role": "assistant", "content": text, "tool_calls": None}
     else:
         arguments = orjson.dumps(fill(function.parameters, prose)).decode()
@@ -68,13 +84,29 @@ def _function_to_call(body: ChatBody) -> Function | None:
     return functions[0]
 
 
-def _text(body: ChatBody, prose: Prose) -> str:
+def _text(body: ChatBody, prose: Prose, taught: Taught | None) -> str:
     wanted = body.response_format
     if wanted.type == "json_schema" and wanted.json_schema:
         return orjson.dumps(fill(wanted.json_schema.schema_, prose)).decode()
     if wanted.type == "json_object":
         return orjson.dumps({"answer": prose.answer()}).decode()
-    return _stopped(body, prose.answer())
+    return _stopped(body, _said(body, prose, taught))
+
+
+def _said(body: ChatBody, prose: Prose, taught: Taught | None) -> str:
+    """One of the choices that the prompt lays out; else what was taught; else of the prompt."""
+    asked = body.last_asked()
+    recalled = taught.recalled(asked, prose.pick) if taught else None
+    options = letters_in(asked) or labels_in(_instructions(body))
+    if options and recalled not in {option.said for option in options}:
+        told = f"{without_letters(asked)} {recalled or ''}"
+        return best_of(options, told, prose.pick).said
+    return recalled or prose.answer()
+
+
+def _instructions(body: ChatBody) -> str:
+    told = (it.content for it in body.messages if isinstance(it, SystemMessage))
+    return "\n".join(text for text in told if isinstance(text, str))
 
 
 def _stopped(body: ChatBody, text: str) -> str:

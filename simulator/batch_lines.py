@@ -67,7 +67,9 @@ class LineExecutor:
         if isinstance(call, Reply):
             return call
         try:
-            payload, usage = call.endpoint.answer(call, self._cache)
+            payload, usage = call.endpoint.answer(
+                call, self._cache, self._simulation.taught.get(call.model)
+            )
         except BadInputError as problem:
             return invalid_request(str(problem))
         except (

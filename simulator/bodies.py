@@ -162,6 +162,11 @@ class ChatBody(_Strict):
         """All the text of the conversation, a message per paragraph."""
         return "\n".join(_text(message.content) for message in self.messages)
 
+    def last_asked(self) -> str:
+        """The text of the last message that is the user's."""
+        asked = [it.content for it in self.messages if isinstance(it, UserMessage)]
+        return _text(asked[-1]) if asked else ""
+
     def functions(self) -> list[Function]:
         """The functions the model may call."""
         return [tool.function for tool in self.tools or () if isinstance(tool, FunctionTool)]

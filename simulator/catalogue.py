@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models.requests import SIMULATED
+
 USUAL_MODELS = (
     "mistral-large-latest",
     "mistral-medium-latest",
@@ -10,6 +12,8 @@ USUAL_MODELS = (
     "ministral-8b-latest",
     "ministral-14b-latest",
     "codestral-latest",
+    "open-mistral-7b",
+    "open-mistral-nemo",
     "mistral-embed",
 )
 _CREATED = 1_785_542_400  # 2026-08-01
@@ -39,7 +43,7 @@ def model_card(model: str) -> dict[str, Any]:
             "classification": False,
         },
         "name": model,
-        "description": f"What the simulator calls {model}",
+        "description": f"{SIMULATED}{model}",
         "max_context_length": _CONTEXT if chats else _EMBEDDING_CONTEXT,
         "aliases": [],
         "deprecation": None,

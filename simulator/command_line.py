@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=_port, default=8099, help="0 takes a free one (default: %(default)s)")
-    add("--key", help="the one API key accepted (default: any)")
+    add("--key", help="the one API key accepted (default: any text will do, but there must be one)")
     add("--model", action="append", default=[], metavar="NAME", help="one more model")
     add("--models", type=_names, metavar="A,B", help="these models instead of the usual ones")
     add("--seed", type=int, default=0, help="of faults and latencies (default: %(default)s)")

@@ -8,12 +8,29 @@ import zlib
 from functools import lru_cache
 from typing import Any
 
+from simulator.answers import tokens_in
 from simulator.bodies import EmbeddingBody
 
 USUAL_DIMENSION = 1024
+MOST_TEXTS = 512
+MOST_TOKENS = 16_384
+LONGEST_TEXT = 8_192
+"""Tokens."""
 _WORD = re.compile(r"\w+")
 # A little of everything, so that vectors are dense and as long on the wire as real ones.
 _FLOOR = 0.01
+
+
+def too_much(body: EmbeddingBody) -> str | None:
+    """Why the request is more than one may hold, in the API's words."""
+    sizes = [tokens_in(text) for text in body.texts()]
+    if len(sizes) > MOST_TEXTS:
+        return "Too many inputs in request, split into more batches."
+    longest = max(sizes, default=0)
+    if longest > LONGEST_TEXT:
+        place = sizes.index(longest)
+        return f"Input id {place} has {longest} tokens, exceeding max {LONGEST_TEXT} tokens."
+    return "Too many tokens overall, split into more batches." if sum(sizes) > MOST_TOKENS else None
 
 
 def embeddings(body: EmbeddingBody) -> list[dict[str, Any]]:

@@ -12,8 +12,16 @@ from pydantic import ValidationError
 from simulator.answers import CHARACTERS_PER_TOKEN, choices, tokens_in, tokens_out
 from simulator.bodies import ChatBody, EmbeddingBody
 from simulator.catalogue import embeds
-from simulator.embeddings import embeddings
-from simulator.replies import NO_STREAMING, Reply, invalid_model, unprocessable, wrong_in
+from simulator.embeddings import embeddings, too_much
+from simulator.replies import (
+    NO_STREAMING,
+    Reply,
+    invalid_model,
+    too_large,
+    unprocessable,
+    wrong_in,
+)
+from simulator.taught import Taught
 
 Body = ChatBody | EmbeddingBody
 _CACHE_BLOCK = 64  # characters; prefixes are cached in whole blocks
@@ -59,7 +67,7 @@ class Call:
         return self.body.model
 
 
-Answerer = Callable[[Any, int, "PromptCache"], tuple[dict[str, Any], Usage]]
+Answerer = Callable[[Any, int, "PromptCache", Taught | None], tuple[dict[str, Any], Usage]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +91,20 @@ class Endpoint:
     def _refusal(self, body: Body, models: tuple[str, ...]) -> Reply | None:
         if body.model not in models or embeds(body.model) != isinstance(body, EmbeddingBody):
             return invalid_model(body.model)
-        return NO_STREAMING if isinstance(body, ChatBody) and body.stream else None
+        if isinstance(body, EmbeddingBody):
+            problem = too_much(body)
+            return too_large(problem) if problem else None
+        return NO_STREAMING if body.stream else None
 
     def _digest(self, data: object) -> int:
         canonical = orjson.dumps([self.path, data], option=orjson.OPT_SORT_KEYS)
         return int.from_bytes(hashlib.sha256(canonical).digest()[:8])
 
-    def answer(self, call: Call, cache: "PromptCache") -> tuple[dict[str, Any], Usage]:
-        """The payload of a good answer, and what it used."""
-        return self.answerer(call.body, call.digest, cache)
+    def answer(
+        self, call: Call, cache: "PromptCache", taught: Taught | None = None
+    ) -> tuple[dict[str, Any], Usage]:
+        """The payload of a good answer, and what it used. `taught`: what a tuned model learnt."""
+        return self.answerer(call.body, call.digest, cache, taught)
 
 
 class PromptCache:
@@ -120,9 +133,11 @@ def _shared_blocks(one: str, other: str) -> int:
     return whole
 
 
-def _chat(body: ChatBody, seed: int, cache: PromptCache) -> tuple[dict[str, Any], Usage]:
+def _chat(
+    body: ChatBody, seed: int, cache: PromptCache, taught: Taught | None
+) -> tuple[dict[str, Any], Usage]:
     prompt = body.prompt()
-    made = choices(body, prompt, seed)
+    made = choices(body, prompt, seed, taught)
     schemas = sum(len(orjson.dumps(function.parameters)) for function in body.functions())
     asked = tokens_in(prompt) + schemas // CHARACTERS_PER_TOKEN + 4 * len(body.messages)
     usage = Usage(asked, tokens_out(made), cache.cached_tokens(body.prompt_cache_key, prompt))
@@ -130,7 +145,9 @@ def _chat(body: ChatBody, seed: int, cache: PromptCache) -> tuple[dict[str, Any]
     return {**payload, "created": int(time.time()), "choices": made}, usage
 
 
-def _embed(body: EmbeddingBody, seed: int, cache: PromptCache) -> tuple[dict[str, Any], Usage]:
+def _embed(
+    body: EmbeddingBody, seed: int, _cache: PromptCache, _taught: Taught | None
+) -> tuple[dict[str, Any], Usage]:
     usage = Usage(sum(tokens_in(text) for text in body.texts()))
     return {**_payload("list", body, seed, usage), "data": embeddings(body)}, usage
 

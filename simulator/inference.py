@@ -19,6 +19,7 @@ from simulator.limits import Admission, Gates
 from simulator.replies import JSON, UNAUTHORIZED, Reply, invalid_request, rate_limited
 from simulator.settings import Config
 from simulator.stats import Stats
+from simulator.taught import Taught
 
 _FOREVER_S = 86_400.0
 # SO_LINGER on, 0 s: closing sends RST at once, as a dying peer or proxy would.
@@ -37,6 +38,7 @@ class Simulation:
         now = time.monotonic()
         self.config = config
         self.models = config.models
+        self.taught: dict[str, Taught] = {}
         self.stats = Stats(started=now)
         self.gates = Gates(config.limits)
         self.faults = FaultPlan(config.faults, seed=config.seed, now=now)
@@ -109,7 +111,7 @@ class Simulation:
         """Run the call: once there is an answer it is paid, also if the client goes away."""
         self.stats.accepted(call.model, time.monotonic())
         try:
-            payload, usage = call.endpoint.answer(call, self._cache)
+            payload, usage = call.endpoint.answer(call, self._cache, self.taught.get(call.model))
         except BadInputError as problem:
             return self._send(invalid_request(str(problem)))
         self.stats.executed(call.model, call.digest)

@@ -50,10 +50,12 @@ class Prose:
     that is told what was wrong with its answer gives another one.
     """
 
-    def __init__(self, prompt: str, seed: int, said: str = "") -> None:
+    def __init__(self, prompt: str, seed: int, said: str = "", last: str = "") -> None:
+        """`last`: the last part of the prompt, which is what it is about if no part is long."""
+        self.prompt, self.last = prompt, last or prompt
         lines = [line.strip() for line in prompt.split("\n")]
         document = [line for line in lines if len(line) >= _LONG_LINE]
-        document = document or [max(lines, key=len)]
+        document = document or [max(map(str.strip, self.last.split("\n")), key=len)]
         self._question = _last_question([line for line in lines if line not in document])
         usable = _usable(document) or ["The text says nothing that could be quoted."]
         self._sentences = [it for it in usable if it not in said] or usable
@@ -80,6 +82,14 @@ class Prose:
     def term(self) -> str:
         """A name or a telling word of the next sentence."""
         return (terms_of(self._following(1)) or ["text"])[0]
+
+    def sought(self) -> str:
+        """What is searched for by somebody who has to answer the prompt's question."""
+        return self._question or self.sentence()
+
+    def subject(self) -> str:
+        """What that question is about: its most telling word."""
+        return (terms_of(self._question) or [self.term()])[0]
 
     def question(self) -> str:
         """A question about the document that was not asked before."""

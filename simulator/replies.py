@@ -72,6 +72,11 @@ def invalid_request(message: str) -> Reply:
     return error(400, message, "invalid_request_error", "3003")
 
 
+def too_large(message: str) -> Reply:
+    """400, code 3210: more than one request for embeddings may hold."""
+    return error(400, message, "invalid_request_prompt", "3210")
+
+
 def rate_limited(message: str = "Rate limit exceeded", **headers: str) -> Reply:
     """429, code 1300: the account's own limit."""
     reply = error(429, message, "rate_limited", "1300")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from models.errors import BadInputError
+from simulator import judging
+from simulator.choosing import Option, best_of, labels_in
 from simulator.prose import Prose
 
 Schema = Mapping[str, Any]
@@ -17,6 +19,8 @@ _BOTTOM = 40
 _USUAL_ITEMS = 3
 _TRIES = 50
 _SHORT = 40
+_SELDOM = 5
+"""Flags mark exceptions: one in so many is set."""
 _TERMS = ("term", "name", "title", "label", "keyword", "entity", "topic", "gene", "molecule")
 _FORMATS = {
     "date": "2026-08-13",
@@ -59,16 +63,16 @@ class _Filler:
         if "const" in plain:
             return plain["const"]
         if "enum" in plain:
-            return plain["enum"][self._prose.pick(len(plain["enum"]))]
+            return self._one_of(plain["enum"])
         return None if depth > _BOTTOM else self._typed(plain, name, depth)
 
     def _typed(self, schema: Schema, name: str, depth: int) -> object:
         makers: dict[str, Callable[[], object]] = {
-            "object": lambda: self._object(schema, depth),
+            "object": lambda: self._object(schema, name, depth),
             "array": lambda: self._array(schema, name, depth),
             "integer": lambda: self._multiple(schema, schema.get("multipleOf", 1)),
             "number": lambda: self._number(schema),
-            "boolean": lambda: self._prose.pick(2) == 1,
+            "boolean": lambda: self._prose.pick(_SELDOM) == 0,
             "null": lambda: None,
         }
         return makers.get(_type_of(schema), lambda: self._string(schema, name))()
@@ -93,8 +97,17 @@ class _Filler:
             found = found[step.replace("~1", "/").replace("~0", "~")] if step else found
         return dict(found)
 
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
+    def _one_of(self, values: list[Any]) -> object:
+        """The value that the prompt speaks for, as far as its words go."""
+        options = [Option(str(value), str(value)) for value in values]
+        told = {option.said: option for option in labels_in(self._prose.prompt)}
+        options = [told.get(option.said, option) for option in options]
+        return values[options.index(best_of(options, self._prose.last, self._prose.pick))]
+
+    def _object(self, schema: Schema, name: str, depth: int) -> dict[str, Any]:
         known = schema.get("properties", {})
+        if points := judging.points(known, name, self._prose):
+            return points
         required = schema.get("required", ())
         wanted = [name for name in known if depth <= _DEEP or name in required]
         wanted += [name for name in required if name not in known]
@@ -105,6 +118,8 @@ class _Filler:
 
     def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
         first = schema.get("prefixItems", [])
+        if verdicts := judging.of_lines(schema.get("items"), self._prose):
+            return [{**self._object(schema["items"], name, depth + 1), **one} for one in verdicts]
         filled = [self.value(item, name, depth + 1) for item in first]
         count = self._count(schema, depth)
         item = schema.get("items", True)
@@ -147,6 +162,10 @@ class _Filler:
     def _worded(self, schema: Schema, name: str) -> str:
         if "question" in name:
             return self._prose.question()
+        if "query" in name:
+            return self._prose.sought()
+        if name == "entity":
+            return self._prose.subject()
         if "answer" in name:
             return self._prose.answer()
         short = schema.get("maxLength", _SHORT) < _SHORT

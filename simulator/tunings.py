@@ -9,6 +9,7 @@ from itertools import chain
 from simulator.files import StoredFile
 from simulator.hosted_rules import Steering
 from simulator.inference import Simulation
+from simulator.taught import Taught
 from simulator.tuning_bodies import TuningBody, fault_of, figures, steps_of
 from simulator.tuning_jobs import Curve, TuningJob, TuningStatus
 
@@ -24,6 +25,7 @@ class Tunings:
         self._steering = steering
         self._jobs: dict[str, TuningJob] = {}
         self._rows: dict[str, Iterator[str | None]] = {}
+        self._lessons: dict[str, list[StoredFile]] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -46,6 +48,7 @@ class Tunings:
             breaks=self._steering.take("fail_tunings"),
         )
         self._jobs[job.id] = job
+        self._lessons[job.id] = files[: len(body.training_files)]
         self._rows[job.id] = map(fault_of, chain.from_iterable(file.lines() for file in files))
         self._simulation.stats.hosted.tuning_jobs_created += 1
         return job
@@ -108,8 +111,14 @@ class Tunings:
             job.move(TuningStatus.FAILED, now, _BROKEN)
         elif done:
             job.fine_tuned_model = _name(job, now)
+            self._simulation.taught[job.fine_tuned_model] = self._taught(job)
             self._simulation.models = (*self._simulation.models, job.fine_tuned_model)
             job.move(TuningStatus.SUCCESS, now)
+
+    def _taught(self, job: TuningJob) -> Taught:
+        lines = chain.from_iterable(file.lines() for file in self._lessons.pop(job.id))
+        accuracy = job.curve.metrics(job.curve.steps)["valid_mean_token_accuracy"]
+        return Taught(lines, accuracy)
 
 
 def _name(job: TuningJob, now: float) -> str:

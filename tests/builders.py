@@ -235,7 +235,7 @@ def assert_all_rows_accounted_for(store: Store, job_id: str) -> None:
 
 def a_submission(**changes: Any) -> Any:
     """A wish for a job with a recipe of one step."""
-    from models.payloads import Estimate, Options  # noqa: PLC0415 # only producers' tests pay
+    from models.payloads import Estimate, JobSpec, Options  # noqa: PLC0415 # only producers' tests pay
     from models.recipes import parse_recipe  # noqa: PLC0415 # for the imports
     from producers.submitting import Submission  # noqa: PLC0415
 
@@ -244,9 +244,13 @@ def a_submission(**changes: Any) -> Any:
     recipe = {"name": "test", "steps": [step], "output": {"record": record}}
     nothing: dict[str, Any] = dict.fromkeys(("cost_usd", "seconds"))
     counts = dict.fromkeys(("rows", "calls", "prompt_tokens", "completion_tokens"), 1)
+    asked = changes.pop("recipe", None) or parse_recipe(recipe, "test.toml")
+    options = changes.pop("options", Options())
     values: dict[str, Any] = {
-        "recipe": parse_recipe(recipe, "test.toml"),
-        "options": Options(),
+        "kind": JobKind.GENERATE,
+        "name": asked.name,
+        "spec": JobSpec(recipe=asked.model_dump(mode="json"), options=options),
+        "content_hash": asked.hash,
         "estimate": Estimate(**counts, **nothing),
     }
     return Submission(**{**values, **changes})

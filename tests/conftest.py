@@ -29,7 +29,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's own settings, key or home, nor where another test went."""
     monkeypatch.chdir(Path(__file__).parents[1])
     # pytest-xdist sets COLUMNS, and words would be wrapped as in a terminal
-    for name in ("DATABASE_URL", "REDIS_URL", "MISTRAL_API_KEY", "MISTRAL_BASE_URL", "COLUMNS"):
+    names = ("DATABASE_URL", "REDIS_URL", "MISTRAL_API_KEY", "MISTRAL_BASE_URL", "COLUMNS")
+    for name in (*names, "FORCE_COLOR", "CLICOLOR_FORCE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("MAESTRALE_")]:
         monkeypatch.delenv(name)

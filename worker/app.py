@@ -17,7 +17,7 @@ from celery.signals import (
 from models.doorbell import CLOCK, SHARDS, TICK, make_celery
 from models.errors import MaestraleError
 from models.settings import Settings
-from worker import logs, runtime, tasks, tracing
+from worker import logs, process, tasks, tracing
 
 TICK_S = 15.0
 """How often beat rings the clock, seconds. The workers' own clocks tick every 5 s; beat's is for
@@ -61,15 +61,15 @@ def _hook(app: Celery, settings: Settings) -> None:
         if not traces:
             traces.append(tracing.open_tracing(settings))
         try:
-            runtime.open_for_process(settings, app)
+            process.start(settings, app)
         except MaestraleError as error:  # no Exception: Celery swallows those of its hooks
             raise SystemExit(f"the worker cannot start: {error}") from None
 
     def drain(**_: Any) -> None:
-        runtime.drain_process()
+        process.drain()
 
     def close(**_: Any) -> None:
-        runtime.close_for_process()
+        process.close()
         for opened in traces:
             if opened is not None:
                 opened.close()

@@ -158,7 +158,15 @@ class Asker:
 
 def _answered(record: CallRecord) -> Answered:
     answer = orjson.loads(record.answer)
-    return Answered(record.key, answer, record.model, record.usage, from_ledger=True)
+    return Answered(
+        record.key,
+        answer,
+        record.model,
+        record.usage,
+        from_ledger=True,
+        latency_ms=record.latency_ms,
+        cost_nano=record.cost_nano,
+    )
 
 
 def _as_found(asked: Answered | Failed) -> Answered | Failed:

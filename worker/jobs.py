@@ -11,6 +11,7 @@ from models.recipes import Compiled, Recipe
 from models.states import JobKind
 from models.store.batches import Known, Wanted
 from models.store.shards import Claim
+from models.suites import Asked, Evaluation
 from worker.limiter import Flow
 from worker.retrying import PauseReason, RetryBudget, RetryPolicy
 
@@ -47,6 +48,7 @@ class JobInHand:
     has_budget: bool = False
     """Every call asks the job's purse first. May change while the job runs."""
     _compiled: Compiled | None = None
+    _asked: Asked | None = None
 
     def __post_init__(self) -> None:
         options = self.spec.options
@@ -66,6 +68,13 @@ class JobInHand:
         if self._compiled is None:
             self._compiled = Compiled(Recipe.model_validate(self.spec.recipe))
         return self._compiled
+
+    @property
+    def asked(self) -> Asked:
+        """The suite with its prompts compiled, once per job and process."""
+        if self._asked is None:
+            self._asked = Asked(Evaluation.model_validate(self.spec.evaluation))
+        return self._asked
 
     @property
     def is_stopped(self) -> bool:

@@ -97,5 +97,11 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for noisy in ("celery.app.trace", "celery.worker.strategy", "aiohttp.access", "asyncio"):
+    for noisy in (
+        "celery.app.trace",
+        "celery.worker.strategy",
+        "aiohttp.access",
+        "asyncio",
+        "faiss",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

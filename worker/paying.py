@@ -19,6 +19,7 @@ from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway, serve_first
 from worker.gateway.replies import Reply
 from worker.jobs import JobInHand, ShardInHand
+from worker.joint import Apart, Joint, Member, Place, is_single
 from worker.ledger.ledger import Intent, Ledger
 from worker.limiter import Limiter, Permit
 from worker.money import NO_STAKE, Purses, Stake
@@ -66,6 +67,8 @@ class Answered:
     usage: Usage
     from_ledger: bool
     retried: int = 0
+    latency_ms: int = 0
+    cost_nano: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,14 @@ class Way:
 
     limiter: Limiter | Seats
     gateway: Gateway | LocalGateway
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """A call's way to its endpoint: who lets it go, and who takes it."""
+
+    limiter: Limiter | Seats | Member
+    send: Callable[[Mapping[str, Any]], Awaitable[Reply | Fault | Apart]]
 
 
 IsOurs = Callable[[str], Awaitable[bool]]
@@ -88,7 +99,7 @@ async def _none_is(_model: str) -> bool:
 class _Sent:
     """One attempt on its way; permit, stake and intent end on every path."""
 
-    permit: Permit | Seated
+    permit: Permit | Seated | Place
     stake: Stake
     intent: Intent
     began: float
@@ -114,6 +125,8 @@ class Payer:
         self._ledger = ledger
         self._api = Way(limiter, gateway)
         self._local = local or self._api
+        self._joint = Joint(limiter, gateway)
+        self._joint_local = Joint(self._local.limiter, self._local.gateway)
         self._is_ours = is_ours
         self._prices = prices
         self._purses = purses
@@ -123,11 +136,14 @@ class Payer:
 
     async def pay(self, wish: Wish) -> Answered | Failed | Snoozed:
         """Asks until there is an answer, the retry policy gives up, or the job is stopped."""
-        tries, retried = Tries(), 0
-        while sent := await self._begin(wish):
-            reply = await self._send(wish, sent)
+        tries, retried, path = Tries(), 0, self._path(wish)
+        while sent := await self._begin(wish, path):
+            reply = await self._send(wish, path, sent)
             if isinstance(reply, Reply):
                 return self._settle(wish, sent, reply, retried)
+            if isinstance(reply, Apart):
+                self._undo(sent)
+                continue
             self._note_fault(reply, sent)
             self._figures.failed(wish.job.id, wish.model, reply)
             decision = self._decide(wish.job, reply, tries)
@@ -140,17 +156,17 @@ class Payer:
                     await asyncio.sleep(decision.after_s)
         return Snoozed(wish.shard.stop_reason)
 
-    async def _begin(self, wish: Wish) -> _Sent | None:
+    async def _begin(self, wish: Wish, path: _Path) -> _Sent | None:
         """Money, a permit and a note of the intent; None: the shard was stopped before."""
         guess = self._guess(wish.body)
         while not wish.shard.is_stopped:
-            permit: Permit | Seated | None = None
+            permit: Permit | Seated | Place | None = None
             stake = NO_STAKE
             with wish.shard.waiting():
                 await self._ledger.writer.healthy.wait()
                 stake = await self._stake(wish)
                 try:
-                    permit = await self._way(wish).limiter.acquire(
+                    permit = await path.limiter.acquire(
                         wish.model, guess.total, priority=wish.turn, flow=wish.job.flow
                     )
                 except BaseException:
@@ -169,8 +185,19 @@ class Payer:
             return _Sent(permit, stake, intent, time.monotonic())
         return None
 
-    def _way(self, wish: Wish) -> Way:
-        return self._local if wish.is_local else self._api
+    def _path(self, wish: Wish) -> _Path:
+        way = self._local if wish.is_local else self._api
+        match wish.endpoint:
+            case "chat":
+                return _Path(way.limiter, way.gateway.chat)
+            case "embeddings" if is_single(wish.body):
+                joint = self._joint_local if wish.is_local else self._joint
+                member = joint.member(wish.body)
+                return _Path(member, member.embed)
+            case "embeddings":
+                return _Path(way.limiter, way.gateway.embed)
+            case _:
+                assert_never(wish.endpoint)
 
     async def _advised(
         self, wish: Wish, fault: Fault, decision: GiveUp | PauseJob
@@ -194,7 +221,7 @@ class Payer:
         if not wish.job.has_budget:
             return NO_STAKE
         if self._prices.price(wish.model) is None:  # the producer has another price table
-            wish.job.pause("budget", f"{wish.model} is not in the workers' price table")
+            wish.job.pause("price", f"{wish.model} is not in the workers' price table")
             await asyncio.sleep(0)  # the pause ends our wait here
             return NO_STAKE
         return await self._purses.of(wish.job.id).stake(lambda: self._dearest(wish), wish.turn)
@@ -202,17 +229,10 @@ class Payer:
     def _dearest(self, wish: Wish) -> int:
         return self._prices.cost_nano(wish.model, self._purses.caution.usage(wish.body)) or 0
 
-    async def _send(self, wish: Wish, sent: _Sent) -> Reply | Fault:
+    async def _send(self, wish: Wish, path: _Path, sent: _Sent) -> Reply | Fault | Apart:
         wish.job.budget.called(sent.began)
-        gateway = self._way(wish).gateway
         try:
-            match wish.endpoint:
-                case "chat":
-                    return await gateway.chat(wish.body)
-                case "embeddings":
-                    return await gateway.embed(wish.body)
-                case _:
-                    assert_never(wish.endpoint)
+            return await path.send(wish.body)
         except BaseException:  # only a closing loop gets here: the call may have been paid
             sent.permit.abandon()
             stored = self._ledger.doubtful(sent.intent, "crash")
@@ -237,15 +257,28 @@ class Payer:
         sent.stake.spend(cost_nano, self._ledger.paid(sent.intent, record))
         if wish.job.has_budget:
             self._purses.caution.learn(wish.body, reply.usage)
-        return Answered(wish.key, reply.answer, wish.model, reply.usage, False, retried)
+        return Answered(
+            wish.key,
+            reply.answer,
+            wish.model,
+            reply.usage,
+            from_ledger=False,
+            retried=retried,
+            latency_ms=latency_ms,
+            cost_nano=cost_nano,
+        )
+
+    def _undo(self, sent: _Sent) -> None:
+        """It was surely not paid."""
+        self._ledger.ended(sent.intent)
+        sent.stake.void()
 
     def _note_fault(self, fault: Fault, sent: _Sent) -> None:
         sent.permit.refused(fault)
-        intent = sent.intent
         if not fault.maybe_paid:
-            self._ledger.ended(intent)
-            sent.stake.void()
+            self._undo(sent)
             return
+        intent = sent.intent
         if fault.usage is not None:  # an answer of no use that told its price
             cost = self._prices.cost_nano(intent.doubt.model, fault.usage)
             intent.doubt = replace(intent.doubt, cost_nano=cost)
@@ -258,7 +291,8 @@ class Payer:
     def _guess(self, body: Mapping[str, Any]) -> Usage:
         """Tokens the call will probably take: its text, and the answers seen so far."""
         prompt = sum(len(str(m.get("content") or "")) for m in body.get("messages", ()))
-        prompt += sum(len(text) for text in body.get("input", ()))
+        if "input" in body:  # vectors have no tokens
+            return Usage(int(sum(map(len, body["input"])) / CHARACTERS_PER_TOKEN))
         most = body.get("max_tokens") or USUAL_ANSWER_TOKENS
         answer = self._answer_tokens.get(body["model"], most)
         return Usage(int(prompt / CHARACTERS_PER_TOKEN), int(answer))

@@ -18,7 +18,7 @@ from typing import Literal, assert_never
 from models.states import FailureCode
 from worker.gateway.faults import Fault, FaultKind
 
-PauseReason = Literal["money", "account", "quota", "budget"]
+PauseReason = Literal["money", "account", "quota", "budget", "price", "store"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,16 @@ from models.store import fleet, jobs
 from models.store.engine import open_store
 from worker.asking import Asker
 from worker.clock import Clock
+from worker.evaluating.libraries import Stores
+from worker.evaluating.losses import Losses
+from worker.evaluating.scorers import Scorers
 from worker.exporter import Exporter, Sources, expose, parse_address
 from worker.figures import Figures
 from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway
 from worker.gateway.remote import RemoteApi
 from worker.gateway.routes import Routes
-from worker.kinds import generate
+from worker.kinds import embed, evaluate, generate
 from worker.kinds.train import Trainings
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
@@ -51,6 +54,7 @@ from worker.shards import Shards
 from worker.sharing import Sharing
 from worker.signs import Signs
 from worker.training import Run
+from worker.training.scorer import Scorer
 from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
@@ -130,6 +134,7 @@ class Runtime:
         self.purses = Purses(self._write, self._stop_job, self.owner, ttl_s=settings.lease_s)
         prices = load_prices(settings.prices_file)
         self.asker = self._open_asker(prices)
+        self.losses = self._open_losses()
         self.shards = self._open_shards()
         self.remote = await RemoteApi.from_settings(settings).open()
         self.operations = self._open_operations(prices)
@@ -197,7 +202,16 @@ class Runtime:
         wandb_key = settings.wandb_key.get_secret_value()
         start = partial(Run.start, python=settings.train_python, wandb_key=wandb_key)
         trainings = Trainings(write=self._write, read=self._read, home=settings.home, start=start)
-        return {JobKind.GENERATE: generate.run_row, JobKind.TRAIN: trainings.run_row}
+        return {
+            JobKind.GENERATE: generate.run_row,
+            JobKind.EMBED: embed.run_row,
+            JobKind.TRAIN: trainings.run_row,
+            JobKind.EVALUATE: evaluate.Evaluations(self.losses, Stores()).run_row,
+        }
+
+    def _open_losses(self) -> Losses:
+        home, python = self._settings.home, self._settings.train_python
+        return Losses(self._read, home, Scorers(partial(Scorer.start, home=home, python=python)))
 
     def _open_operations(self, prices: PriceTable) -> Operations:
         batches = Batches(
@@ -225,7 +239,11 @@ class Runtime:
     def _open_limiter(self) -> Limiter:
         settings = self._settings
         limiter = Limiter(
-            self.redis, settings.account, settings.limits, on_learnt=self._remember_limit
+            self.redis,
+            settings.account,
+            settings.limits,
+            calls_in_flight=settings.rows_in_flight,
+            on_learnt=self._remember_limit,
         )
         with self.store.read() as connection:
             learnt = fleet.limits_learnt(connection, settings.account)
@@ -236,6 +254,7 @@ class Runtime:
     async def _close(self) -> None:
         self.shards.drain()
         await self.asker.drained(self._settings.drain_s)
+        await self.losses.close()
         await self.clock.close()
         await self.operations.close()
         await self.remote.close()
@@ -299,39 +318,3 @@ def _open_redis(settings: Settings) -> Redis:
         client_name="maestrale-limiter",
     )
     return Redis(connection_pool=pool)
-
-
-_lock = threading.Lock()
-_runtime: Runtime | None = None
-_made_for: tuple[Settings, Celery] | None = None
-
-
-def open_for_process(settings: Settings, app: Celery) -> None:
-    """Starts this process's runtime (a worker's hook; after a fork each child makes its own)."""
-    global _made_for  # noqa: PLW0603 # one runtime per process is the point of this module
-    _made_for = (settings, app)
-    for_process()
-
-
-def for_process() -> Runtime:
-    """This process's runtime, started on first use."""
-    global _runtime  # noqa: PLW0603 # as above
-    with _lock:
-        if _runtime is None or _runtime.pid != os.getpid():
-            assert _made_for is not None, "open_for_process comes first"
-            _runtime = Runtime(*_made_for).start()
-        return _runtime
-
-
-def drain_process() -> None:
-    """The worker was told to stop."""
-    if _runtime is not None:
-        _runtime.drain()
-
-
-def close_for_process() -> None:
-    """The worker's threads are idle: wait for calls, commit, close."""
-    global _runtime  # noqa: PLW0603 # as above
-    if _runtime is not None and _runtime.pid == os.getpid():
-        _runtime.close()
-        _runtime = None

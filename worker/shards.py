@@ -24,10 +24,10 @@ from models.store.engine import Store
 from models.store.shards import Claim, Held
 from worker.asking import Asker
 from worker.jobs import Collecting, JobInHand, Pausing, ShardInHand
-from worker.kinds import generate
 from worker.ledger.ledger import Ledger
 from worker.logs import bound
 from worker.places import Places
+from worker.rows import RowRun
 from worker.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ DEATHS_TO_PARK = 2
 """A marked row whose worker died this often is parked (the shard's first death had no marks)."""
 
 T = TypeVar("T")
-Run = Callable[[generate.RowRun], Coroutine[Any, Any, RowOutcome]]
+Run = Callable[[RowRun], Coroutine[Any, Any, RowOutcome]]
 """How a row of a kind is run."""
 
 
@@ -252,7 +252,7 @@ class Shards:
     async def _run_row(
         self, shard: ShardInHand, claim: Claim, row: RowInHand, tally: Tally
     ) -> None:
-        run = generate.RowRun(shard, row, self._asker)
+        run = RowRun(shard, row, self._asker)
         if await self.places.take(shard):
             try:
                 outcome = await self._outcome(shard, claim, run)
@@ -278,7 +278,7 @@ class Shards:
         if isinstance(outcome, Failed):
             tally.reasons.add(outcome.code)
 
-    async def _outcome(self, shard: ShardInHand, claim: Claim, run: generate.RowRun) -> RowOutcome:
+    async def _outcome(self, shard: ShardInHand, claim: Claim, run: RowRun) -> RowOutcome:
         if shard.is_stopped or (claim.job_id, claim.no, claim.token) in self._lost:
             return Snoozed(shard.stop_reason or "the lease was lost")
         if run.row.deaths >= DEATHS_TO_PARK:

@@ -3,7 +3,7 @@
 from celery import Celery
 
 from models.doorbell import RUN_SHARD, TICK
-from worker import runtime
+from worker import process
 
 
 def register(app: Celery) -> None:
@@ -12,9 +12,9 @@ def register(app: Celery) -> None:
     @app.task(name=RUN_SHARD)
     def run_shard(job_id: str, no: int) -> str:
         """Runs one shard; the answer is its counts, for Flower."""
-        return runtime.for_process().run_shard(job_id, no)
+        return process.runtime().run_shard(job_id, no)
 
     @app.task(name=TICK)
     def tick() -> str:
         """One tick of the clock: sweeps what has no live lease."""
-        return runtime.for_process().tick()
+        return process.runtime().tick()

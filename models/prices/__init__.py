@@ -12,6 +12,8 @@ from models.payloads import Usage
 from models.tables import NANO
 
 SHIPPED = "2026-08.toml"
+TUNED = "ft:"
+"""How the provider's names of tuned models begin; base, suffix, date and more follow."""
 
 
 class ModelPrice(BaseModel):
@@ -39,8 +41,19 @@ class PriceTable(BaseModel):
     models: dict[str, ModelPrice]
 
     def price(self, model: str) -> ModelPrice | None:
-        """The price of the longest name in the table that `model` starts with."""
-        names = [name for name in self.models if model == name or model.startswith(f"{name}-")]
+        """The price of the longest name in the table that `model` starts with.
+
+        A model that the provider tuned (`ft:BASE:...`) costs what its base costs, unless the table
+        has a price of its own for it (`"ft:BASE"`). An assumption of 2026-08-15: the public price
+        page lists none for calls of tuned models.
+        """
+        found = self._listed(model)
+        if found is None and model.startswith(TUNED):
+            return self._listed(model.removeprefix(TUNED).partition(":")[0])
+        return found
+
+    def _listed(self, model: str) -> ModelPrice | None:
+        names = [name for name in self.models if model == name or model.startswith(_begins(name))]
         return self.models[max(names, key=len)] if names else None
 
     def cost_nano(self, model: str, usage: Usage, *, batch: bool = False) -> int | None:
@@ -57,6 +70,11 @@ class PriceTable(BaseModel):
         )
         factor = self.batch_factor if batch else 1.0
         return round(millionths * factor * NANO / 1_000_000)
+
+
+def _begins(name: str) -> tuple[str, ...]:
+    """How models that belong to this name of the table begin."""
+    return (f"{name}-", f"{name}:") if name.startswith(TUNED) else (f"{name}-",)
 
 
 @lru_cache

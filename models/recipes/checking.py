@@ -4,7 +4,7 @@ Each check yields `(key, complaint)` pairs; `loading` puts the file before the f
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from jinja2 import TemplateSyntaxError
 from jsonschema import Draft202012Validator, SchemaError
@@ -13,7 +13,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from models.recipes.fields import fields_read, names_read
-from models.recipes.schema import Loop, Recipe, Step
+from models.recipes.schema import Asking, Loop, Recipe, Step
 from models.recipes.strict_json import Json
 from models.recipes.templates import compile_tree
 
@@ -33,13 +33,11 @@ def complaints(recipe: Recipe) -> Complaints:
 def _step_complaints(recipe: Recipe, at: int, step: Step) -> Complaints:
     earlier = recipe.steps[:at]
     yield from _names(earlier, step)
-    yield from _shape(step)
-    yield from _schema(step)
-    yield from _checks(step)
+    yield from shape_complaints(step)
     yield from _loop(recipe, earlier, step)
     known = _known_names(recipe, earlier, step)
     for key, _, source in step.templates():
-        yield from _template(recipe, key, source, known)
+        yield from template_complaints(key, source, known, recipe.variables)
 
 
 def _output_complaints(recipe: Recipe) -> Complaints:
@@ -48,7 +46,7 @@ def _output_complaints(recipe: Recipe) -> Complaints:
     yield from _loop(recipe, recipe.steps, recipe.output)
     known = _known_names(recipe, recipe.steps, recipe.output)
     for key, source in recipe.output.templates():
-        yield from _template(recipe, key, source, known)
+        yield from template_complaints(key, source, known, recipe.variables)
 
 
 def _names(earlier: list[Step], step: Step) -> Complaints:
@@ -58,7 +56,14 @@ def _names(earlier: list[Step], step: Step) -> Complaints:
         yield "name", "another step has this name; each needs its own"
 
 
-def _shape(step: Step) -> Complaints:
+def shape_complaints(step: Asking) -> Complaints:
+    """What is wrong with what is asked, whatever its templates read."""
+    yield from _shape(step)
+    yield from _schema(step)
+    yield from _checks(step)
+
+
+def _shape(step: Asking) -> Complaints:
     if not step.prompt and not (step.messages and step.messages[-1].role == "user"):
         yield "prompt", "it is missing; give prompt or prompt_file, or end messages with a user's"
     if step.function and step.answer_schema:
@@ -70,7 +75,7 @@ def _shape(step: Step) -> Complaints:
         )
 
 
-def _schema(step: Step) -> Complaints:
+def _schema(step: Asking) -> Complaints:
     definition = step.answer_definition
     if definition is None:
         return
@@ -106,7 +111,7 @@ def _leads_somewhere(definition: dict[str, Json], ref: str) -> bool:
     return ref.startswith("#")
 
 
-def _checks(step: Step) -> Complaints:
+def _checks(step: Asking) -> Complaints:
     for at, rule in enumerate(step.checks.forbid):
         try:
             re.compile(rule)
@@ -170,11 +175,14 @@ def _known_names(recipe: Recipe, earlier: list[Step], loop: Loop, *, own: bool =
     return names
 
 
-def _template(recipe: Recipe, key: str, source: str, known: set[str]) -> Complaints:
+def template_complaints(
+    key: str, source: str, known: set[str], variables: Collection[str]
+) -> Complaints:
+    """What is wrong with a template that may read the names `known`, and `vars`."""
     try:
         compile_tree(source, key)
         unknown = names_read(source) - known
-        unset = fields_read(source, "vars") - recipe.variables.keys()
+        unset = fields_read(source, "vars") - set(variables)
     except TemplateSyntaxError as error:
         yield key, f"line {error.lineno} of the template: {error.message}"
         return

@@ -71,7 +71,15 @@ class Compiled:
 
     def preview(self, row: Body) -> list[StepPreview]:
         """The row's requests, later steps with made-up answers; `RowProblem` if the row cannot."""
+        return self._previewed(Scope(row))
+
+    def likely_records(self, row: Body) -> list[Body]:
+        """Records of made-up answers; `RowProblem` where these have not all that records read."""
         scope = Scope(row)
+        self._previewed(scope)
+        return self.records(scope)
+
+    def _previewed(self, scope: Scope) -> list[StepPreview]:
         found: list[StepPreview] = []
         for step in self.recipe.steps:
             bodies = self._likely_requests(step, scope)

@@ -110,11 +110,9 @@ class Loop(Part):
     """A longer list is an invalid answer (or a bad row)."""
 
 
-class Step(Loop):
-    """One request to a model per row, or per item of the fan-out."""
+class Asking(Part):
+    """What is said to a model, and what its answer has to be."""
 
-    name: Name
-    model: Text
     system: Text | None = None
     messages: list[Message] = []
     prompt: Text | None = None
@@ -140,6 +138,13 @@ class Step(Loop):
             yield f"messages[{at}].content", message.role, message.content
         if self.prompt:
             yield "prompt", "user", self.prompt
+
+
+class Step(Asking, Loop):
+    """One request to a model per row, or per item of the fan-out."""
+
+    name: Name
+    model: Text
 
 
 class Output(Loop):

@@ -189,7 +189,7 @@ def _cut_one(
     left_nano = money.left_nano(connection, job_id)
     is_unknown = select(exists().where(group, requests.c.cost_nano.is_(None)))
     if left_nano is not None and connection.scalar(is_unknown):
-        reason = f"budget: {model} is not in the workers' price table"
+        reason = f"price: {model} is not in the workers' price table"
         job_moves.pause(connection, job_id, reason)
         return None
     factor = _sobriety(connection, job_id, model)

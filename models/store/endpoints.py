@@ -123,10 +123,20 @@ def hears_all(connection: Connection, url: str) -> bool:
     return bool(connection.scalar(query))
 
 
-def copy_for_job(connection: Connection, known_id: str, endpoint_id: str, job_id: str) -> None:
-    """An endpoint of one job with the URL and the secrets of a known one; it hears all events."""
+def copy_for_job(
+    connection: Connection,
+    known_id: str,
+    endpoint_id: str,
+    job_id: str,
+    patterns: Sequence[str] = (),
+) -> None:
+    """An endpoint of one job with the URL and the secrets of a known one.
+
+    It hears the events of `patterns`; of none: all.
+    """
     known = connection.execute(select(endpoints).where(endpoints.c.id == known_id)).one()
-    create(connection, endpoint_id, url=known.url, secret=known.secret, job_id=job_id)
+    told = {"url": known.url, "secret": known.secret, "patterns": patterns, "job_id": job_id}
+    create(connection, endpoint_id, **told)
     connection.execute(
         update(endpoints)
         .where(endpoints.c.id == endpoint_id)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from models.errors import SetupError, StoreBusyError
+from models.errors import SetupError, StoreAwayError, StoreBusyError
 from models.settings import Settings
 
 BUSY_TIMEOUT_MS = 30_000
@@ -166,7 +166,8 @@ def _translated() -> Iterator[None]:
             raise SetupError("the database has no tables yet: run `maestrale migrate`") from error
         if isinstance(error, ProgrammingError):
             raise
-        raise SetupError(f"the database does not answer ({text}): `maestrale doctor`") from error
+        words = f"the database does not answer ({text}): `maestrale doctor`"
+        raise StoreAwayError(words) from error
     except DatabaseError as error:
         if "not a database" in str(error.orig):
             raise SetupError("DATABASE_URL names a file that is not a database") from error

@@ -20,7 +20,17 @@ from sqlalchemy import (
 )
 
 from models.states import FailureCode, JobState, RowState, ShardState
-from models.store import board, deliveries, fleet, money, operations_seen, pulses, trainingpage
+from models.store import (
+    board,
+    deliveries,
+    fleet,
+    money,
+    operations_seen,
+    pulses,
+    reports,
+    stages_seen,
+    trainingpage,
+)
 from models.store import jobs as job_moves
 from models.store.engine import read_now
 from models.tables import Doubt, Event, Job, Row, Shard
@@ -116,6 +126,10 @@ class JobPage:
     children: Sequence[Relative]
     training: trainingpage.TrainingPage | None = None
     """None: the job trains nothing."""
+    evaluation: reports.EvaluationPage | None = None
+    """None: the job ends in no report."""
+    stages: Sequence[stages_seen.StageSeen] = ()
+    """Of a pipeline's run, in the order of its file."""
 
 
 def read(connection: Connection, job_id: str) -> JobPage | None:
@@ -143,6 +157,8 @@ def read(connection: Connection, job_id: str) -> JobPage | None:
         ancestors=ancestors(connection, job),
         children=children(connection, job_id),
         training=training,
+        evaluation=reports.read(connection, job),
+        stages=stages_seen.seen(connection, job_id),
     )
 
 

@@ -4,17 +4,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, case, exists, func, insert, literal, or_, select, update
 
-from models.states import SETTLED, WORKABLE, JobKind, JobState, ShardState, sources_of
-from models.store import events, remote
+from models.states import (
+    SETTLED,
+    STAGE_OPEN,
+    WORKABLE,
+    JobKind,
+    JobState,
+    ShardState,
+    StageState,
+    sources_of,
+)
+from models.store import events, portions, remote
 from models.store.engine import now_s
+from models.store.families import family, sweep_of, unsettled_children, why_it_stands
 from models.store.progress import tenths_to_tell
-from models.tables import Job, Row, Shard
+from models.tables import Job, Row, Shard, Stage
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 rows = Row.__table__  # type: ignore[attr-defined]
 shards = Shard.__table__  # type: ignore[attr-defined]
+stages = Stage.__table__  # type: ignore[attr-defined]
 
 ROUNDING = 1e-6
 """0.29 * 100 is a little less than 29; as many failed rows as allowed are not too many."""
@@ -99,12 +110,15 @@ def control(connection: Connection, ids: Sequence[str]) -> dict[str, Control]:
 
 
 def lock(connection: Connection, ids: Iterable[str]) -> None:
-    """Locks the jobs, in one order (those of a sweep before it), before any shard or row of them.
+    """Locks the jobs, in one order (children before parents), before any shard or row of them.
 
     So nobody deadlocks. SQLite needs none: its transaction has the whole database.
     """
     if connection.dialect.name == "postgresql":
-        query = select(jobs.c.id).order_by(jobs.c.parent_id.is_(None), jobs.c.id).with_for_update()
+        theirs = jobs.alias()
+        has_children = exists().where(theirs.c.parent_id == jobs.c.id)
+        order = (jobs.c.parent_id.is_(None), has_children, jobs.c.id)
+        query = select(jobs.c.id).order_by(*order).with_for_update(of=jobs)
         connection.execute(query.where(jobs.c.id.in_(sorted(set(ids))))).all()
 
 
@@ -132,20 +146,26 @@ def wait(connection: Connection, job_id: str) -> bool:
 
 def pause(connection: Connection, job_id: str, reason: str) -> bool:
     """Stops new rows (and new jobs of a sweep) from starting; rows in flight finish."""
+    lock(connection, family(connection, job_id))
+    moved = move(connection, job_id, JobState.PAUSED, reason=reason)
     for child in unsettled_children(connection, job_id):
         pause(connection, child, reason)
-    return move(connection, job_id, JobState.PAUSED, reason=reason)
+    _stand(connection, sweep_of(connection, job_id))
+    return moved
 
 
 def resume(connection: Connection, job_id: str, *, budget_nano: int | None = None) -> bool:
     """paused -> queued, under another budget if one is given; then the caller rings for it."""
-    lock(connection, [job_id, *unsettled_children(connection, job_id)])
-    values: dict[str, Any] = {} if budget_nano is None else {"budget_nano": budget_nano}
-    if not move(connection, job_id, JobState.QUEUED, only_from=(JobState.PAUSED,), **values):
+    sweep, paused = sweep_of(connection, job_id), (JobState.PAUSED,)
+    lock(connection, family(connection, job_id))
+    if not move(connection, job_id, JobState.QUEUED, only_from=paused):
         return False
+    portions.hand_out(connection, job_id, budget_nano)
     remote.hurry(connection, job_id)
     for child in unsettled_children(connection, job_id):
-        resume(connection, child, budget_nano=_share(connection, job_id, budget_nano))
+        resume(connection, child)
+    if sweep:  # it stood with its runs
+        move(connection, sweep, JobState.QUEUED, only_from=paused)
     # messages that came while it was paused were no-ops: nobody would ring again for a while
     is_rung = (shards.c.state == ShardState.OPEN) & shards.c.published_at.is_not(None)
     connection.execute(
@@ -154,14 +174,11 @@ def resume(connection: Connection, job_id: str, *, budget_nano: int | None = Non
     return True
 
 
-def _share(connection: Connection, sweep: str, budget_nano: int | None) -> int | None:
-    runs = connection.scalar(select(jobs.c.rows_total).where(jobs.c.id == sweep))
-    return None if budget_nano is None else budget_nano // max(runs or 0, 1)
-
-
 def reach_budget(connection: Connection, job_id: str, reason: str) -> bool:
     """Pauses a job whose next call might pass its budget, with both events; once."""
-    return move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
+    moved = move(connection, job_id, JobState.PAUSED, reason=reason, why="budget.reached")
+    _stand(connection, sweep_of(connection, job_id))
+    return moved
 
 
 def set_priority(connection: Connection, job_id: str, priority: int) -> bool:
@@ -179,11 +196,16 @@ def cancel(connection: Connection, job_id: str) -> bool:
 
     Its remote work is cancelled by the clock.
     """
-    lock(connection, [job_id, *unsettled_children(connection, job_id)])
+    lock(connection, family(connection, job_id))
     remote.hurry(connection, job_id)
     reason = "cancelled by the user"
     moved = move(connection, job_id, JobState.CANCELLED, reason=reason, finished_at=now_s())
     if moved:
+        connection.execute(
+            update(stages)
+            .where(stages.c.run_id == job_id, stages.c.state.in_(STAGE_OPEN))
+            .values(state=StageState.CANCELLED, reason=reason, finished_at=now_s())
+        )
         for child in unsettled_children(connection, job_id):
             cancel(connection, child)
         tell_parent(connection, job_id)
@@ -251,8 +273,11 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
 
 
 def tell_parent(connection: Connection, job_id: str) -> None:
-    """A job of a sweep began or settled: its parent counts them anew, and settles with the last."""
-    parent = connection.scalar(select(jobs.c.parent_id).where(jobs.c.id == job_id))
+    """A job of a sweep began or settled: its parent counts them anew, and settles with the last.
+
+    A pipeline's run hears nothing: it settles with its stages.
+    """
+    parent = sweep_of(connection, job_id)
     if parent is None:
         return
     lock(connection, [parent])  # two that settle at once see each other
@@ -265,12 +290,16 @@ def tell_parent(connection: Connection, job_id: str) -> None:
     connection.execute(update(jobs).where(jobs.c.id == parent).values(**counts))
     start(connection, parent)
     settle_if_done(connection, parent)
+    _stand(connection, parent)
 
 
-def unsettled_children(connection: Connection, job_id: str) -> list[str]:
-    """The jobs of a sweep that are not over, in a stable order."""
-    mine = (jobs.c.parent_id == job_id) & jobs.c.state.not_in(SETTLED)
-    return list(connection.scalars(select(jobs.c.id).where(mine).order_by(jobs.c.id)))
+def _stand(connection: Connection, sweep: str | None) -> None:
+    """A sweep none of whose runs can go on is paused: nothing but `resume` moves it."""
+    if sweep is None:
+        return
+    lock(connection, [sweep])  # two that pause at once see each other
+    if (reason := why_it_stands(connection, sweep)) is not None:
+        move(connection, sweep, JobState.PAUSED, reason=reason)
 
 
 def workable_with_open_shards(connection: Connection) -> list[str]:

@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Integer, delete, func, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from models.errors import BadInputError
 from models.payloads import CallRecord
-from models.store import inserts
+from models.store import families, inserts, portions
 from models.store import jobs as job_moves
 from models.store.engine import now_s
-from models.tables import BudgetHold, Doubt, Job, Spending
+from models.tables import NANO, BudgetHold, Doubt, Job, Spending
 from models.words import money
 
 spending = Spending.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
@@ -111,14 +112,18 @@ class Cost:
 def costs(
     connection: Connection, by: By = "job", job_id: str | None = None, since: date | None = None
 ) -> list[Cost]:
-    """What was spent, the dearest first (days: the newest); `since` counts from 0:00 UTC on."""
+    """What was spent, the dearest first (days: the newest); `since` counts from 0:00 UTC on.
+
+    Of a pipeline's run: what the jobs below it spent.
+    """
+    ids = None if job_id is None else [job_id, *families.jobs_of_run(connection, job_id)]
     first = None if since is None else (since - _EPOCH).days
     found: dict[Any, Cost] = {}
-    for key, *sums in connection.execute(_spent(by, job_id, first)):
+    for key, *sums in connection.execute(_spent(by, ids, first)):
         values = {name: int(amount) for name, amount in zip(_SUMS, sums, strict=True)}
         found[key] = Cost(_name(by, key), **values)
     is_sqlite = connection.dialect.name == "sqlite"
-    doubted = _doubted(by, job_id, first, is_sqlite=is_sqlite)
+    doubted = _doubted(by, ids, first, is_sqlite=is_sqlite)
     for key, count, unpriced, nano in connection.execute(doubted):
         cost = found.setdefault(key, Cost(_name(by, key)))
         cost.doubts, cost.doubts_unpriced, cost.doubts_nano = count, unpriced, int(nano)
@@ -127,14 +132,14 @@ def costs(
     return sorted(found.values(), key=lambda cost: (-cost.cost_nano, -cost.calls, cost.key))
 
 
-def _spent(by: By, job_id: str | None, first: int | None) -> Any:
+def _spent(by: By, ids: list[str] | None, first: int | None) -> Any:
     key = {"job": spending.c.job_id, "model": spending.c.model, "day": spending.c.day}[by]
     query = select(key, *(func.sum(spending.c[name]) for name in _SUMS)).group_by(key)
-    query = query if job_id is None else query.where(spending.c.job_id == job_id)
+    query = query if ids is None else query.where(spending.c.job_id.in_(ids))
     return query if first is None else query.where(spending.c.day >= first)
 
 
-def _doubted(by: By, job_id: str | None, first: int | None, *, is_sqlite: bool) -> Any:
+def _doubted(by: By, ids: list[str] | None, first: int | None, *, is_sqlite: bool) -> Any:
     days = doubts.c.created_at / DAY_S
     # SQLite cuts where PostgreSQL rounds, and has no floor() everywhere
     day = (days if is_sqlite else func.floor(days)).cast(Integer)
@@ -142,7 +147,7 @@ def _doubted(by: By, job_id: str | None, first: int | None, *, is_sqlite: bool) 
     unpriced = func.count() - func.count(doubts.c.cost_nano)
     nano = func.coalesce(func.sum(doubts.c.cost_nano), 0)
     query = select(key, func.count(), unpriced, nano).group_by(key)
-    query = query if job_id is None else query.where(doubts.c.job_id == job_id)
+    query = query if ids is None else query.where(doubts.c.job_id.in_(ids))
     return query if first is None else query.where(doubts.c.created_at >= first * DAY_S)
 
 
@@ -208,24 +213,69 @@ def left_nano(connection: Connection, job_id: str) -> int | None:
     return None if stands.budget_nano is None else max(0, stands.left(0))
 
 
-def reach(connection: Connection, job_id: str, owner: str, needed_nano: int) -> bool:
+def reach(
+    connection: Connection,
+    job_id: str,
+    owner: str,
+    needed_nano: int,
+    *,
+    what: str = "the next call",
+    is_all: bool = False,
+) -> bool:
     """Pauses the job if it cannot pay for `needed_nano` and nobody else has money of it.
 
-    Only for an owner with nothing in flight. Answers whether this call paused it.
+    Only for an owner with nothing in flight. Answers whether this call paused it. `what` needs it;
+    `is_all`: the job needs no more than that, so that a budget can be named that is enough for it.
     """
     stands = _standing(connection, job_id, owner)
     if stands.budget_nano is None or stands.others_nano or stands.left(0) >= needed_nano:
         return False
     sums = f"{money(stands.spent_nano)} of {money(stands.budget_nano)} is spent"
-    advice = f"go on with `maestrale resume {job_id} --budget MORE`"
-    return job_moves.reach_budget(connection, job_id, f"budget: {sums}; {advice}")
+    if needed_nano:
+        left = money(max(0, stands.left(0)))
+        sums += f", {left} is left and {what} needs about {money(needed_nano)}"
+    advice = _go_on(connection, job_id, needed_nano if is_all else None)
+    return job_moves.reach_budget(connection, job_id, f"{families.SPENT} {sums}; {advice}")
+
+
+def check_more(connection: Connection, job_id: str, budget_nano: int) -> None:
+    """Another budget of a job that has begun, which is locked with all below it, must be more than
+    what is spent. Raises `BadInputError`."""
+    job_moves.lock(connection, families.family(connection, job_id))
+    # what a run or a sweep counts itself is late, or nothing
+    spent = max(spent_nano(connection, job_id), families.spent_below_nano(connection, job_id))
+    if budget_nano <= spent:
+        raise BadInputError(
+            f"{job_id} has spent {money(spent)} already (doubtful calls included): "
+            f"a budget of {money(budget_nano)} lets nothing start, give more"
+        )
+
+
+def resume(connection: Connection, job_id: str, *, budget_nano: int | None = None) -> bool:
+    """paused -> queued as a user asks for it. Raises `BadInputError` for a budget that is spent."""
+    if budget_nano is not None:
+        check_more(connection, job_id, budget_nano)
+    return job_moves.resume(connection, job_id, budget_nano=budget_nano)
+
+
+def _go_on(connection: Connection, job_id: str, needed_nano: int | None) -> str:
+    """By the job whose budget it is: the run or the sweep that it is below of, else itself."""
+    line = [job_id, *families.all_above(connection, job_id)]
+    advice = f"go on with `maestrale resume {line[-1]} --budget MORE`"
+    if needed_nano is None:
+        return advice
+    spent = families.spent_nano(connection, [job_id])
+    if len(line) > 1:
+        mine = line[-2]
+        spent = families.spent_nano(connection, [mine, *families.all_below(connection, mine)])
+        spent += portions.committed_nano(connection, line[-1], but=[mine])
+    step = 100_000 if spent + needed_nano < NANO else 10_000_000  # as sums are told: never less
+    return f"{advice} (at least {money(-(-(spent + needed_nano) // step) * step)} in all)"
 
 
 def spent_nano(connection: Connection, job_id: str) -> int:
     """What counts against the job's budget: paid calls, and doubts by their estimate."""
-    paid = connection.scalar(select(jobs.c.cost_nano).where(jobs.c.id == job_id)) or 0
-    doubted = select(func.coalesce(func.sum(doubts.c.cost_nano), 0))
-    return int(paid) + int(connection.scalar(doubted.where(doubts.c.job_id == job_id)) or 0)
+    return families.spent_nano(connection, [job_id])
 
 
 def _standing(connection: Connection, job_id: str, owner: str) -> _Standing:

@@ -1,16 +1,28 @@
 """Forgets what is finished, in short transactions; repeated after an interruption, it goes on.
 
 A job goes first, in one guarded statement, and what it leaves behind after it: so nobody ever
-meets half a job. Its shards go last: shards without a job tell where an interrupted run stopped.
+meets half a job. Its events and its shards go last: without a job they tell where an interrupted
+run stopped.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    union,
+)
 
-from models.states import SETTLED, DeliveryState, ShardState
+from models.states import SETTLED, DeliveryState, JobKind, ShardState
 from models.store.remote import OPEN
 from models.tables import (
     Attempt,
@@ -20,17 +32,20 @@ from models.tables import (
     Delivery,
     Doubt,
     Endpoint,
+    EvaluationReport,
     Event,
     Job,
     Pulse,
     RemoteOperation,
     Row,
     Shard,
+    Stage,
     TrainingPoint,
 )
 
 jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 sweeps = jobs.alias("sweeps")
+runs = jobs.alias("runs")
 rows = Row.__table__  # type: ignore[attr-defined]
 shards = Shard.__table__  # type: ignore[attr-defined]
 calls = Call.__table__  # type: ignore[attr-defined]
@@ -44,6 +59,8 @@ pulses = Pulse.__table__  # type: ignore[attr-defined]
 operations = RemoteOperation.__table__  # type: ignore[attr-defined]
 requests = BatchRequest.__table__  # type: ignore[attr-defined]
 points = TrainingPoint.__table__  # type: ignore[attr-defined]
+reports = EvaluationReport.__table__  # type: ignore[attr-defined]
+stages = Stage.__table__  # type: ignore[attr-defined]
 
 BATCH = 500
 """Rows of a table that one transaction deletes: some ten milliseconds."""
@@ -95,28 +112,36 @@ def forget(connection: Connection, job_id: str, before: float) -> bool:
 
 
 def half_gone(connection: Connection) -> list[str]:
-    """Jobs that are gone and have left something behind."""
-    query = select(shards.c.job_id).where(_of_no_job(shards.c.job_id)).distinct()
-    return sorted(connection.scalars(query))
+    """Jobs that are gone and have left something behind: sweeps and runs of pipelines, which have
+    no shards, by their events."""
+    leavings = (shards.c.job_id, stages.c.run_id, reports.c.job_id, endpoints.c.job_id)
+    queries = [select(one).where(one.is_not(None), _of_no_job(one)) for one in leavings]
+    subject = events.c.subject_id
+    of_jobs = subject.startswith("job_", autoescape=True)  # the others are endpoints'
+    queries.append(select(subject).where(of_jobs, _of_no_job(subject)))
+    return sorted(connection.scalars(union(*queries)))
 
 
 def forget_some(connection: Connection, job_id: str) -> int:
     """Deletes up to a batch of what a job that is gone left; 0: nothing is left.
 
     Spending stays: it is the bookkeeping. The ledger's answers stay: see `forget_answers`. Tuned
-    models stay: they are in use.
+    models and stores of vectors stay: they are in use. Reviews stay, with the answers in them:
+    people's work is not made again by asking for it (`maestrale review forget` deletes one).
     """
     return (
         _some(connection, rows, [rows.c.job_id, rows.c.seq], rows.c.job_id == job_id)
         or _deliveries(connection, deliveries.c.subject_id == job_id)
         or _endpoints_of(connection, job_id)
-        or _some(connection, events, [events.c.id], events.c.subject_id == job_id)
         or _some(connection, doubts, [doubts.c.id], doubts.c.job_id == job_id)
         or _some(connection, pulses, [pulses.c.job_id, pulses.c.at], pulses.c.job_id == job_id)
         or _some(connection, requests, [requests.c.key], requests.c.job_id == job_id)
         or _some(connection, operations, [operations.c.id], operations.c.job_id == job_id)
         or _some(connection, points, [points.c.job_id, points.c.step], points.c.job_id == job_id)
+        or connection.execute(delete(reports).where(reports.c.job_id == job_id)).rowcount
         or connection.execute(delete(holds).where(holds.c.job_id == job_id)).rowcount
+        or _some(connection, stages, [stages.c.run_id, stages.c.place], stages.c.run_id == job_id)
+        or _some(connection, events, [events.c.id], events.c.subject_id == job_id)
         or _some(connection, shards, [shards.c.job_id, shards.c.no], shards.c.job_id == job_id)
     )
 
@@ -176,7 +201,16 @@ def _may_go(before: float) -> ColumnElement[bool]:
     in_hand = exists().where(shards.c.job_id == jobs.c.id, shards.c.state == ShardState.LEASED)
     is_out = exists().where(operations.c.job_id == jobs.c.id, operations.c.state.in_(OPEN))
     mine = and_(_is_old(before), not_(_is_untold()), not_(in_hand), not_(is_out))
-    return and_(mine, not_(is_needed))
+    return and_(mine, not_(is_needed), not_(_is_read(before)))
+
+
+def _is_read(before: float) -> ColumnElement[bool]:
+    """Whether a pipeline's run that is not over, or not for long, counts or reads the job: one of
+    a sweep of its own, or one that an earlier run made and a stage of this one took over."""
+    young = and_(runs.c.kind == JobKind.PIPELINE, not_(_is_old(before, runs)))
+    of_sweep = and_(sweeps.c.id == jobs.c.parent_id, runs.c.id == sweeps.c.parent_id)
+    of_stage = and_(stages.c.job_id == jobs.c.id, runs.c.id == stages.c.run_id)
+    return or_(exists().where(of_sweep, young), exists().where(of_stage, young))
 
 
 def _of_no_job(job_id: ColumnElement[str]) -> ColumnElement[bool]:

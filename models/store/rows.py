@@ -153,34 +153,36 @@ def results(
     connection: Connection, job_id: str
 ) -> Iterator[tuple[str, list[dict[str, Any]], dict[str, Any]]]:
     """(row id, records, provenance) of the done rows in input order, a page at a time."""
-    after = -1
-    while True:
-        query = (
-            select(rows.c.seq, rows.c.row_id, rows.c.records, rows.c.provenance)
-            .where(rows.c.job_id == job_id, rows.c.state == RowState.DONE, rows.c.seq > after)
-            .order_by(rows.c.seq)
-            .limit(PAGE)
-        )
-        page = connection.execute(query).all()
-        for found in page:
-            yield found.row_id, orjson.loads(found.records), orjson.loads(found.provenance)
-        if len(page) < PAGE:
-            return
-        after = page[-1].seq
+    for found in _done(connection, job_id, "row_id", "records", "provenance"):
+        yield found.row_id, orjson.loads(found.records), orjson.loads(found.provenance)
+
+
+def with_records(
+    connection: Connection, job_id: str
+) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """(row id, data, records) of the done rows in input order, a page at a time."""
+    for found in _done(connection, job_id, "row_id", "data", "records"):
+        yield found.row_id, orjson.loads(found.data), orjson.loads(found.records)
 
 
 def inputs(connection: Connection, job_id: str) -> Iterator[dict[str, Any]]:
     """What the done rows were given, in the order of `results`, a page at a time."""
+    for found in _done(connection, job_id, "data"):
+        yield orjson.loads(found.data)
+
+
+def _done(connection: Connection, job_id: str, *columns: str) -> Iterator[Any]:
+    """These columns of the done rows in input order, read a page at a time."""
+    query = (
+        select(rows.c.seq, *(rows.c[column] for column in columns))
+        .where(rows.c.job_id == job_id, rows.c.state == RowState.DONE)
+        .order_by(rows.c.seq)
+        .limit(PAGE)
+    )
     after = -1
     while True:
-        query = (
-            select(rows.c.seq, rows.c.data)
-            .where(rows.c.job_id == job_id, rows.c.state == RowState.DONE, rows.c.seq > after)
-            .order_by(rows.c.seq)
-            .limit(PAGE)
-        )
-        page = connection.execute(query).all()
-        yield from (orjson.loads(found.data) for found in page)
+        page = connection.execute(query.where(rows.c.seq > after)).all()
+        yield from page
         if len(page) < PAGE:
             return
         after = page[-1].seq

@@ -12,13 +12,14 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    not_,
     or_,
     select,
     tuple_,
     update,
 )
 
-from models.payloads import ShardMessage, is_on_device
+from models.payloads import ON_DEVICE, SCORED, ShardMessage, is_on_device
 from models.shares import Wanting
 from models.states import WORKABLE, JobKind, RowState, ShardState
 from models.store import jobs as job_moves
@@ -181,7 +182,7 @@ def take_window(connection: Connection, job_id: str, *, slots: int) -> list[Shar
             jobs.c.priority,
             jobs.c.shards_total,
             jobs.c.state,
-            case((jobs.c.kind == JobKind.TRAIN, jobs.c.spec), else_="").label("spec"),
+            case((jobs.c.kind.in_(ON_DEVICE), jobs.c.spec), else_="").label("spec"),
         )
         .where(jobs.c.id == job_id)
         .with_for_update()
@@ -275,10 +276,12 @@ def waiting_since(connection: Connection, older_than_s: float) -> int:
 def wanting(connection: Connection) -> list[Wanting]:
     """Workable jobs with shards that are held, or wait for a slot although they were rung for.
 
-    But for trainings: they have slots of their own, and give up none for an hour's sake.
+    But for those that train or read on devices: they have slots of their own, and give up none
+    for an hour's sake.
     """
     of_job = shards.join(jobs, jobs.c.id == shards.c.job_id)
-    workable = and_(jobs.c.state.in_(WORKABLE), jobs.c.kind != JobKind.TRAIN)
+    reads = and_(jobs.c.kind == JobKind.EVALUATE, jobs.c.spec.contains(f'"kind":"{SCORED}"'))
+    workable = and_(jobs.c.state.in_(WORKABLE), jobs.c.kind != JobKind.TRAIN, not_(reads))
     held = connection.execute(
         select(shards.c.job_id, jobs.c.priority, shards.c.owner, func.count().label("count"))
         .select_from(of_job)

@@ -13,12 +13,17 @@ from typer.core import TyperGroup
 from producers.cli import (
     control,
     datasets,
+    embedding,
+    evaluating,
     generating,
     happening,
     hooks,
     keeping,
     looking,
+    pipelines,
     registry,
+    reporting,
+    reviewing,
     running,
     spending,
     sweeping,
@@ -79,7 +84,7 @@ def maestrale(
 
 def _register() -> None:
     panels: dict[str, Sequence[Any]] = {
-        "Start here": (running.demo, generating.generate, looking.recipes),
+        "Start here": (running.demo, pipelines.run, generating.generate, looking.recipes),
         "Jobs": (looking.jobs, looking.show, looking.watch, looking.failures, looking.export),
         "Control": (
             control.retry,
@@ -89,7 +94,13 @@ def _register() -> None:
             spending.priority,
             spending.costs,
         ),
-        "Training": (training.train,),
+        "Training": (
+            training.train,
+            embedding.embed,
+            embedding.stores,
+            evaluating.evaluate,
+            reporting.report,
+        ),
         "Events": (happening.events,),
         "Keeping": (keeping.prune, keeping.backup),
         "Processes": (running.up, running.down, running.status, running.doctor, running.migrate),
@@ -100,6 +111,7 @@ def _register() -> None:
     app.add_typer(datasets.app, name="dataset", rich_help_panel="Training")
     app.add_typer(sweeping.app, name="sweep", rich_help_panel="Training")
     app.add_typer(registry.app, name="models", rich_help_panel="Training")
+    app.add_typer(reviewing.app, name="review", rich_help_panel="Training")
     app.add_typer(hooks.app, name="webhooks", rich_help_panel="Events")
     app.command(rich_help_panel="Processes", context_settings=_REST)(running.simulator)
 

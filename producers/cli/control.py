@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def retry(job_id: JobId, as_json: AsJson = False) -> None:
-    """Try the failed rows of a finished job again, and only those."""
+    """Try the failed rows of a finished job again, and only those; of a run its lost stages."""
     from producers.cli import facts, showing
     from producers.cli.opening import client
     from producers.cli.voice import Voice
@@ -23,8 +23,9 @@ def retry(job_id: JobId, as_json: AsJson = False) -> None:
     with client() as maestrale:
         count = maestrale.retry(job_id)
         job = maestrale.get(job_id)
-    nothing = showing.hint(f"{job.id} has no failed rows: nothing to retry.")
-    opened = showing.moved(job, f"{counted(count, 'failed row')} will be tried again")
+    what = "lost stage" if job.kind == JobKind.PIPELINE else "failed row"
+    nothing = showing.hint(f"{job.id} has no {what}s: nothing to retry.")
+    opened = showing.moved(job, f"{counted(count, what)} will be tried again")
     Voice(as_json=as_json).facts(
         {**facts.job_facts(job), "rows_reopened": count}, opened if count else nothing
     )
@@ -45,12 +46,23 @@ def resume(
 ) -> None:
     """Let a paused job go on, with a larger budget if its own is spent."""
     from producers.cli import facts, showing
+    from producers.cli.following import OTHER_ACCOUNT
     from producers.cli.opening import client
     from producers.cli.voice import Voice
+    from producers.services import Services
 
     with client() as maestrale:
+        job = maestrale.get(job_id)
+        if budget is not None and job.kind == JobKind.PIPELINE:
+            from producers.pipelines import Runs
+
+            Runs(maestrale).check_budget(job)
         job = maestrale.resume(job_id, budget=budget)
-    Voice(as_json=as_json).facts(facts.job_facts(job), showing.moved(job, "it goes on"))
+        strangers = not Services(maestrale.settings).serves_us
+    voice = Voice(as_json=as_json)
+    voice.facts(facts.job_facts(job), showing.moved(job, "it goes on"))
+    if strangers:  # what was paused for its key will be paused for it again
+        voice.say(showing.warning(OTHER_ACCOUNT))
 
 
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:

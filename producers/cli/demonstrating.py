@@ -9,8 +9,8 @@ import orjson
 from models.tables import Job
 from producers import exports
 from producers.cli import demo_words, facts
+from producers.cli.ending import exit_code
 from producers.cli.following import follow
-from producers.cli.generation import exit_code
 from producers.cli.showing import Limited
 from producers.cli.voice import Voice
 from producers.client import Maestrale

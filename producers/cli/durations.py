@@ -1,6 +1,7 @@
 """Lengths of time as people type them: `90s`, `15m`, `12h`, `30d`, `2w`, `1d12h`. Pure."""
 
 import re
+from datetime import timedelta
 
 from models.errors import BadInputError
 
@@ -23,3 +24,8 @@ def parse_duration(text: str) -> float:
     if not 0 < seconds <= _LONGEST_S:
         raise BadInputError(f"{text!r} is not between a moment and a hundred years: try 30d")
     return seconds
+
+
+def parse_deadline(text: str | None) -> timedelta | None:
+    """In how long it has to be done; None: whenever."""
+    return timedelta(seconds=parse_duration(text)) if text else None

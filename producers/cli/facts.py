@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.payloads import Estimate, JobSpec, Options, models_asked
+from models.states import JobKind
 from models.tables import NANO, Job
 from models.words import is_unknown_cost
 from producers.readers import ReadResult
@@ -73,6 +74,12 @@ def seconds_of(job: Job) -> float | None:
 def models_of(job: Job) -> list[str]:
     """The models that the job's recipe asks, in order of its steps."""
     return models_asked(job.spec)
+
+
+def paced_by(job: Job) -> list[str]:
+    """The models whose limit of requests its calls count against, one by one: none where texts
+    travel together."""
+    return [] if job.kind == JobKind.EMBED else models_of(job)
 
 
 def options_of(job: Job) -> Options | None:

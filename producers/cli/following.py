@@ -11,7 +11,7 @@ from models.states import WORKABLE, JobState
 from models.tables import Job
 from producers.cli import display, operation_words, showing
 from producers.cli.display import Progress
-from producers.cli.facts import estimate_of, models_of
+from producers.cli.facts import estimate_of, paced_by
 from producers.cli.pace import Pace, Seen
 from producers.cli.showing import Limited
 from producers.cli.voice import Voice
@@ -38,7 +38,7 @@ class Follower:
         self._client = client
         estimate = estimate_of(job)
         self._calls_expected = estimate.calls if estimate else 0
-        self._models = models_of(job)
+        self._models = paced_by(job)
         self._pace = Pace(rows=job.rows_total, calls=self._calls_expected)
         self._enquired_at = -ENQUIRE_S
         self._note = ""

@@ -2,8 +2,6 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
-from datetime import timedelta
-
 import typer
 
 from producers.cli import wishes
@@ -45,10 +43,12 @@ def generate(
 
     Ctrl-C ends the watching, never the job.
     """
-    from producers.cli.durations import parse_duration
+    from producers.cli.asking import How
+    from producers.cli.durations import parse_deadline
     from producers.cli.generation import Generation, Wish
     from producers.cli.voice import Voice
 
+    how = How.of(locals())
     wish = Wish(
         source=source,
         recipe=recipe,
@@ -57,22 +57,9 @@ def generate(
         variables=tuple(variables or ()),
         out=out,
         form=form,
-        overwrite=overwrite,
-        watch=watch,
-        dry_run=dry_run,
-        via=via,
-        by=timedelta(seconds=parse_duration(by)) if by else None,
-        on_timeout=on_timeout,
-        priority=priority,
-        webhooks=tuple(webhook or ()),
-        budget=budget,
-        partial=partial,
-        idempotency_key=idempotency_key,
-        again=again,
-        fresh=fresh,
-        on_uncertain=on_uncertain,
         on_duplicate=on_duplicate,
         max_rejected_share=max_rejected_share,
-        max_failed_share=max_failed_share,
+        via=via,
+        by=parse_deadline(by),
     )
-    raise typer.Exit(Generation(wish, Voice(as_json=as_json)).run())
+    raise typer.Exit(Generation(wish, how, Voice(as_json=as_json)).run())

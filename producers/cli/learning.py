@@ -13,9 +13,10 @@ from models.states import WORKABLE, JobState
 from models.tables import Job
 from models.training.plan import Planned
 from producers import sweeps, trainers
-from producers.cli import contradictions, facts, hook_words, learning_words, showing
+from producers.cli import contradictions, facts, learning_words, showing
+from producers.cli.asking import tell_hooks
+from producers.cli.ending import exit_code
 from producers.cli.following import LINE_S, LOOK_S, NO_WORKER, explaining_interrupts
-from producers.cli.generation import exit_code
 from producers.cli.opening import client
 from producers.cli.voice import Voice
 from producers.client import Maestrale
@@ -92,10 +93,7 @@ class Learning:
             job = training.submit(runs[0], how)
         self._voice.say(showing.line("job", job.id))
         self._facts["job"] = facts.job_facts(job)
-        if hooks:
-            bound = maestrale.webhooks.bound(job.id, hooks)
-            self._voice.say(*hook_words.bindings(bound))
-            self._facts["webhooks"] = [hook_words.bound_facts(one) for one in bound]
+        self._facts |= tell_hooks(maestrale, job, hooks, self._voice)
         return job
 
     def _see(self, maestrale: Maestrale, training: Training, job: Job) -> int:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from models.states import JobState
 from models.tables import Job, TrainingPoint, TunedModel
+from models.training.advice import validated, warnings
 from models.training.counts import Counts
 from models.training.plan import Planned, perplexity
 from producers import sweeps
@@ -23,10 +24,6 @@ from producers.sweeps import Ran
 from producers.training import spec_of_job
 
 BAR_COLUMNS = 30
-MOST_PASSES = 10
-"""A token that is seen more often is learnt by heart."""
-FEWEST_VALIDATION_ROWS = 10
-"""The mean loss of fewer is chance more than measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ def plans(runs: Sequence[Planned]) -> RenderableType:
     data = spec.dataset
     rows: list[tuple[str, RenderableType]] = [
         ("trainer", "on this machine" if spec.trainer == "local" else "with the provider"),
-        ("rows", f"{data.train_rows:,} to train on, {_validated(runs[0]):,} to validate on"),
+        ("rows", f"{data.train_rows:,} to train on, {validated(runs[0]):,} to validate on"),
         ("steps", f"{steps} of {_step_size(runs[0])}"),
         ("tokens", _tokens(runs)),
         ("cost", _cost(runs)),
@@ -89,31 +86,6 @@ def plans(runs: Sequence[Planned]) -> RenderableType:
     if cut := _cut(runs):
         rows.insert(2, ("cut", Text(cut, "yellow")))
     return Group(pairs(rows), *map(showing.warning, warnings(runs)))
-
-
-def warnings(runs: Sequence[Planned]) -> list[str]:
-    """What will make little of the runs, of a sweep in its worst run."""
-    said = []
-    worst = max((run.plan for run in runs), key=lambda told: told.passes or 0.0)
-    if worst.passes is not None and worst.passes > MOST_PASSES:
-        less = "take fewer steps, or more rows" if worst.steps > 1 else "take more rows"
-        said.append(
-            f"it will overfit: each token is seen {worst.passes:.1f} times, and more than "
-            f"{MOST_PASSES} is learning by heart; {less}"
-        )
-    rows = _validated(runs[0])
-    if rows < FEWEST_VALIDATION_ROWS:
-        told = words.counted(rows, "row") if rows else "no row"
-        said.append(
-            f"{told} to validate on says little: have {FEWEST_VALIDATION_ROWS} or more "
-            "(--validation FILE, or a larger dataset)"
-        )
-    return said
-
-
-def _validated(run: Planned) -> int:
-    counted = run.counts.parts.get("validation") if run.counts else None
-    return counted.rows if counted else run.spec.dataset.validation_rows
 
 
 def _cut(runs: Sequence[Planned]) -> str:

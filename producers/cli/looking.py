@@ -2,12 +2,13 @@
 
 # ruff: noqa: PLC0415 # a command imports what it does when it runs: `--help` answers at once
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from models.bounds import MOST_COUNT
-from models.states import JobKind, JobState
+from models.states import SETTLED, JobKind, JobState
 from producers.cli.options import AsJson, Form, JobId, Newest, Out, Overwrite
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
     with client() as maestrale:
         job = maestrale.get(job_id)
         seen = maestrale.failures_by_code(job.id), maestrale.operations(job.id)
-        told, words = (_training if job.kind == JobKind.TRAIN else _rows)(maestrale, job, *seen)
+        told, words = _PAGES.get(job.kind, _rows)(maestrale, job, *seen)
     codes, operations = seen
     remote = [operation_facts(operation) for operation in operations]
     Voice(as_json=as_json).facts({**told, "failures": codes, "operations": remote}, words)
@@ -64,9 +65,19 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
 def _rows(maestrale: "Maestrale", job: "Job", codes: "Codes", operations: "Operations") -> "Told":
     from producers.cli import facts, showing
 
-    limit = showing.limited(facts.models_of(job), maestrale.limits())
+    limit = showing.limited(facts.paced_by(job), maestrale.limits())
     now = maestrale.store.now()
     return facts.job_facts(job), showing.job_page(job, limit, codes, now, operations)
+
+
+def _run(maestrale: "Maestrale", job: "Job", _codes: "Codes", _operations: "Operations") -> "Told":
+    from producers.cli import pipeline, stage_words
+    from producers.pipelines import Runs
+    from producers.pipelines.collecting import report_of
+
+    seen, now = Runs(maestrale).stages(job.id), maestrale.store.now()
+    page = report_of(maestrale.settings, job.id)
+    return pipeline.run_facts(maestrale, job), stage_words.run_page(job, seen, now, page)
 
 
 def _training(
@@ -82,17 +93,39 @@ def _training(
     return training_pages.page_facts(found), training_pages.page(found, maestrale.store.now())
 
 
+def _evaluation(
+    maestrale: "Maestrale", job: "Job", _codes: "Codes", _operations: "Operations"
+) -> "Told":
+    from producers.cli import reporting
+
+    return reporting.page(maestrale, job)
+
+
+_PAGES: "Mapping[str, Callable[[Maestrale, Job, Codes, Operations], Told]]" = {
+    JobKind.TRAIN: _training,
+    JobKind.EVALUATE: _evaluation,
+    JobKind.PIPELINE: _run,
+}
+
+
 def watch(job_id: JobId, as_json: AsJson = False) -> None:
     """Watch a job to its end. Exit code 3 if it fails, is cancelled or stands paused."""
     from producers.cli import facts, showing
+    from producers.cli.ending import exit_code, report
     from producers.cli.following import explaining_interrupts, follow
-    from producers.cli.generation import exit_code, report
     from producers.cli.opening import client
     from producers.cli.voice import Voice
 
     voice = Voice(as_json=as_json)
     with client() as maestrale:
         job = maestrale.get(job_id)
+        if job.kind == JobKind.PIPELINE:
+            from producers.cli import pipeline
+
+            job = pipeline.see(maestrale, job, voice)
+            if as_json:
+                voice.facts(pipeline.run_facts(maestrale, job))
+            raise typer.Exit(exit_code(job))
         if job.kind == JobKind.TRAIN:
             from producers.cli import learning
 
@@ -103,10 +136,17 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
         with explaining_interrupts(job, voice):
             job, limit = follow(maestrale, job, voice)
         report(maestrale, job, limit, voice)
-    if job.rows_done:
+        told: dict[str, Any] = {}
+        if job.kind == JobKind.EVALUATE and job.rows_done and job.state in SETTLED:
+            from producers.cli import reporting
+
+            told = reporting.end_of_watch(maestrale, job, voice)
+    if job.rows_done and job.kind == JobKind.EMBED:
+        voice.say(showing.hint("Write its store:", f"maestrale export {job.id}"))
+    elif job.rows_done and job.kind != JobKind.EVALUATE:
         voice.say(showing.hint("Write its records:", f"maestrale export {job.id} --out FILE"))
     if as_json:
-        voice.facts(facts.job_facts(job))
+        voice.facts({**facts.job_facts(job), **told})
     raise typer.Exit(exit_code(job))
 
 
@@ -125,7 +165,12 @@ def failures(
     with client() as maestrale:
         job = maestrale.get(job_id)
         found = maestrale.failures(job.id, limit=limit)
-    Voice(as_json=as_json).facts(found, showing.failures_page(job, found))
+        words = showing.failures_page(job, found)
+        if job.kind == JobKind.EVALUATE:
+            from producers.cli import reporting
+
+            words = reporting.failures_page(maestrale, job, words)
+    Voice(as_json=as_json).facts(found, words)
 
 
 def export(
@@ -143,8 +188,17 @@ def export(
     voice = Voice(as_json=as_json)
     with client() as maestrale:
         job = maestrale.get(job_id)
-        target = target_of(job, out, form, overwrite=overwrite)
-        written = write_records(maestrale, job, target, voice)
+        if job.kind == JobKind.EMBED:
+            from producers.cli import embedding_run
+
+            written = embedding_run.export(maestrale, job, out, form, voice, overwrite=overwrite)
+        elif job.kind == JobKind.EVALUATE:
+            from producers.cli import reporting
+
+            written = reporting.export(maestrale, job, out, form, voice, overwrite=overwrite)
+        else:
+            target = target_of(job, out, form, overwrite=overwrite)
+            written = write_records(maestrale, job, target, voice)
     if as_json:
         voice.facts(written)
 

@@ -1,13 +1,19 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from models.bounds import MOST_COUNT
 
 Format = Literal["chat", "jsonl", "csv", "parquet"]
+
+
+def option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    """One that help shows in a panel."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Facts as JSON on stdout; words go to stderr.")

@@ -9,12 +9,12 @@ from models.payloads import Estimate
 from producers.cli import words
 from producers.cli.showing import pairs
 from producers.cli.words import counted, safe
-from producers.planning import Plan
+from producers.planning import Checked
 from producers.readers import ReadResult
 from producers.routing import Route
 
 
-def planned(plan: Plan) -> RenderableType:
+def planned(plan: Checked) -> RenderableType:
     """What was read and what it will take, with both prices if real time was not asked for."""
     if plan.route.asked == "realtime":
         return estimate(plan.found, plan.estimate)
@@ -58,7 +58,7 @@ def _time_at_limit(seconds: float | None) -> str:
     return f"{words.duration(max(1, seconds))} at the current limit"
 
 
-def _time_by_batch(plan: Plan) -> str:
+def _time_by_batch(plan: Checked) -> str:
     each = f"up to {plan.hours} h"
     rounds = plan.ways.rounds
     if rounds == 1:
@@ -66,7 +66,7 @@ def _time_by_batch(plan: Plan) -> str:
     return f"not known by batch: {each} for each of {rounds} rounds, one a step"
 
 
-def route_facts(plan: Plan) -> dict[str, Any]:
+def route_facts(plan: Checked) -> dict[str, Any]:
     """By which way calls go and why; prices in USD by way, null means unknown."""
     route: Route = plan.route
     return {

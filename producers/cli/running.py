@@ -11,12 +11,28 @@ import typer
 from producers.cli.options import AsJson
 
 
-def demo(as_json: AsJson = False) -> None:
+def demo(
+    all_of_them: Annotated[
+        bool, typer.Option("--all", help="Every pipeline of `maestrale recipes`, end to end.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="With --all: so many rows of each input.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """See it work: 187 real abstracts, the simulator, two workers; nothing needed, nothing paid."""
+    from models.errors import BadInputError
     from producers.cli.demonstrating import demonstrate
     from producers.cli.voice import Voice
 
-    raise typer.Exit(demonstrate(Voice(as_json=as_json)))
+    voice = Voice(as_json=as_json)
+    if all_of_them:
+        from producers.cli.demonstrating_all import demonstrate_all
+
+        raise typer.Exit(demonstrate_all(voice, limit=limit))
+    if limit is not None:
+        raise BadInputError("--limit goes with --all: the demonstration of one recipe is short")
+    raise typer.Exit(demonstrate(voice))
 
 
 def up(

@@ -1,7 +1,9 @@
 """Jobs, estimates and their like as Rich renderables. Pure: data in, renderable out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -230,17 +232,35 @@ def what_to_do(job: Job) -> RenderableType | None:
     """What has to be done before a paused job can go on, and how it does."""
     if job.state != JobState.PAUSED:
         return None
-    first = _BEFORE_RESUMING.get(job.state_reason.partition(":")[0])
-    go_on = hint("Go on:", f"maestrale resume {job.id}")
-    return Group(warning(first), go_on) if first else go_on
+    cause = job.state_reason.rpartition(" is paused: ")[2]  # of a run that of its stage's job
+    first = _BEFORE_RESUMING.get(cause.partition(":")[0])
+    told = _RESUME.search(cause)  # it may be for the run that the job is of
+    command = f"{told[1]} {_sum(told[3]) or told[2]}" if told else f"maestrale resume {job.id}"
+    go_on = hint("Go on:", command)
+    is_whole = bool(told and told[3])  # then it says all that there is to do
+    return Group(warning(first), go_on) if first and not is_whole else go_on
 
 
+def _sum(least: str | None) -> str:
+    """The least budget that is enough, up to the next cent, as `--budget` takes it."""
+    if not least:
+        return ""
+    return f"{Decimal(least.replace(',', '')).quantize(Decimal('0.01'), ROUND_UP)}USD"
+
+
+_RESUME = re.compile(
+    r"`(maestrale resume \S+ --budget) (\S+)`"
+    r"(?: \(at least \$([0-9][0-9,]*(?:\.[0-9]+)?) in all\))?"
+)
 _BEFORE_RESUMING: Mapping[str, str] = {
     "account": "Check the key (MISTRAL_API_KEY) and that the model is on your plan. Workers read "
     "the key when they start: after a change, `maestrale down` and `maestrale up`.",
     "money": "Top up or raise the spending limit in the provider's console first.",
-    "budget": "Resume with a larger one (--budget 10USD), or it pauses again at the next call. If "
-    "it names a price, give the workers the price table too (MAESTRALE_PRICES).",
+    "budget": "Resume with a larger one (--budget 10USD), or it pauses again at the next call.",
+    "price": "A budget needs a price, and more money is none: give the workers the price table too "
+    "(MAESTRALE_PRICES).",
+    "store": "Bring the store back that the evaluation was planned with (`maestrale stores`), or "
+    "evaluate anew with the one there is.",
     "quota": "The limit seems used up for longer than a minute: look in the provider's console.",
 }
 """By the word that `state_reason` begins with (`worker.retrying.PauseReason`)."""

@@ -18,11 +18,14 @@ from producers.cli.opening import read_settings
 from producers.cli.voice import Voice
 from producers.cli.words import counted, safe
 from producers.client import Maestrale
-from producers.doctor import check_redis
+from producers.doctor import check_redis, wants_key
 from producers.processes import Service, listens
 from producers.services import START_S, Services
 
-REAL_API = "https://api.mistral.ai"
+NO_KEY = (
+    "MISTRAL_API_KEY is not set: {} will refuse every call. "
+    "Set it, then `maestrale down`, then `maestrale up`."
+)
 
 
 def bring_up(voice: Voice, workers: int, flower_port: int | None) -> None:
@@ -55,8 +58,8 @@ def warn(voice: Voice, services: Services) -> None:
         voice.say(showing.warning(OTHER_ACCOUNT))
     if lack := trainers.what_lacks(settings):
         voice.say(showing.warning(lack.words))
-    if not settings.api_key.get_secret_value() and settings.base_url == REAL_API:
-        voice.say(showing.warning("MISTRAL_API_KEY is not set: the API will refuse every call."))
+    if not settings.api_key.get_secret_value() and wants_key(settings):
+        voice.say(showing.warning(NO_KEY.format(settings.base_url)))
 
 
 def take_down(voice: Voice) -> None:
@@ -75,7 +78,7 @@ def show_status(voice: Voice) -> None:
     services = Services(settings)
     running, dead = services.running(), [s for s in services.noted() if not s.is_alive]
     with Maestrale(settings) as maestrale:
-        workers, limits = maestrale.workers(), maestrale.limits()
+        workers, limits = services.living(maestrale.workers()), maestrale.limits()
         found = [job for state in sorted(WORKABLE) for job in maestrale.jobs(state=state)]
         now = maestrale.store.now()
     words: list[RenderableType] = [_table(services, running)] if running else []

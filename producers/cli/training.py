@@ -16,13 +16,9 @@ from models.bounds import (
     MOST_STEPS,
 )
 from producers.cli import wishes
-from producers.cli.options import AsJson
+from producers.cli.options import AsJson, option
 
 _WHAT, _LONG, _LEARN, _MANY = "What is trained", "How long", "How it learns", "Many at once"
-
-
-def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
 DatasetName = Annotated[
@@ -30,28 +26,26 @@ DatasetName = Annotated[
 ]
 MoreAxes = Annotated[list[str] | None, typer.Argument(hidden=True)]
 Base = Annotated[
-    str, _option(_WHAT, "A folder, a hub name, or the provider's model.", metavar="MODEL")
+    str, option(_WHAT, "A folder, a hub name, or the provider's model.", metavar="MODEL")
 ]
 Trainer = Annotated[
-    Literal["local", "mistral"], _option(_WHAT, "Train on this machine, or with the provider.")
+    Literal["local", "mistral"], option(_WHAT, "Train on this machine, or with the provider.")
 ]
 Name = Annotated[
-    str | None, _option(_WHAT, "What the model will be called in the registry.", metavar="NAME")
+    str | None, option(_WHAT, "What the model will be called in the registry.", metavar="NAME")
 ]
 Validation = Annotated[
-    Path | None, _option(_WHAT, "Validate on these rows (JSON lines) instead.", metavar="FILE")
+    Path | None, option(_WHAT, "Validate on these rows (JSON lines) instead.", metavar="FILE")
 ]
-Steps = Annotated[
-    int | None, _option(_LONG, "Optimizer steps.", min=1, max=MOST_STEPS, metavar="N")
-]
-Epochs = Annotated[float | None, _option(_LONG, "Passes over the training rows.", metavar="X")]
+Steps = Annotated[int | None, option(_LONG, "Optimizer steps.", min=1, max=MOST_STEPS, metavar="N")]
+Epochs = Annotated[float | None, option(_LONG, "Passes over the training rows.", metavar="X")]
 TokensSeen = Annotated[
     float | None,
-    _option(_LONG, "How often each token is seen.  \\[default: 3]", metavar="X"),
+    option(_LONG, "How often each token is seen.  \\[default: 3]", metavar="X"),
 ]
 Patience = Annotated[
     int,
-    _option(
+    option(
         _LONG,
         "Stop after so many validations without a better loss; 0: never (local).",
         min=0,
@@ -59,16 +53,14 @@ Patience = Annotated[
     ),
 ]
 LearningRate = Annotated[
-    float, _option(_LEARN, "Learning rate.", "--lr", min=1e-8, max=1, metavar="RATE")
+    float, option(_LEARN, "Learning rate.", "--lr", min=1e-8, max=1, metavar="RATE")
 ]
-BatchSize = Annotated[int, _option(_LEARN, "Rows per step (local).", min=1, max=MOST_BATCH)]
-SeqLen = Annotated[
-    int, _option(_LEARN, "Tokens per row at most (local).", min=16, max=MOST_SEQ_LEN)
-]
-Rank = Annotated[int, _option(_LEARN, "Rank of the adapter (local).", min=1, max=MOST_RANK)]
+BatchSize = Annotated[int, option(_LEARN, "Rows per step (local).", min=1, max=MOST_BATCH)]
+SeqLen = Annotated[int, option(_LEARN, "Tokens per row at most (local).", min=16, max=MOST_SEQ_LEN)]
+Rank = Annotated[int, option(_LEARN, "Rank of the adapter (local).", min=1, max=MOST_RANK)]
 Seed = Annotated[
     int,
-    _option(
+    option(
         _LEARN,
         "The same seed, data and machine give the same losses (local).",
         min=0,
@@ -77,23 +69,23 @@ Seed = Annotated[
 ]
 EvalEvery = Annotated[
     int,
-    _option(
+    option(
         _LEARN, "Steps between validations; 0: a tenth of the steps (local).", min=0, max=MOST_COUNT
     ),
 ]
 Wandb = Annotated[
-    str | None, _option(_LEARN, "Log to this project of Weights & Biases.", metavar="PROJECT")
+    str | None, option(_LEARN, "Log to this project of Weights & Biases.", metavar="PROJECT")
 ]
 Sweep = Annotated[
     list[str] | None,
-    _option(_MANY, "Train once for each choice: lr=1e-5,1e-4 steps=50,150.", metavar="NAME=V1,V2"),
+    option(_MANY, "Train once for each choice: lr=1e-5,1e-4 steps=50,150.", metavar="NAME=V1,V2"),
 ]
-DryRun = Annotated[bool, _option("How it runs", "Check and plan; start nothing.", "--dry-run")]
+DryRun = Annotated[bool, option("How it runs", "Check and plan; start nothing.", "--dry-run")]
 Watch = Annotated[
-    bool, _option("How it runs", "Stay until it is trained, or come back.", "--watch/--no-watch")
+    bool, option("How it runs", "Stay until it is trained, or come back.", "--watch/--no-watch")
 ]
 Again = Annotated[
-    bool, _option("Trained before", "Train although the same was trained before.", "--again")
+    bool, option("Trained before", "Train although the same was trained before.", "--again")
 ]
 
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from models.states import WORKABLE, JobState
+from models.store import families
 from models.store.operations_seen import OperationSeen
 from models.tables import NANO, Job, TunedModel
 from models.training import TrainingSpec
@@ -33,6 +34,8 @@ class Found:
     reason: str = ""
     """Of the row that failed."""
     operations: Sequence[OperationSeen] = ()
+    above: str = "sweep"
+    """What the job above it is: a `sweep`, or the `run` of a pipeline."""
 
     @property
     def job(self) -> Job:
@@ -62,7 +65,13 @@ def find(
         model=training.model_of(job.id),
         reason=str(failed[0]["detail"] or failed[0]["code"]) if failed else "",
         operations=operations,
+        above="run" if _is_of_pipeline(maestrale, job) else "sweep",
     )
+
+
+def _is_of_pipeline(maestrale: Maestrale, job: Job) -> bool:
+    with maestrale.store.read() as connection:
+        return bool(job.parent_id) and families.is_run(connection, job.parent_id or "")
 
 
 def page(found: Found, now: float) -> RenderableType:
@@ -90,7 +99,7 @@ def _about(found: Found, now: float) -> Rows:
         ("priority", str(job.priority)),
         ("submitted", words.ago(now - job.created_at)),
     ]
-    return rows + ([("sweep", job.parent_id)] if job.parent_id else [])
+    return rows + ([(found.above, job.parent_id)] if job.parent_id else [])
 
 
 def _of_sweep(found: Found) -> Rows:
@@ -178,7 +187,8 @@ def page_facts(found: Found) -> dict[str, Any]:
     told["training"] = {
         "base": found.spec.base,
         "trainer": found.spec.trainer,
-        "sweep": found.job.parent_id,
+        "sweep": found.job.parent_id if found.above == "sweep" else None,
+        "run": found.job.parent_id if found.above == "run" else None,
         "reason": found.reason or None,
         "model": found.model.name if found.model else None,
         "runs": [{"job": run.id, "name": run.name, "state": run.state} for run in found.children],

@@ -94,5 +94,10 @@ def complain(message: str) -> None:
     console(stderr=True).print(Text.assemble(("Error: ", "bold red"), message))
 
 
+def remark(what: RenderableType) -> None:
+    """Something that may be wrong and holds nothing up, on stderr."""
+    console(stderr=True).print(what)
+
+
 def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -128,11 +128,21 @@ def _mistral_template() -> Callable[[list[Any], list[Any] | None], int]:
         ValidationMode,
     )
     from mistral_common.tokens.tokenizers.mistral import (  # noqa: PLC0415 # as above
+        InstructTokenizerV3,
         MistralTokenizer,
+        get_normalizer,
+        get_validator,
+        load_image_encoder,
     )
 
     path = Path(str(mistral_common.__file__)).parent / "data" / _TEKKEN
-    tokenizer = MistralTokenizer.from_file(str(path), mode=ValidationMode.finetuning)
+    tekken = offline.tekkenizer(path)  # `from_file` would load it a second time
+    images = None if tekken.image is None else load_image_encoder(tekken.image, tekken)
+    tokenizer: MistralTokenizer[Any, Any, Any, Any, Any] = MistralTokenizer(
+        InstructTokenizerV3(tekken, image_encoder=images),
+        validator=get_validator(tekken.version, mode=ValidationMode.finetuning),
+        request_normalizer=get_normalizer(tekken.version, tekken.model_settings_builder),
+    )
 
     def encode(messages: list[Any], tools: list[Any] | None) -> int:
         asked = {"messages": messages, "tools": tools}

@@ -10,20 +10,23 @@ from typing import Any
 from models.settings import Settings
 from producers.client import Maestrale
 from producers.doctor import account, places, processes, telling
+from producers.doctor.account import wants_key
 from producers.doctor.broker import check_redis
 from producers.doctor.findings import Finding, Verdict, guarded
 
-__all__ = ["Finding", "Verdict", "check_redis", "examine"]
+__all__ = ["Finding", "Verdict", "check_redis", "examine", "wants_key"]
 
 Check = Callable[[Any], Iterator[Finding]]
 _OF_SETTINGS: tuple[tuple[str, Check], ...] = (
     ("redis", check_redis),
     ("key", account.check_key),
+    ("key", processes.check_account),
     ("processes", processes.check_processes),
 )
 _OF_DATABASE: tuple[tuple[str, Check], ...] = (
     ("workers", processes.check_workers),
     ("trainer", processes.check_trainer),
+    ("conductor", processes.check_conductor),
     ("clock", processes.check_clock),
     ("spool", places.check_spool),
     ("limits", account.check_limits),

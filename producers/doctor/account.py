@@ -1,15 +1,16 @@
 """The account: its key, its limits, what its models cost, and which jobs wait for money."""
 
-import json
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
+
+from pydantic import SecretStr
 
 from models.payloads import models_asked
 from models.prices import load_prices
 from models.settings import Settings
 from models.store import checkup
+from producers import offered
 from producers.client import Maestrale
 from producers.doctor.findings import Finding, bad, good, note
 
@@ -21,16 +22,17 @@ NAMED = 3
 def check_key(settings: Settings) -> Iterator[Finding]:
     """Whether the API takes the key."""
     key = settings.api_key.get_secret_value()
-    if not key:
-        advice = "set MISTRAL_API_KEY (in the environment or in .env), then `maestrale up` again"
-        yield bad("key", "MISTRAL_API_KEY is not set", advice)
+    if not key and wants_key(settings):
+        advice = "set it (in the environment or in .env), then `maestrale down && maestrale up`"
+        yield bad("key", f"MISTRAL_API_KEY is not set, and {settings.base_url} wants one", advice)
         return
     if not (key.isascii() and key.isprintable()):  # the error of a bad header would show it
         yield bad("key", "MISTRAL_API_KEY holds characters that no key has", "copy it once more")
         return
     try:
-        models = _models_told(f"{settings.base_url}/v1/models", key)
-        yield good("key", f"{settings.base_url} takes it: {models} models")
+        models = len(offered.cards(settings, ANSWER_S))
+        taken = "takes it" if key else "asks for none"
+        yield good("key", f"{settings.base_url} {taken}: {models} models")
     except urllib.error.HTTPError as error:
         advice = "check MISTRAL_API_KEY" if error.code in (401, 403) else "try again in a while"
         yield bad("key", f"{settings.base_url} answers {error.code} to it", advice)
@@ -39,16 +41,17 @@ def check_key(settings: Settings) -> Iterator[Finding]:
         yield bad("key", found, "check MISTRAL_BASE_URL and the network")
 
 
-def _models_told(url: str, key: str) -> int:
-    """How many models the API lists for the key."""
-    request = urllib.request.Request(url)  # noqa: S310 # the operator's own URL
-    # unredirected: wherever a redirect leads, the key stays here
-    request.add_unredirected_header("Authorization", f"Bearer {key}")
-    with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 # as above
-        told = json.load(answer)
-    if not isinstance(told, dict):
-        raise ValueError("what answers is not the API")  # as JSON's own errors
-    return len(told.get("data", []))
+def wants_key(settings: Settings) -> bool:
+    """Whether the server refuses calls without a key; False if it cannot be asked now."""
+    if settings.base_url == offered.PROVIDER:
+        return True
+    try:
+        offered.cards(settings.model_copy(update={"api_key": SecretStr("")}), ANSWER_S)
+    except urllib.error.HTTPError as error:
+        return error.code in (401, 403)
+    except (OSError, ValueError, HTTPException):
+        return False
+    return False
 
 
 def check_limits(maestrale: Maestrale) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from models.settings import Settings
 from models.store import schema
 from producers.client import Maestrale
 from producers.doctor.findings import Finding, bad, good, note
+from producers.services import Services
 
 FULL_BYTES = 200_000_000
 """Less free space than this, and paid answers may find no place."""
@@ -57,7 +58,7 @@ def check_spool(maestrale: Maestrale) -> Iterator[Finding]:
         return
     size = sum(path.stat().st_size for path in orphans)
     found = f"{len(orphans)} files ({size:,} bytes) of dead processes hold what they paid for"
-    if maestrale.workers():
+    if Services(maestrale.settings).living(maestrale.workers()):
         yield note(
             "spool", found, "a worker that shares this MAESTRALE_HOME adopts them in seconds"
         )

@@ -3,9 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 
 import orjson
 
+from models.recipes.problems import RowProblem
 from models.words import printable
 from producers.readers.jsonlines import kind_of
 from producers.readers.options import ReadOptions
@@ -37,6 +39,7 @@ class RowChecker:
 
     def check(self, row: Row) -> tuple[str, bytes]:
         """The row's id (in NFC) and the line to stage for it. Raises `RowError`."""
+        row = self._lifted(row)
         self._check_fields(row)
         row_id = self._id_of(row)
         try:
@@ -51,6 +54,10 @@ class RowChecker:
             raise RowError(RejectCode.LINE_TOO_LONG, f"the row is {len(staged):,} bytes of JSON")
         return row_id, staged
 
+    def _lifted(self, row: Row) -> Row:
+        below = row.data.get(self._options.lift)
+        return replace(row, data={**below, **row.data}) if isinstance(below, dict) else row
+
     def _check_fields(self, row: Row) -> None:
         for name in self._options.required:
             if row.data.get(name) is None:
@@ -61,6 +68,11 @@ class RowChecker:
                 )
         for name, wanted in self._options.types.items():
             _check_type(row.data.get(name), name, wanted)
+        if self._options.check is not None:
+            try:
+                self._options.check(row.data)
+            except RowProblem as problem:
+                raise RowError(RejectCode.BAD_VALUE, problem.detail) from problem
 
     def _id_of(self, row: Row) -> str:
         field = self._options.id_field

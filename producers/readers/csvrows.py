@@ -25,6 +25,9 @@ NO_VALUE = frozenset(
 empty texts: CSV cannot tell."""
 
 
+_MARK = BOM.decode()
+
+
 class _Feed:
     """Lines as texts for `csv.reader`, with the place and the size of the record being read."""
 
@@ -45,7 +48,8 @@ class _Feed:
         self.start = self.start or line
         try:
             check_length(line, self._max_bytes)
-            text = line.content.removeprefix(BOM if line.offset == 0 else b"").decode()
+            text = line.content.decode()
+            text = text if line.offset else text.lstrip(_MARK)
         except UnicodeDecodeError as error:
             self._fault = self._fault or invalid_utf8(error)
             text = line.content.decode(errors="replace")
@@ -95,12 +99,19 @@ def _header(records: Iterator[list[str]], feed: _Feed, name: str) -> list[str]:
         feed.check()
     except (csv.Error, RowError) as error:
         raise RejectedFileError(f"the header of {name} cannot be read: {error}") from error
-    names = [cell.strip() or f"column_{place}" for place, cell in enumerate(cells, 1)]
+    names = [_named_as(cell) or f"column_{place}" for place, cell in enumerate(cells, 1)]
     if twice := repeated(names):
         raise RejectedFileError(
             f"the header of {name} names `{printable(twice, 40)}` twice: rename one"
         )
     return names
+
+
+def _named_as(cell: str) -> str:
+    """Without the byte order mark that a program took for a part of the first name, quotes and
+    all, and wrote again."""
+    name = cell.strip()
+    return name.lstrip(_MARK).strip('"') if name.startswith(_MARK) else name
 
 
 def _row(header: list[str], cells: list[str], feed: _Feed) -> Row | None:

@@ -60,8 +60,8 @@ class Ids:
         if clashes:
             raise RejectedFileError(
                 f"{name} has rows with the same {options.id_field}: {', '.join(clashes)}"
-                f"{' ...' if len(clashes) == _EXAMPLES else ''}; make them differ, or keep one of "
-                "each with on_duplicate `first` or `last`. Nothing was enqueued."
+                f"{' ...' if len(clashes) == _EXAMPLES else ''}; {options.on_stop}. "
+                f"{options.undone}"
             )
 
 

@@ -21,14 +21,16 @@ def judge(name: str, fingerprint: str, staging: Staging, options: ReadOptions) -
     if not total:
         raise RejectedFileError(f"{name} holds no rows: there is nothing to do")
     if not staging.accepted:
-        raise refusal(f"no row of {name} can be used", name, fingerprint, staging)
+        raise refusal(f"no row of {name} can be used", name, fingerprint, staging, options)
     if bad > total * options.max_rejected_share:
         share = f"{bad / total:.1%}; {options.max_rejected_share:.1%} are allowed"
         problem = f"{bad:,} of {total:,} rows of {name} are bad ({share})"
-        raise refusal(problem, name, fingerprint, staging)
+        raise refusal(problem, name, fingerprint, staging, options)
 
 
-def refusal(problem: str, name: str, fingerprint: str, staging: Staging) -> RejectedFileError:
+def refusal(
+    problem: str, name: str, fingerprint: str, staging: Staging, options: ReadOptions
+) -> RejectedFileError:
     """The error for a refused file, with counts by code; its rejects stay in the folder."""
     counts = ", ".join(f"{count:,} {code}" for code, count in staging.codes.most_common())
     first = f"; first, {staging.first_rejects[0]}" if staging.first_rejects else ""
@@ -37,7 +39,7 @@ def refusal(problem: str, name: str, fingerprint: str, staging: Staging) -> Reje
     path = staging.keep_rejects_as(f"rejected-{safe}-{fingerprint[:12]}.jsonl")
     where = f" All are listed in {path}." if path else ""
     found = f": {counts}{first}{_hint(staging)}." if counts else "."
-    return RejectedFileError(f"{problem}{found}{where} Nothing was enqueued.")
+    return RejectedFileError(f"{problem}{found}{where} {options.undone}")
 
 
 def _hint(staging: Staging) -> str:

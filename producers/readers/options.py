@@ -1,8 +1,8 @@
 """What a caller may say about an input."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 OnDuplicate = Literal["stop", "first", "last"]
 JsonType = Literal["text", "number", "boolean", "list", "object"]
@@ -18,14 +18,23 @@ class ReadOptions:
     where the file is to be edited and submitted again."""
     required: frozenset[str] = frozenset()
     """Fields that each row must have, not null."""
+    lift: str = ""
+    """Field with an object whose fields become the row's own where it lacks them: rows of a dataset
+    keep in `meta` what they were made of."""
     types: Mapping[str, JsonType] = field(default_factory=dict)
     """JSON types of fields, where something depends on them; null passes unless required."""
+    check: Callable[[dict[str, Any]], None] | None = None
+    """Raises `RowProblem` for a row that nothing could be asked about."""
     limit: int | None = None
     """Stop after so many accepted rows; the rest of the file is hashed but not looked at."""
+    undone: str = "Nothing was enqueued."
+    """What is said of the consequence where the file is refused."""
     max_rejected_share: float = 0.05
     """Above this share of bad rows the file is refused as a whole."""
     on_duplicate: OnDuplicate = "stop"
     """Ids that occur twice: refuse the file, or keep the first or the last of each."""
+    on_stop: str = "make them differ, or keep one of each with on_duplicate `first` or `last`"
+    """What to do about them where the file is refused."""
     max_line_bytes: int = 4 << 20
     """Longest line, CSV record, or Parquet row as JSON, in bytes."""
     max_unpacked_ratio: float = 200.0

@@ -47,6 +47,8 @@ class RejectCode(StrEnum):
     """A required field is absent or null; the message lists the fields present."""
     WRONG_TYPE = "wrong_type"
     """A value cannot be used as it is typed; the message gives its path."""
+    BAD_VALUE = "bad_value"
+    """A value is none that what is asked could do with: a label that the suite does not have."""
     BAD_ID = "bad_id"
     """The id is empty, longer than 256 characters, or holds control characters."""
     DUPLICATE_ID = "duplicate_id"

@@ -7,11 +7,12 @@ import sys
 from models.payloads import RowOutcome
 from worker.celery import app
 from worker.kinds import generate
+from worker.rows import RowRun
 
 run_row = generate.run_row
 
 
-async def _run(run: generate.RowRun) -> RowOutcome:
+async def _run(run: RowRun) -> RowOutcome:
     if run.row.data["text"] == "POISON":
         os.kill(os.getpid(), signal.SIGKILL)
     return await run_row(run)

@@ -123,9 +123,10 @@ def test_two_ups_at_once_start_one_set(user: Terminal):
     """The second waits for the first and finds all of it running."""
     both = [user.start("up", "--workers=1", "--no-flower", "--json") for _ in range(2)]
     started = [json.loads(process.communicate(timeout=90)[0])["started"] for process in both]
-    assert sorted(map(len, started)) == [0, 3]
+    assert sorted(map(len, started)) == [0, 4]  # server, worker, clock, conductor
     assert sorted(p["name"] for p in user.facts("status")["processes"]) == [
         "clock",
+        "conductor",
         "server",
         "worker1",
     ]

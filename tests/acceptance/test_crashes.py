@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from builders import eventually
+from builders import a_submission, eventually
 
 from benchmarks.stage import Stage
 from models.doorbell import make_celery, queued, ring
-from models.payloads import Options, ShardMessage
+from models.payloads import ShardMessage
 from models.states import FailureCode, JobState, RowState
 from models.store import rows
-from producers.submitting import Submission, submit
+from producers.submitting import submit
 
 SLOW = ("--latency-median", "0.3")
 OnStage = Callable[..., Stage]
@@ -128,7 +128,7 @@ def test_a_producer_that_dies_before_it_rings_has_submitted(
     """Committed, and nobody was rung for: the workers' own clocks find the job."""
     on = on_stage(workers=1)
     with on.client.plan(texts(30), "translate") as plan:
-        wish = Submission(recipe=plan.recipe, options=Options(), estimate=plan.estimate)
+        wish = a_submission(recipe=plan.recipe, estimate=plan.estimate)
         job, _ = submit(on.client.store, wish, plan.found)
     job = on.client.wait(job.id)
     assert audit(on, job.id) == {RowState.DONE: 30}

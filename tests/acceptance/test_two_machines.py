@@ -191,6 +191,7 @@ def test_a_machine_is_lost_in_the_middle_and_no_row_with_it(
     second.start("clock")
     flower = servers.free_port()
     second.start("flower", f"--port={flower}")
+    second.start("conductor")
 
     environment = secrets.environment("worker")
     settings = Settings(_env_file=None, home=second.home, **environment)

@@ -1,6 +1,7 @@
 """The doctor, on both databases: each thing that can be wrong is found, with what to do."""
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,18 +10,21 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from builders import a_stored_job
+from builders import a_job, a_stored_job
 from pydantic import SecretStr
 from sqlalchemy import insert, update
 
+from models.births import born
 from models.payloads import JobSpec
 from models.sealing import Sealer
 from models.settings import Settings
-from models.store import checkup, events, fleet
+from models.states import JobKind
+from models.store import checkup, events, fleet, stages
 from models.store.engine import Store
 from models.tables import Delivery, Endpoint
 from producers.client import Maestrale
 from producers.doctor import Finding, Verdict, account, examine, places, processes, telling
+from producers.services import Services
 
 
 @pytest.fixture
@@ -232,6 +236,63 @@ def test_a_clock_that_nobody_keeps_and_one_that_is_wrong(
     now = time.time()
     monkeypatch.setattr(processes.time, "time", lambda: now + 600)
     assert "ahead of" in only(processes.check_clock(client), Verdict.NOTE).found
+
+
+def a_lonely_run(client: Maestrale, *, for_s: float, needs: str = "pairs", **first: Any) -> str:
+    """A run of two stages that was submitted so long ago; `first`: how the first one stands."""
+    run = a_job(kind=JobKind.PIPELINE, rows_total=2, max_failed_share=0.0)
+    planned = [{"name": name, "kind": "generate", "needs": []} for name in ("pairs", "exam")]
+    planned[1]["needs"] = [needs] if needs else []
+    when = client.store.now() - for_s
+    with client.store.write() as connection:
+        stages.create(connection, run, planned)
+        mine = update(stages.jobs).where(stages.jobs.c.id == run.id)
+        connection.execute(mine.values(created_at=when))
+        mine = update(stages.stages).where(stages.stages.c.name == "pairs")
+        connection.execute(
+            mine.where(stages.stages.c.run_id == run.id).values(**first or {"owner": ""})
+        )
+    return run.id
+
+
+def test_a_run_that_nobody_conducts_is_named(client: Maestrale):
+    """By its id, with both ways out; a conductor of this home is alive, or it is not."""
+    run = a_lonely_run(client, for_s=300)
+    told = only(processes.check_conductor(client), Verdict.BAD)
+    assert run in told.found
+    assert f"maestrale watch {run}" in told.advice
+    assert "maestrale up" in told.advice
+    me = {"name": "conductor", "pid": os.getpid(), "born": born(os.getpid()), "address": ""}
+    client.settings.home.mkdir(parents=True)
+    Services(client.settings)._note(services=[me])
+    only(processes.check_conductor(client), Verdict.GOOD)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"state": "done", "finished_at": 1.0},  # the next one is due
+        {"state": "running", "job_id": "job_gone"},  # to be collected
+        {"state": "working", "claimed_until": 1.0},  # of a conductor that died
+    ],
+)
+def test_a_stage_that_is_due_in_any_way_counts_as_waiting(client: Maestrale, first: dict[str, Any]):
+    """To begin, to collect, to take over."""
+    run = a_lonely_run(client, for_s=300, **first)
+    assert run in only(processes.check_conductor(client), Verdict.BAD).found
+
+
+def test_a_run_that_somebody_conducts_or_that_waits_for_others_is_not(client: Maestrale):
+    """Claimed, at work, told why it waits, or new: a conductor elsewhere gives no other sign."""
+    later = client.store.now() + 60
+    at_work = a_stored_job(client.store, state="running")
+    a_lonely_run(client, for_s=300, state="running", job_id=at_work)
+    a_lonely_run(client, for_s=300, reason="3 of 50 pairs are judged")
+    a_lonely_run(client, for_s=5)
+    assert list(processes.check_conductor(client)) == []
+    a_lonely_run(client, for_s=300, state="working", claimed_until=later)
+    a_lonely_run(client, for_s=300)  # whoever has the claim comes to it, too
+    assert list(processes.check_conductor(client)) == []
 
 
 def test_a_schema_of_the_future_is_not_migrated_but_upgraded_to(client: Maestrale):

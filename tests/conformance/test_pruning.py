@@ -1,5 +1,6 @@
 """Pruning, on both databases: what is finished goes, everything else stays as it was."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -16,10 +17,10 @@ from builders import (
     settled,
     the_job,
 )
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 
-from models.states import DeliveryState, JobKind, JobState, RemoteState
-from models.store import calls, events, jobs, pruning, registry, retries, shards
+from models.states import DeliveryState, JobKind, JobState, RemoteState, StageState
+from models.store import calls, events, jobs, pruning, registry, retries, reviews, shards, stages
 from models.store.engine import Store
 from models.tables import (
     Attempt,
@@ -27,11 +28,16 @@ from models.tables import (
     BudgetHold,
     Delivery,
     Endpoint,
+    EvaluationReport,
+    Judgement,
     Pulse,
     RemoteOperation,
+    Review,
+    ReviewPair,
     Spending,
     TrainingPoint,
     TunedModel,
+    VectorStore,
 )
 from producers.keeping import Pruner
 
@@ -51,9 +57,17 @@ TABLES: dict[str, Any] = {
     "operations": pruning.operations,
     "requests": pruning.requests,
     "points": pruning.points,
+    "reports": pruning.reports,
+    "stages": pruning.stages,
     "models": registry.models,
+    "stores": VectorStore.__table__,  # type: ignore[attr-defined]
+    "reviews": reviews.reviews,
+    "pairs": reviews.pairs,
+    "judgements": reviews.judgements,
     "spending": Spending.__table__,  # type: ignore[attr-defined]
 }
+KEPT = ("calls", "spending", "models", "stores", "reviews", "pairs", "judgements")
+"""What outlives the job that it came of."""
 
 
 def put(store: Store, table: Any, **values: Any) -> None:
@@ -89,6 +103,10 @@ def a_finished_job(store: Store, *, days_ago: float = 40, is_told: bool = True) 
     an_operation(store, job_id, RemoteState.SUCCEEDED)
     put(store, TunedModel, name=f"m-{job_id}", base="m", trainer="local", place="x", job_id=job_id,
         created_at=0.0)  # fmt: skip
+    put(store, VectorStore, name=f"v-{job_id}", path="x", model="m", dimensions=3, documents=1,
+        hash="h", job_id=job_id, created_at=0.0)  # fmt: skip
+    put(store, EvaluationReport, job_id=job_id, made_at=0.0, report="{}", page="<html>")
+    a_review(store, job_id)
     put(store, BudgetHold, job_id=job_id, owner="w", nano=1, until=0.0)
     put(store, Endpoint, id=f"end_{job_id}", url="https://x.example/", job_id=job_id, secret="s",
         created_at=0.0)  # fmt: skip
@@ -99,6 +117,16 @@ def a_finished_job(store: Store, *, days_ago: float = 40, is_told: bool = True) 
     if is_told:
         tell(store, job_id, days_ago)
     return job_id
+
+
+def a_review(store: Store, job_id: str) -> None:
+    """A pair of the job's answers, judged by one person."""
+    review_id = f"rev_{job_id}"
+    put(store, Review, id=review_id, name="r", job_id=job_id, question="?", first="a", second="b",
+        pairs_total=1, created_at=0.0)  # fmt: skip
+    put(store, ReviewPair, review_id=review_id, no=1, row_id="r0", asked="?", left="x", right="y",
+        left_is_first=True)  # fmt: skip
+    put(store, Judgement, review_id=review_id, no=1, reviewer="ada", choice="left", judged_at=0.0)
 
 
 def tell(store: Store, subject_id: str, days_ago: float = 40) -> None:
@@ -141,14 +169,14 @@ def pruned(store: Store, days: float = 30, **how: Any) -> Any:
 
 
 def test_one_job_goes_and_the_others_stay_as_they_were(store: Store):
-    """Every table loses exactly what the old job added, but for the ledger, the spending and the
-    model that came of it."""
+    """Every table loses exactly what the old job added, but for the ledger, the spending, what
+    people said of its answers, and the model and the store of vectors that came of it."""
     recent = a_finished_job(store, days_ago=20)
     running = a_stored_job(store, state="running")
     before = counted(store)
     old = a_finished_job(store)
     put(store, Spending, job_id=old, model="m", day=1)
-    kept = {name: counted(store)[name] for name in ("calls", "spending", "models")}
+    kept = {name: counted(store)[name] for name in KEPT}
     told = pruned(store)
     assert told.jobs == 1
     assert counted(store) == before | kept
@@ -179,7 +207,7 @@ def test_a_dry_look_counts_and_changes_nothing(store: Store):
     assert counted(store) == before
 
 
-@pytest.mark.parametrize("steps", range(1, 18))
+@pytest.mark.parametrize("steps", range(1, 19))
 def test_interrupted_anywhere_the_next_run_finishes(
     store: Store, steps: int, monkeypatch: pytest.MonkeyPatch
 ):
@@ -188,7 +216,7 @@ def test_interrupted_anywhere_the_next_run_finishes(
     kept = a_finished_job(store, days_ago=1)
     before = counted(store)
     a_finished_job(store)
-    kept_entries = {name: counted(store)[name] for name in ("calls", "spending", "models")}
+    kept_entries = {name: counted(store)[name] for name in KEPT}
     left = iter(range(steps))
 
     def stop_after(_s: float) -> None:
@@ -275,6 +303,97 @@ def test_a_sweep_keeps_its_runs(store: Store):
     for job_id in (sweep.id, last):
         tell(store, job_id)
     assert pruned(store).jobs == 3
+
+
+def a_pipeline_run(
+    store: Store, *, days_ago: float | None = 40, stage_job: str | None = None
+) -> str:
+    """A run with two stages, an endpoint of its own and a report; over, unless `days_ago` is None.
+
+    Its first stage is done, by the job of an earlier run if one is named."""
+    run = a_job(kind=JobKind.PIPELINE, rows_total=2, max_failed_share=0.0)
+    planned = [{"name": name, "kind": "generate", "needs": []} for name in ("pairs", "exam")]
+    with store.write() as connection:
+        stages.create(connection, run, planned)
+    first = pruning.stages.c.run_id == run.id, pruning.stages.c.name == "pairs"
+    change(store, pruning.stages, and_(*first), state=StageState.DONE, job_id=stage_job)
+    put(store, Endpoint, id=f"end_{run.id}", url="https://x.example/", job_id=run.id, secret="s",
+        created_at=0.0)  # fmt: skip
+    put(store, EvaluationReport, job_id=run.id, made_at=0.0, report="{}", page="<html>")
+    if days_ago is not None:
+        with store.write() as connection:
+            jobs.cancel(connection, run.id)
+        over(store, run.id, days_ago)
+    return run.id
+
+
+def over(store: Store, job_id: str, days_ago: float = 40) -> None:
+    """It ended so long ago, and everybody has heard of it."""
+    when = store.now() - days_ago * DAY_S
+    mine = pruning.jobs.c.id == job_id
+    change(store, pruning.jobs, mine, state=JobState.SUCCEEDED, finished_at=when)
+    tell(store, job_id)
+
+
+def test_a_run_of_a_pipeline_takes_its_stages_with_it(store: Store):
+    """And its events, endpoint and report; those of another run stay."""
+    a_pipeline_run(store, days_ago=1)
+    before = counted(store)
+    a_pipeline_run(store)
+    assert pruned(store).jobs == 1
+    assert counted(store) == before
+
+
+@pytest.mark.parametrize("steps", range(1, 6))
+def test_a_job_without_shards_is_finished_by_the_next_run(store: Store, steps: int):
+    """A run or a sweep whose forgetting was broken off is found again, though no shard tells."""
+    before = counted(store)
+    a_pipeline_run(store)
+    left = iter(range(steps))
+
+    def stop_after(_s: float) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        Pruner(store, 30 * DAY_S, sleep=stop_after).run()
+    assert the_jobs(store) == []
+    found = Pruner(store, 30 * DAY_S).survey()
+    assert (found.half_gone == 1) == (counted(store) != before)
+    pruned(store)
+    assert counted(store) == before
+
+
+def the_jobs(store: Store) -> list[str]:
+    """The ids of all jobs."""
+    with store.read() as connection:
+        return list(connection.scalars(select(pruning.jobs.c.id)))
+
+
+def test_events_of_jobs_without_shards_do_not_wait_for_their_age(store: Store):
+    """A sweep that is gone leaves events only: they tell the next run what is left to do."""
+    sweep = a_job(kind=JobKind.TRAIN, rows_total=2, shards_total=2)
+    with store.write() as connection:
+        jobs.create(connection, sweep)
+        connection.execute(delete(pruning.jobs).where(pruning.jobs.c.id == sweep.id))
+    assert Pruner(store, 30 * DAY_S).survey().half_gone == 1
+    assert pruned(store).entries == 1
+    assert counted(store)["events"] == 0
+
+
+def test_a_run_that_is_not_over_keeps_what_it_counts_and_reads(store: Store):
+    """Its jobs, the runs of its sweeps, and the jobs of earlier runs that its stages took over."""
+    earlier = a_finished_job(store)
+    run = a_pipeline_run(store, days_ago=None, stage_job=earlier)
+    sweep = a_stored_job(store, parent_id=run)
+    trained = a_stored_job(store, parent_id=sweep)
+    child = a_stored_job(store, parent_id=run)
+    for job_id in (sweep, trained, child):
+        over(store, job_id)
+    assert pruned(store).jobs == 0
+    over(store, run)
+    assert pruned(store).jobs == 5
+    assert the_jobs(store) == []
 
 
 def finish(store: Store, job_id: str) -> None:

@@ -17,13 +17,23 @@ from models.tables import Delivery, Job
 SCHEMA = Path(__file__).parents[2] / "docs/events.schema.json"
 messages = Delivery.__table__  # type: ignore[attr-defined]
 jobs = Job.__table__  # type: ignore[attr-defined]
+A_STAGE = {
+    "stage": "pairs",
+    "stage_kind": "generate",
+    "stage_state": "done",
+    "stage_job": None,
+    "stage_reason": "",
+}
 MORE = {
+    "stage.started": A_STAGE,
+    "stage.done": A_STAGE,
+    "stage.failed": A_STAGE,
     "model.registered": {
         "model": "news-smollm2",
         "base": "smollm2",
         "trainer": "local",
         "metrics": {"valid_loss": 0.3, "valid_accuracy": None},
-    }
+    },
 }
 """What an event tells beside its job's figures."""
 

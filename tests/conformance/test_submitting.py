@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders import a_submission
 
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec, Options
 from models.recipes import load_recipe
-from models.states import JobState
+from models.states import JobKind, JobState
 from models.store import jobs
 from models.store.engine import Store
 from producers.readers import ReadOptions, ReadResult, read
@@ -32,8 +33,7 @@ def found(tmp_path: Path) -> Iterator[ReadResult]:
 
 def wish(**changes: object) -> Submission:
     """A submission of the recipe `translate`."""
-    base = {"recipe": load_recipe("translate"), "options": Options(), "estimate": NOTHING}
-    return Submission(**{**base, **changes})  # type: ignore[arg-type]
+    return a_submission(**{"recipe": load_recipe("translate"), "estimate": NOTHING, **changes})
 
 
 def test_the_same_key_twice_is_one_job(store: Store, found: ReadResult) -> None:
@@ -57,6 +57,24 @@ def test_the_same_file_twice_names_the_first_job(store: Store, found: ReadResult
         submit(store, wish(), found)
     second, _ = submit(store, wish(again=True), found)
     assert second.id != first.id
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (JobKind.GENERATE, "this recipe"),
+        (JobKind.EVALUATE, "this suite and these models"),
+        (JobKind.EMBED, "this text and model"),
+    ],
+)
+def test_what_was_submitted_before_is_called_by_its_name(
+    store: Store, found: ReadResult, kind: JobKind, words: str
+) -> None:
+    """A recipe, a suite or a text: whatever the file was submitted with."""
+    again = replace(wish(), kind=kind)
+    submit(store, again, found)
+    with pytest.raises(DuplicateJobError, match=f"with {words} before"):
+        submit(store, again, found)
 
 
 def test_the_way_of_its_calls_makes_no_other_submission(store: Store, found: ReadResult) -> None:

@@ -358,6 +358,22 @@ def test_retry_failed_rows(browser: Browser, dashboard: Dashboard):
     eventually(lambda: published(dashboard, job_id) == 1, "its shard was rung for")
 
 
+def test_what_nobody_would_read_is_not_retried(browser: Browser, dashboard: Dashboard):
+    """Below what was given up: the page says why, and nothing is changed."""
+    above = a_stored_job(dashboard.store, state="cancelled")
+    job_id = a_job_with_history(dashboard)
+    held = claimed(dashboard.store, job_id, 1)
+    settled(dashboard.store, held, [done(held, seq) for seq in range(4, 8)])
+    with dashboard.store.write() as connection:
+        mine = update(jobs.jobs).where(jobs.jobs.c.id == job_id)
+        connection.execute(mine.values(parent_id=above))
+    before = the_job(dashboard.store, job_id)
+    with signed_in(browser, dashboard, f"/job/{job_id}") as page:
+        said = press(page, "Retry 1 failed row")
+    assert f"Nothing was changed: {job_id} belongs to {above}" in said
+    assert the_job(dashboard.store, job_id) == before
+
+
 def test_a_lost_race_says_so(browser: Browser, dashboard: Dashboard):
     """The button was there, the job was cancelled meanwhile: nothing is changed but the page."""
     job_id = a_stored_job(dashboard.store)

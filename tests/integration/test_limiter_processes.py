@@ -88,7 +88,7 @@ def test_a_flushed_redis_lets_no_burst_through() -> None:
 
 @at_second_try
 def test_without_redis_each_process_goes_on_at_half_its_share() -> None:
-    """Never above the limit; and back by itself."""
+    """Not above limit x 1.05 + one local burst in any second; and back by itself."""
 
     def stop_for_a_while(redis: ValkeyServer) -> None:
         time.sleep(3.0)
@@ -99,7 +99,7 @@ def test_without_redis_each_process_goes_on_at_half_its_share() -> None:
         redis.start()
 
     log, summary = a_run(stop_for_a_while, mode="told", seconds=12.0)
-    assert sent_in_busiest_second(log) <= RATE * 1.05, summary
+    assert sent_in_busiest_second(log) <= RATE * 1.05 + LARGEST_LOCAL_BURST, summary
     shares = [passed(log, at / 2, at / 2 + 1.5) for at in range(3, 16)]
     assert any(0.4 <= share <= 0.55 for share in shares), shares
     assert passed(log, 10.0, 12.0) >= 0.85, summary

@@ -23,10 +23,10 @@ from models.settings import Settings
 from models.states import JobKind, JobState
 from models.store import shards
 from models.store.engine import Store
-from worker.kinds.generate import RowRun
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
 from worker.limiter.portion import Portion
+from worker.rows import RowRun
 from worker.shards import Run, Shards
 from worker.sharing import Sharing
 

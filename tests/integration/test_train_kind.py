@@ -28,8 +28,8 @@ from models.store import registry, remote, rows, trainings
 from models.store.engine import Store
 from models.training import DatasetRef, TrainingSpec
 from worker.jobs import JobInHand
-from worker.kinds.generate import RowRun
 from worker.kinds.train import Trainings
+from worker.rows import RowRun
 from worker.shards import DEATHS_TO_PARK
 from worker.training import Event, Run, Stopped
 

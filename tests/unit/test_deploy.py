@@ -14,7 +14,7 @@ import yaml
 
 from models.doorbell import TRAIN
 from models.settings import Settings
-from producers.services import TRAINER_DRAIN_S
+from producers.services import CONDUCTING, TRAINER_DRAIN_S
 from worker.training.running import STOP_S
 
 ROOT = Path(__file__).parents[2]
@@ -61,13 +61,15 @@ def test_no_secret_stands_in_the_file():
 
 
 def test_each_service_is_given_what_it_needs_and_no_more(made: Path):
-    """The clock knows the broker, Flower the database as well; the keys are the workers' only."""
+    """The clock knows the broker, the conductor and Flower the database as well; the keys are the
+    workers' only."""
     given = {name: s["env_file"] for name, s in SERVICES.items() if "env_file" in s}
     assert {name: variables(made / path) for name, path in given.items()} == {
         "migrate": {"REDIS_URL", "DATABASE_URL", "MAESTRALE_SECRET_KEY", "MISTRAL_API_KEY"},
         "worker": {"REDIS_URL", "DATABASE_URL", "MAESTRALE_SECRET_KEY", "MISTRAL_API_KEY"},
         "trainer": {"REDIS_URL", "DATABASE_URL", "MAESTRALE_SECRET_KEY", "MISTRAL_API_KEY"},
         "clock": {"REDIS_URL"},
+        "conductor": {"REDIS_URL", "DATABASE_URL"},
         "flower": {"REDIS_URL", "DATABASE_URL"},
     }
     assert "default" in SERVICES["worker"]["networks"]  # the way out: to the API and to webhooks
@@ -110,6 +112,14 @@ def test_a_trainer_takes_training_runs_only_one_at_a_time():
     drain_s = float(trainer["environment"]["MAESTRALE_DRAIN"])
     assert STOP_S < drain_s == TRAINER_DRAIN_S
     assert float(trainer["stop_grace_period"].removesuffix("s")) > drain_s + CLOSING_S
+
+
+def test_a_conductor_shares_the_home_with_those_who_work_for_it():
+    """By the command of `maestrale up`; workers, trainer and it find each other's files."""
+    conductor = SERVICES["conductor"]
+    assert conductor["command"] == ["python", *CONDUCTING[1:]]
+    homes = [SERVICES[name]["volumes"] for name in ("conductor", "worker", "trainer")]
+    assert homes == [["home:/var/lib/maestrale"]] * 3
 
 
 def test_prometheus_reads_the_password_and_the_ports_that_compose_gives():

@@ -12,10 +12,14 @@ from models.states import FailureCode, lifecycle_diagram
 from models.training.grid import child_name
 from producers.cli.app import app
 from producers.training import default_name
+from simulator.command_line import read_options
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = [README, (ROOT / "docs/recipes.md").read_text("utf-8")]
+PAGES = [
+    README,
+    *((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("recipes", "suites")),
+]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # it is a group
 
 
@@ -25,7 +29,7 @@ def test_every_command_named_exists_and_every_command_is_named() -> None:
     assert named == set(COMMANDS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=["README", "recipes"])
+@pytest.mark.parametrize("page", PAGES, ids=["README", "recipes", "suites"])
 def test_every_option_named_exists(page: str) -> None:
     """An option in the text is one of some command of ours, of Celery's, or of docker's."""
     every = list(COMMANDS.values())
@@ -73,3 +77,11 @@ def test_every_file_linked_is_there() -> None:
     """Relative links lead somewhere."""
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_simulator_listens_where_the_readme_says() -> None:
+    """The address of "Try it without a key" is the simulator's own."""
+    told = re.search(r"MISTRAL_BASE_URL=(\S+)\n", README)
+    assert told
+    config = read_options([])
+    assert told[1] == f"http://{config.host}:{config.port}"

@@ -109,8 +109,8 @@ def test_options_take_on_the_way(chosen: Route, options: Options):
 
 def test_a_plan_estimates_by_its_way_and_keeps_the_reason():
     """The note is stored with the job; the other way's estimate has none."""
-    parts: dict[str, Any] = {"recipe": None, "found": None, "ways": both()}
+    parts: dict[str, Any] = {"recipe": None, "found": None, "ways": both(), "on_duplicate": "stop"}
     plan = Plan(**parts, route=Route("batch", "it is cheap", asked="auto"))
     assert (plan.estimate.cost_usd, plan.estimate.notes) == (5.0, ["by batch: it is cheap"])
     assert plan.estimate_by("realtime") == both().realtime
-    assert Plan(**parts).estimate == both().realtime
+    assert Plan(**parts, route=Route()).estimate == both().realtime

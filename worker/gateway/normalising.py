@@ -83,7 +83,8 @@ _RULES = (
     _Rule(FaultKind.QUOTA, "the rate limit is reached", statuses={429}),
     _Rule(
         FaultKind.ACCOUNT,
-        "the API key was refused: set MISTRAL_API_KEY to a valid key, then resume the job",
+        "the API key was refused: set MISTRAL_API_KEY to a valid key, restart the workers "
+        "(`maestrale down && maestrale up`), then resume the job",
         statuses={401},
     ),
     _Rule(

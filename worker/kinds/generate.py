@@ -1,35 +1,17 @@
 """The generation kind: a row walks the steps of its recipe and becomes records."""
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import Any
 
-from models.payloads import Failed, RowInHand, RowOutcome, Snoozed, Submitted, Succeeded
-from models.recipes import Choice, Compiled, Problem, Read, RowProblem, Scope, Step
+from models.payloads import Failed, RowOutcome, Succeeded
+from models.recipes import Choice, Problem, Read, RowProblem, Scope, Step
 from models.recipes.compiled import cache_key
 from models.states import FailureCode
-from worker.asking import Asker
 from worker.gateway.mistral import to_choice
-from worker.jobs import ShardInHand
 from worker.paying import Answered
+from worker.rows import RowRun, Stopped
 
 Body = dict[str, Any]
-Stopped = Failed | Snoozed | Submitted
-
-
-@dataclass(slots=True)
-class RowRun:
-    """One row under way: what it asks through, and what its calls were."""
-
-    shard: ShardInHand
-    row: RowInHand
-    asker: Asker
-    calls: list[tuple[str, Answered]] = field(default_factory=list)
-
-    @property
-    def compiled(self) -> Compiled:
-        """The job's recipe."""
-        return self.shard.job.compiled
 
 
 async def run_row(run: RowRun) -> RowOutcome:

@@ -24,7 +24,7 @@ from models.training import DatasetRef, TrainingSpec
 from models.training.contents import content_hash
 from worker import training
 from worker.jobs import ShardInHand
-from worker.kinds.generate import RowRun
+from worker.rows import RowRun
 from worker.training import Checkpointed, Died, Done, Evaluated, Event, Point, Run, Stopped
 
 log = logging.getLogger(__name__)

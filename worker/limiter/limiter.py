@@ -16,6 +16,7 @@ from worker.limiter.fallback import REDIS_TIMEOUT_S, Reservations
 from worker.limiter.pacer import Learnt, Pacer
 from worker.limiter.permit import Permit
 from worker.limiter.portion import Portion
+from worker.limiter.room import NO_BOUND, Room
 from worker.limiter.shared import SharedState
 from worker.limiter.timing import ServerClock
 from worker.limiter.usage import ModelUse
@@ -31,7 +32,8 @@ class Limiter:
 
     `redis` must have a socket time-out. `told`: limits by model, `*` for all others; a `Limit` with
     neither requests nor tokens means: none. `processes`: how many share the account until Redis
-    says so. `on_learnt` is called when this process has found a limit or seen it in headers.
+    says so. `calls_in_flight`: the most at once in this process; of models served here, seats bound
+    them. `on_learnt` is called when this process has found a limit or seen it in headers.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Limiter:
         told: Mapping[str, Limit] | None = None,
         *,
         processes: int = 1,
+        calls_in_flight: int = NO_BOUND,
         on_learnt: Learnt | None = None,
         random: Random | None = None,
         clock: Callable[[], float] | None = None,
@@ -57,6 +60,7 @@ class Limiter:
         self._server = ServerClock()
         self._seeds: dict[str, Belief] = {}
         self._pacers: dict[str, Pacer] = {}
+        self._room, self._room_here = Room(calls_in_flight), Room()
         self.portion = Portion()
 
     async def __aenter__(self) -> Self:
@@ -108,6 +112,7 @@ class Limiter:
                 self._random,
                 self._on_learnt,
                 self.portion,
+                self._room_here if model.startswith(SERVED) else self._room,
             )
         return pacer
 

@@ -6,6 +6,7 @@ from random import Random
 
 from models.limits import Limit
 from worker.limiter import beliefs
+from worker.limiter.alarm import Alarm
 from worker.limiter.beliefs import MARGIN, Belief, Pace
 from worker.limiter.counting import Passed
 from worker.limiter.fallback import Reservations
@@ -13,6 +14,7 @@ from worker.limiter.feedback import Feedback
 from worker.limiter.outlook import Outlook
 from worker.limiter.permit import Permit
 from worker.limiter.portion import AHEAD_S, Portion, Right
+from worker.limiter.room import Room
 from worker.limiter.shared import Ask, Grant
 from worker.limiter.timing import ServerClock
 from worker.limiter.usage import ModelUse
@@ -46,20 +48,22 @@ class Pacer:
         random: Random,
         on_learnt: Learnt | None,
         portion: Portion,
+        room: Room,
     ) -> None:
         self.model, self._told, self._random = model, told, random
         self._reservations, self._server, self._processes = reservations, server, processes
         self._on_learnt = on_learnt
         self._loop = asyncio.get_running_loop()
-        self._outlook = Outlook(seed)
+        self._outlook, self._alarm = Outlook(seed), Alarm()
+        self._poke = self._alarm.poke
         self._feedback = Feedback(self._outlook, told, random, self._measured, self._poke)
         self._waiters, self._slots = Waiters(), Slots()
+        self._room = room.part(self._room_came)
         self._granted, self._waited_s, self._is_closed = 0, 0.0, False
         self._passed, self._right = Passed(), Right(portion)
         self._last: Grant | None = None
         self._last_call = self._ask_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._poked: asyncio.Future[None] | None = None
         self._pace_of: tuple[Belief, Pace] | None = None
         self._task = self._loop.create_task(self._run(), name=f"limiter {model}")
         reservations.on_return(self._poke)
@@ -75,7 +79,7 @@ class Pacer:
             self._poke()
         if not slot.is_free:
             self._feedback.report.settled += tokens - slot.tokens
-        return Permit(self._feedback, slot, tokens)
+        return Permit(self._feedback, slot, tokens, self._room)
 
     def snapshot(self) -> ModelUse:
         """What is going on, for metrics and the dashboard."""
@@ -133,14 +137,16 @@ class Pacer:
     def _give_up(self, waiter: Waiter) -> None:
         if waiter.future.done() and not waiter.future.cancelled():
             self._slots.give_back(waiter.future.result())
+            self._room.leave()
             self._hand_out()
         else:
             self._waiters.leave(waiter)
 
     def _free_slot(self) -> Slot | None:
         """A slot without asking: nothing limits this model."""
-        if not self._is_free() or len(self._waiters):
+        if not self._is_free() or len(self._waiters) or not self._room.has_room():
             return None
+        self._room.take()
         now = self._loop.time()
         sent = self._server.to_server(now)
         self._passed.note_free(sent, self._granted + 1)
@@ -157,7 +163,16 @@ class Pacer:
         return last is not None and self._server.to_local(last.held_until) <= self._loop.time()
 
     def _wanted(self) -> int:
-        return len(self._waiters) - len(self._slots)
+        """Slots to ask for: none while there is no room for the calls."""
+        wanted = len(self._waiters) - len(self._slots)
+        return wanted if wanted <= 0 or self._room.has_room(len(self._slots)) else 0
+
+    def _room_came(self) -> None:
+        if self._waiters:
+            if self._is_free():
+                self._free_all()
+            self._hand_out()
+            self._poke()
 
     # Handing out
 
@@ -165,25 +180,25 @@ class Pacer:
         """Give every slot that is due to the next waiter, and come back for the next one."""
         now = self._loop.time()
         self._drop_stale(now)
-        while len(self._waiters) and (slot := self._slots.take_due(now + EARLY_S)):
+        while self._may_go() and (slot := self._slots.take_due(now + EARLY_S)):
             waiter = self._waiters.pop(self._pace().takes_s)
             if waiter is None:
                 self._slots.give_back(slot)
                 break
-            waiter.future.set_result(slot)
+            self._let_go(waiter, slot)
         self._set_timer()
 
+    def _may_go(self) -> bool:
+        return bool(self._waiters) and self._room.has_room()
+
+    def _let_go(self, waiter: Waiter, slot: Slot) -> None:
+        self._room.take()
+        waiter.future.set_result(slot)
+
     def _drop_stale(self, now: float) -> None:
-        """After a stall: either the late slots are lost, or all that follow are moved (reported as
-        lateness); whichever costs less. What nobody waits for is lost in any case."""
-        first = self._slots.first_at
-        if first is None or now - first < LATE_S:
-            return
-        rate = self._pace().rate
-        late = self._slots.count_before(now - LATE_S)
-        if not len(self._waiters) or (rate and late / rate < now - first - LATE_S):
-            dropped = self._slots.drop_before(now - LATE_S)
-            self._feedback.report.settled -= dropped
+        """After a stall, or where others took the room; what nobody waits for in any case."""
+        if self._slots.are_stale(now, self._pace().rate if self._waiters else None):
+            self._feedback.report.settled -= self._slots.drop_before(now - LATE_S)
             self._poke()
 
     def _set_timer(self) -> None:
@@ -191,14 +206,14 @@ class Pacer:
             self._timer.cancel()
             self._timer = None
         first = self._slots.first_at
-        if first is not None and len(self._waiters):
+        if first is not None and self._may_go():
             self._timer = self._loop.call_at(first, self._hand_out)
 
     # Asking
 
     async def _run(self) -> None:
         while not self._is_closed:  # the client may swallow a cancellation that meets an answer
-            await self._until_due()
+            await self._alarm.until(self._due_at)
             self._last_call = self._loop.time()
             ask, proposed, pending = self._compose(self._block(), sign=1)
             sent = self._loop.time()
@@ -207,22 +222,6 @@ class Pacer:
                 self._server.observe(sent, grant.now, self._loop.time())
             self._absorb(grant, proposed, pending)
             self._stock(grant, ask)
-
-    async def _until_due(self) -> None:
-        while True:
-            due = self._due_at()
-            now = self._loop.time()
-            if due is not None and due <= now:
-                return
-            self._poked = self._loop.create_future()
-            timer = None if due is None else self._loop.call_at(due, self._poke)
-            await self._poked
-            if timer:
-                timer.cancel()
-
-    def _poke(self) -> None:
-        if self._poked is not None and not self._poked.done():
-            self._poked.set_result(None)
 
     def _due_at(self) -> float | None:
         """When Redis is to be asked next (local time); None: not before something happens."""
@@ -247,7 +246,8 @@ class Pacer:
         rate = self._pace().rate
         part = self._right.part(self._processes, modest=self._right.is_used_up(self._loop.time()))
         share = LARGEST_BLOCK if rate is None else int(rate * BLOCK_S * part)
-        return min(self._wanted(), max(1, min(LARGEST_BLOCK, share)))
+        room = self._room.left - len(self._slots)
+        return min(self._wanted(), room, max(1, min(LARGEST_BLOCK, share)))
 
     def _compose(self, slots: int, *, sign: int) -> tuple[Ask, Belief, int]:
         """The call, with the belief proposed in it and the number of pending changes in that."""
@@ -294,9 +294,12 @@ class Pacer:
         self._note(grant)
 
     def _stock(self, grant: Grant, ask: Ask) -> None:
+        now, pace = self._loop.time(), self._pace()
+        soonest = 0.0 if pace.rate else now  # of a limit on tokens none is late as it comes
         for start in grant.starts:
-            self._slots.add(Slot(self._server.to_local(start), start, ask.tokens))
-        now, takes_s = self._loop.time(), len(grant.starts) * self._pace().takes_s(ask.tokens)
+            at = max(soonest, self._server.to_local(start))
+            self._slots.add(Slot(at, start, ask.tokens))
+        takes_s = len(grant.starts) * pace.takes_s(ask.tokens)
         self._right.use(now, takes_s, modest=ask.is_modest)
         if ask.is_modest and not grant.starts:
             self._ask_at = min(self._ask_at, self._right.due_at(now) - AHEAD_S)
@@ -319,10 +322,8 @@ class Pacer:
 
     def _free_all(self) -> None:
         now = self._loop.time()
-        while waiter := self._waiters.pop(self._pace().takes_s):
-            waiter.future.set_result(Slot(now, self._server.to_server(now), is_free=True))
-
-    # Measuring
+        while self._may_go() and (waiter := self._waiters.pop(self._pace().takes_s)):
+            self._let_go(waiter, Slot(now, self._server.to_server(now), is_free=True))
 
     def _measured(self, at: float) -> float:
         """Calls let through in the second before `at` (Redis time), by all processes."""

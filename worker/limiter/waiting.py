@@ -165,6 +165,18 @@ class Slots:
         """When the last one is due, local time; long ago if there is none."""
         return self._slots[-1].at if self._slots else 0.0
 
+    def are_stale(self, now: float, rate: float | None) -> bool:
+        """Whether those that are late by more than the margin are better lost.
+
+        At a `rate` either they are, or all that follow are moved (reported as lateness): whichever
+        costs less. Without one (only tokens are limited, which go back with them) losing is free.
+        """
+        first = self.first_at
+        if first is None or now - first < LATE_S:
+            return False
+        late = sum(1 for slot in self._slots if slot.at < now - LATE_S)
+        return not rate or late / rate < now - first - LATE_S
+
     def add(self, slot: Slot) -> None:
         """Keep one more, later than all others."""
         self._slots.append(slot)
@@ -185,7 +197,3 @@ class Slots:
         while self._slots and self._slots[0].at < at:
             tokens += self._slots.popleft().tokens
         return tokens
-
-    def count_before(self, at: float) -> int:
-        """How many are due before `at`."""
-        return sum(1 for slot in self._slots if slot.at < at)

@@ -12,6 +12,7 @@ from models.store.batch_lines import LineFault
 from models.store.rows import storable
 from models.tables import RemoteOperation
 from worker.gateway.mistral import chat_problem, read_usage, vectors_problem
+from worker.joint.parts import compact
 from worker.ledger.sanitising import storable_call, storable_doubt
 
 MOST_DETAIL = 300
@@ -56,7 +57,7 @@ def read_line(
         key=key,
         endpoint=op.endpoint,
         model=op.model,
-        answer=_written(body),
+        answer=_written(compact(body) if _is_list(body) else body),
         usage=usage or Usage(),
         cost_nano=cost_nano,
         latency_ms=0,

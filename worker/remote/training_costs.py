@@ -41,12 +41,13 @@ def afford(connection: Connection, op: RemoteOperation, said_nano: int | None) -
     if job.budget_nano is None:
         return True
     if cost_nano is None:
-        jobs.pause(connection, op.job_id, f"budget: nobody says what training {op.model} costs")
+        jobs.pause(connection, op.job_id, f"price: nobody says what training {op.model} costs")
         return False
     needed = {"needed_nano": cost_nano}
     granted = money.hold(connection, op.job_id, op.id, 0, cost_nano, HOLD_S, **needed).nano
     if granted < cost_nano:
-        money.reach(connection, op.job_id, op.id, cost_nano)
+        training = f"training {op.model}"
+        money.reach(connection, op.job_id, op.id, cost_nano, what=training, is_all=True)
         return False
     return True
 

@@ -35,8 +35,10 @@ def give_way() -> None:
     os.nice(_NICENESS)
 
 
-def die_with(parent: int) -> None:
+def die_with(parent: int, *, watch_input: bool = True) -> None:
     """Kills this process as soon as `parent` is gone, however that came about.
+
+    `watch_input`: by the end of the input as well; who reads its input sees that by itself.
 
     A killed run loses the steps since its checkpoint; one that trained on unseen would hold the
     device against the run that takes its place.
@@ -45,7 +47,8 @@ def die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         os._exit(1)
-    threading.Thread(target=_die_at_end_of_input, daemon=True).start()
+    if watch_input:
+        threading.Thread(target=_die_at_end_of_input, daemon=True).start()
 
 
 def _die_at_end_of_input() -> None:

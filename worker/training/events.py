@@ -129,7 +129,7 @@ Last = Done | Failed | Stopped | Died
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
-def to_line(event: Event) -> bytes:
+def to_line(event: BaseModel) -> bytes:
     """One event as it travels; a loss that is no number travels as null."""
     return event.model_dump_json().encode() + b"\n"
 

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from worker.training.events import Event, to_line
+from pydantic import BaseModel
+
+from worker.training.events import to_line
 
 
 class Teller:
@@ -13,7 +15,7 @@ class Teller:
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: BaseModel) -> None:
         """Writes one line; a parent that is gone is no reason to fail here (`die_with` sees it)."""
         try:
             self._out.write(to_line(event))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from builders import a_call, a_doubt, a_job, a_stored_job, the_job
 from cli_builders import Ended, plain
+from pipelines_stage import write_recipe
 
 from models.states import JobState
 from models.store import calls
@@ -172,6 +173,31 @@ def test_hostile_model_names_are_harmless() -> None:
     """Escaped like all that came from elsewhere."""
     shown = plain(money_words.costs([Cost("\x1b[31mred"), Cost("[bold]x", 1, 1)], "model"))
     assert "\x1b" not in shown and "[bold]x" in shown
+
+
+def test_a_plan_under_a_budget_says_what_has_no_price(
+    run: Run, user_store: Store, tmp_path: Path
+) -> None:
+    """As the run would, before it."""
+    folder = str(write_recipe(tmp_path / "small"))
+    assert run("run", folder, "--plan").code == 0
+    ended = run("run", folder, "--plan", "--budget", "5")
+    assert ended.code == 2
+    assert "a budget needs prices, and ft:open-mistral-nemo" in plain(ended.err)
+
+
+def test_a_run_is_resumed_under_a_budget_where_all_has_a_price(
+    run: Run, user_store: Store, tmp_path: Path
+) -> None:
+    """Else it would stand again once the training was paid for; without a budget it goes on."""
+    begun = run("run", str(write_recipe(tmp_path / "small")), "--detach", "--json")
+    job_id = begun.facts["run"]["id"]
+    assert run("pause", job_id).code == 0
+    refused = run("resume", job_id, "--budget", "5")
+    assert refused.code == 2
+    assert "a budget needs prices, and ft:open-mistral-nemo" in plain(refused.err)
+    assert the_job(user_store, job_id).state == JobState.PAUSED
+    assert run("resume", job_id).code == 0
 
 
 # -- turns -----------------------------------------------------------------------------------------

@@ -100,6 +100,7 @@ def test_an_unpriced_model_costs_an_unknown_sum():
         ("paused by the user", "paused by the user", "maestrale resume"),
         ("account: key refused", "paused: account: key refused", "MISTRAL_API_KEY"),
         ("money: no credit", "paused: money: no credit", "spending limit"),
+        ("price: m is in no table", "paused: price: m is in no table", "MAESTRALE_PRICES"),
         ("quota: used up", "paused: quota: used up", "provider's console"),
     ],
 )

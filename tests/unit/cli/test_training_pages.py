@@ -1,17 +1,18 @@
 """`show` and `pause` of trainings: how far, what came of it, and what a sweep's runs cost."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import a_stored_job, claimed, settled
+from builders import a_job, a_stored_job, claimed, settled
 from cli_builders import Ended
 from sqlalchemy import update
 from training_builders import a_dataset_folder
 
 from models.payloads import Failed, RowSettled, Succeeded
-from models.states import FailureCode
+from models.states import FailureCode, JobKind
 from models.store import jobs, registry, trainings
 from models.store.engine import Store
 from models.tables import TunedModel
@@ -205,3 +206,23 @@ def noting(asked: list[str], name: str, real: Callable[..., Any]) -> Callable[..
         return real(*told, **more)
 
     return asking
+
+
+def test_the_run_that_a_training_is_of_is_no_sweep(run: Run, user_store: Store) -> None:
+    """It stands as `run`; a run of a sweep says its sweep."""
+    sweep = str(
+        run("train", "news", "--base", "smollm2", "--no-watch", "--json", *SWEEP).facts["job"]["id"]
+    )
+    (first, _) = runs_of(user_store, sweep)
+    assert re.search(rf"sweep +{sweep}", run("show", first).out)
+    whole = a_job(kind=JobKind.PIPELINE)
+    job_id = submitted(run)
+    with user_store.write() as connection:
+        jobs.create(connection, whole)
+        below = update(jobs.jobs).where(jobs.jobs.c.id == job_id)
+        connection.execute(below.values(parent_id=whole.id))
+    shown = run("show", job_id).out
+    assert re.search(rf"run +{whole.id}", shown)
+    assert "sweep" not in shown
+    facts = run("show", job_id, "--json").facts["training"]
+    assert (facts["run"], facts["sweep"]) == (whole.id, None)

@@ -8,9 +8,14 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from dataset_builders import a_chat, a_dataset
+from mistral_common.protocol.instruct.request import ChatCompletionRequest
+from mistral_common.protocol.instruct.validator import ValidationMode
+from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
 from models.errors import BadInputError, SetupError
 from models.settings import Settings
+from producers import tokens as offline
 from producers.datasets.counting import FolderTokens, MistralTokens, lengths, tokenizer_for
 from producers.datasets.templating import chat_template
 
@@ -147,3 +152,18 @@ def test_lengths_are_ranks() -> None:
     found = lengths(list(range(1, 101)))  # type: ignore[arg-type] # any sequence will do
     assert (found.total, found.p50, found.p95, found.longest) == (5050, 51, 96, 100)
     assert lengths([]).total == 0  # type: ignore[arg-type] # as above
+
+
+def test_the_library_s_tokenizer_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For texts and for the template: each took two seconds; and it counts as its own loading."""
+    loaded: list[Path] = []
+    load = Tekkenizer.from_file
+    offline.token_counter.cache_clear()
+    offline.tekkenizer.cache_clear()
+    monkeypatch.setattr(Tekkenizer, "from_file", lambda at: loaded.append(at) or load(at))
+    said = [{"role": "user", "content": "Any news?"}, {"role": "assistant", "content": "yes"}]
+    counted = MistralTokens().count({"messages": said})[0]
+    assert len(loaded) == 1
+    own = MistralTokenizer.from_file(str(loaded[0]), mode=ValidationMode.finetuning)
+    request = ChatCompletionRequest.model_validate({"messages": said})
+    assert counted == len(own.encode_chat_completion(request).tokens)

@@ -9,6 +9,7 @@ from worker.gateway.faults import Fault, FaultKind, LimitHeaders
 from worker.limiter.circuit import FEWEST, Outcomes, hold_for
 from worker.limiter.fallback import ALONE_AT_MOST_S, SHARE_ALONE, LocalState, Reservations
 from worker.limiter.permit import Permit
+from worker.limiter.room import Room
 from worker.limiter.shared import Ask, Grant
 from worker.limiter.timing import Curve, ServerClock
 from worker.limiter.waiting import Slot, Slots, Waiters
@@ -196,7 +197,7 @@ class Listening:
 def test_a_permit_is_given_back_exactly_once() -> None:
     """The first outcome counts."""
     lender = Listening()
-    permit = Permit(lender, Slot(0.0, 0.0), 100)
+    permit = Permit(lender, Slot(0.0, 0.0), 100, Room().part(lambda: None))
     permit.settle(tokens=70, limits=None)
     permit.refused(Fault(FaultKind.QUOTA, "no"))
     permit.abandon()

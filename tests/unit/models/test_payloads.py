@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from models.payloads import JobSpec, is_on_device, models_asked, training_of
 from models.recipes import Recipe, load_recipe
 from models.states import JobKind
+from models.suites import Evaluation
 
 CANARY = "canary-prompt"
 NOT_JSON = f'{{"recipe": "{CANARY}'
@@ -41,6 +42,23 @@ def test_the_models_of_a_spec_are_each_named_once() -> None:
     steps = [{"model": "b"}, {"model": "a"}, {"model": "b"}, {"name": "x"}]
     assert models_asked(JobSpec(recipe={"steps": steps}).model_dump_json()) == ["b", "a"]
     assert models_asked("{}") == []
+
+
+def test_the_models_of_an_evaluations_spec_are_those_that_it_asks() -> None:
+    """Who embeds what is searched for is one of them."""
+    retrieval = {"query": "{{ row.q }}", "document": "{{ doc.text }}"}
+    prompts = {"default": {"prompt": "{{ row.q }}"}}
+    suite = {"name": "s", "kind": "samples", "prompts": prompts, "retrieval": retrieval}
+    told = Evaluation.model_validate(
+        {
+            "suite": suite,
+            "contestants": [{"model": "a"}],
+            "judges": ["j"],
+            "store_model": "embedder",
+        }
+    )
+    spec = JobSpec(evaluation=told.model_dump(mode="json")).model_dump_json()
+    assert models_asked(spec) == told.models == ["a", "embedder", "j"]
 
 
 @pytest.mark.parametrize(

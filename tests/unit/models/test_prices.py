@@ -36,6 +36,40 @@ def test_the_longest_name_holds(model: str, price: float) -> None:
     assert found is not None and found.input == price
 
 
+@pytest.mark.parametrize(
+    ("model", "price"),
+    [
+        ("ft:mistral-small:news:20260801:1a2b3c4d", 0.1),
+        ("ft:mistral-small-2603:news:20260801:1a2b3c4d", 0.2),
+        ("ft:free:news", 0),
+        ("ft:mistral-large-latest:news", 9),
+    ],
+)
+def test_a_model_tuned_by_the_provider_costs_what_its_base_costs(model: str, price: float) -> None:
+    """So a budget lets it pass its exam."""
+    found = TABLE.price(model)
+    assert found is not None and found.input == price
+
+
+@pytest.mark.parametrize("model", ["ft:", "ft::news", "ft:gpt:mistral-small", "ft", "mistral:x"])
+def test_a_tuned_model_of_an_unknown_base_has_no_price(model: str) -> None:
+    """None, never zero, whatever else stands in its name."""
+    assert TABLE.price(model) is None
+    assert TABLE.cost_nano(model, Usage(1, 1)) is None
+
+
+def test_a_table_may_price_tuned_models_themselves() -> None:
+    """All of a base, or one by its whole name."""
+    whole = "ft:mistral-small:news:1"
+    prices = {
+        "ft:mistral-small": ModelPrice(input=5, output=5),
+        whole: ModelPrice(input=7, output=7),
+    }
+    table = TABLE.model_copy(update={"models": {**TABLE.models, **prices}})
+    asked = ("ft:mistral-small:cats:2", whole, "mistral-small", "ft:mistral-small-2603:news")
+    assert [table.price(one).input for one in asked] == [5, 7, 0.1, 5]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("model", ["", "mistra", "mistrals", "open-mistral", "gpt", "MISTRAL"])
 def test_an_unknown_model_has_no_price(model: str) -> None:
     """None, never zero; what is listed at zero costs zero."""

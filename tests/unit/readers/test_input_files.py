@@ -157,14 +157,15 @@ def test_a_file_without_permission_is_named(desk):
 def test_stdin_is_read_as_bytes(desk, pack, monkeypatch):
     """`-` reads stdin through a pipe, packed or not, to its end."""
     reading, writing = os.pipe()
+    packed = pack(ROWS)  # once: gzip notes the second
     with os.fdopen(reading, "rb") as pipe:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
-        writer = threading.Thread(target=lambda: _feed(writing, pack(ROWS)))
+        writer = threading.Thread(target=lambda: _feed(writing, packed))
         writer.start()
         result = desk.read(Path("-"))
         writer.join()
         assert (result.name, result.accepted) == ("<stdin>", 2000)
-        assert result.fingerprint == hashlib.sha256(pack(ROWS)).hexdigest()
+        assert result.fingerprint == hashlib.sha256(packed).hexdigest()
 
 
 def _feed(descriptor: int, content: bytes) -> None:

@@ -56,7 +56,7 @@ def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
 )
 def test_an_unknown_recipe_lists_those_there_are(name: str) -> None:
     """A name that is neither shipped nor a path is answered with the shipped names."""
-    with pytest.raises(RecipeError, match="amira, translate"):
+    with pytest.raises(RecipeError, match="amira, bsard, cleo, eurlex, tak, translate"):
         load_recipe(name)
 
 
@@ -296,8 +296,12 @@ def test_wrong_recipes(data: dict[str, Any], key: str, words: str) -> None:
 
 
 def test_how_many_more_mistakes() -> None:
-    """The first mistake is told, the others are counted."""
-    assert "(and 1 more)" in complaint(recipe_data(a_step(prompt="{{ a }}{{ b }}")))
+    """The first five mistakes are told, the others are counted."""
+    told = complaint(recipe_data(a_step(prompt="{{ a }}{{ b }}")))
+    assert "'a' is not known" in told
+    assert "'b' is not known" in told
+    many = "".join(f"{{{{ {name} }}}}" for name in "abcdefgh")
+    assert "(and 3 more)" in complaint(recipe_data(a_step(prompt=many)))
 
 
 def test_numbers_that_json_has_not() -> None:

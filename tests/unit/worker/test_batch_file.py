@@ -8,6 +8,7 @@ from models.prices import load_prices
 from models.states import FailureCode
 from models.store.batch_lines import LineFault
 from models.tables import RemoteOperation
+from models.vectors import from_text, unpack
 from worker.remote.batch_file import read_line, request_line
 
 ANSWER = {
@@ -123,3 +124,15 @@ def test_what_was_paid_is_kept_though_it_is_odd() -> None:
 def test_what_names_no_call_is_passed_over(raw: bytes) -> None:
     """Its call gets no answer, and goes into another batch."""
     assert read(raw) is None
+
+
+def test_vectors_are_kept_compactly() -> None:
+    """As base64 of float32, which is what real-time answers are kept as; the rest as it came."""
+    data = [{"object": "embedding", "index": 0, "embedding": [0.5, -1]}]
+    body = {"id": "e", "model": "mistral-embed", "data": data, "usage": {"prompt_tokens": 7}}
+    found = read(line(body=body))
+    assert isinstance(found, CallRecord)
+    kept = orjson.loads(found.answer)
+    assert unpack(from_text(kept["data"][0]["embedding"])) == [0.5, -1.0]
+    assert {**kept, "data": data} == body
+    assert found.usage == Usage(7)

@@ -463,7 +463,7 @@ async def test_no_price_no_call() -> None:
     world.job.has_budget = True
     assert isinstance(await world.asker.ask(world.shard, "chat", BODY), Snoozed)
     assert world.gateway.asked == 0
-    assert [told[:2] for told in world.paused] == [("job_a", "budget")]
+    assert [told[:2] for told in world.paused] == [("job_a", "price")]
 
 
 async def test_a_model_served_here_is_asked_there_and_never_of_the_api() -> None:

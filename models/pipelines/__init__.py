@@ -1,0 +1,16 @@
+"""Pipelines: TOML that says which stages a recipe has, and what each needs of the others.
+
+Pure but for `load_pipeline`, which reads the pipeline's own files.
+"""
+
+from models.pipelines.loading import load_pipeline, shipped_pipelines
+from models.pipelines.schema import OUTPUTS, Pipeline, Prepared, StageKind
+
+__all__ = [
+    "OUTPUTS",
+    "Pipeline",
+    "Prepared",
+    "StageKind",
+    "load_pipeline",
+    "shipped_pipelines",
+]

@@ -1,0 +1,1 @@
+"""Reports as people read them: one HTML page that stands alone, Markdown, charts."""

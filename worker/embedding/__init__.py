@@ -1,0 +1,1 @@
+"""Vectors of texts, asked for by rows of any kind."""

@@ -1,0 +1,1 @@
+"""How rows of evaluations are run: asked, looked up, judged."""
