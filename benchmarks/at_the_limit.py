@@ -36,12 +36,12 @@ def measure(rate: int, mode: str, seconds: int) -> Share:
         job = on.client.wait(on.client.generate(rows, recipe="translate").id)
         print("   ", report(job))
         stats = on.stats()
-    busy = [slot for slot in stats["per_second"] if slot["arrivals"]]
-    middle = busy[2:-1]
-    arrivals = sum(slot["arrivals"] for slot in busy)
+    busy = {slot["second"]: slot for slot in stats["per_second"] if slot["arrivals"]}
+    middle = range(min(busy) + 2, max(busy))  # a second without traffic is one that used nothing
     return Share(
-        used=sum(slot["accepted"] for slot in middle) / (rate * len(middle)),
-        refused=sum(slot["refused"] for slot in busy) / arrivals,
+        used=sum(busy[no]["accepted"] for no in middle if no in busy) / (rate * len(middle)),
+        refused=sum(slot["refused"] for slot in busy.values())
+        / sum(slot["arrivals"] for slot in busy.values()),
         lost=job.rows_total - job.rows_done,
         seconds=len(middle),
     )

@@ -47,13 +47,14 @@ def looks(on: Stage, job_id: str) -> Iterator[Look]:
 def tenths(on: Stage, job_id: str, count: int) -> Iterator[tuple[Look, Look, float]]:
     """For each tenth the looks at its ends, and the most memory between them."""
     began: Look | None = None
-    most = 0.0
+    most, no = 0.0, 1
     for look in looks(on, job_id):
         began = began or look
         most = max(most, look.mb)
-        if look.rows - began.rows >= count // TENTHS:
+        if look.rows >= no * count // TENTHS:
             yield began, look, most
             began, most = look, 0.0
+            no = 1 + look.rows * TENTHS // count
 
 
 def main() -> None:

@@ -172,7 +172,7 @@ def limit(course: Course, racer: Racer, _rows: int) -> Cells:
 
 
 def faults(course: Course, racer: Racer, rows: int) -> Cells:
-    """1% server errors, 0.5% useless answers; everyone retries as it comes."""
+    """1% server errors, 0.5% spoilt answers; everyone retries as it comes."""
     asked = course.asked(racer, rows, FEW)
     course.simulator.steer("faults", rates=FAULTS)
     try:
@@ -212,7 +212,7 @@ def legend(rows: int, field: list[Racer]) -> str:
             f"rows lost; {SECONDS} s worth of rows, at most {FEW} in flight. Harder than a bucket "
             "per minute, which peers are told of: they have no option for less.",
             f"{LOST}: rows without an answer + with a useless one taken for good, of {lost}, at 1% "
-            f"server errors and 0.5% useless answers, {FEW} in flight.",
+            f"server errors and 0.5% spoilt answers, {FEW} in flight.",
             f"{TWICE}: calls, of {killed}, after kill -9 of all processes half way and the same "
             f"command again, {FEW} in flight.",
             "Not alike: only Maestrale and curator keep answers, only Maestrale keeps jobs; "

@@ -97,15 +97,16 @@ class Endpoint:
             body = self.body_type.model_validate(data)
         except (orjson.JSONDecodeError, ValidationError) as problem:
             return unprocessable(wrong_in(problem))
-        return self._refusal(body, models) or Call(self, body, self._digest(data))
+        return self._refusal(body, len(raw), models) or Call(self, body, self._digest(data))
 
-    def _refusal(self, body: Body, models: tuple[str, ...]) -> Reply | None:
+    def _refusal(self, body: Body, size: int, models: tuple[str, ...]) -> Reply | None:
         if body.model not in models or embeds(body.model) != isinstance(body, EmbeddingBody):
             return invalid_model(body.model)
         if isinstance(body, EmbeddingBody):
             problem = too_much(body)
             return too_large(problem) if problem else None
-        if (asked := _tokens_asked(body, body.prompt())) > CONTEXT:
+        may_be_long = size >= CONTEXT * CHARACTERS_PER_TOKEN  # counting each costs the calls' rate
+        if may_be_long and (asked := _tokens_asked(body, body.prompt())) > CONTEXT:
             return prompt_too_long(asked, CONTEXT)
         return NO_STREAMING if body.stream else None
 

@@ -19,8 +19,8 @@ _BOTTOM = 40
 _USUAL_ITEMS = 3
 _TRIES = 50
 _MOST_VALUES = 5_000
-_MOST_CHARACTERS = 100_000
-"""What a schema may demand of one answer and of one text in it, lest a request takes all memory."""
+_CHARACTERS_OF_A_VALUE = 20
+"""What a schema may demand of one choice: so many values, of which a long text counts as many."""
 _SHORT = 40
 _SELDOM = 5
 """Flags mark exceptions: one in so many is set."""
@@ -77,7 +77,9 @@ class _Filler:
     def _take(self, values: int) -> None:
         self._left -= values
         if self._left < 0:
-            raise ValueError(f"it demands more than {_MOST_VALUES} values")
+            raise ValueError(
+                f"it demands more than {_MOST_VALUES} values of {_CHARACTERS_OF_A_VALUE} characters"
+            )
 
     def _typed(self, schema: Schema, name: str, depth: int) -> object:
         makers: dict[str, Callable[[], object]] = {
@@ -169,8 +171,7 @@ class _Filler:
         text = self._worded(schema, name.lower())
         if "pattern" in schema:
             text = _matching(schema["pattern"], [text, self._prose.term()])
-        if schema.get("minLength", 0) > _MOST_CHARACTERS:
-            raise ValueError(f"it demands more than {_MOST_CHARACTERS} characters")
+        self._take(int(schema.get("minLength", 0)) // _CHARACTERS_OF_A_VALUE)
         while len(text) < schema.get("minLength", 0):
             text = f"{text} {self._prose.sentence()}"
         return text[: schema.get("maxLength")]

@@ -84,9 +84,12 @@ def finish(told: Asked, answers: Iterable[Answer]) -> None:
     sys.stdin.read()
 
 
-def run(main: Coroutine[Any, Any, list[Answer]]) -> list[Answer]:
-    """Runs it in a loop of its own."""
-    with asyncio.Runner() as runner:
+def run(
+    main: Coroutine[Any, Any, list[Answer]],
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> list[Answer]:
+    """Runs it in a loop of its own, which `loop` makes."""
+    with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(main)
 
 

@@ -1,4 +1,6 @@
-"""Racer: bare aiohttp loops, the rows dealt out to processes; nothing around the requests."""
+"""Racer: bare aiohttp loops, the rows dealt out to processes; nothing around the requests.
+
+On uvloop, as our workers are."""
 
 from functools import partial
 from multiprocessing import Pool
@@ -6,6 +8,7 @@ from multiprocessing import Pool
 import aiohttp
 import orjson
 import track
+import uvloop
 
 
 async def _ask_all(told: track.Asked, rows: list[track.Call], places: int) -> list[track.Answer]:
@@ -29,7 +32,8 @@ async def _ask_all(told: track.Asked, rows: list[track.Call], places: int) -> li
 
 
 def _work(told: track.Asked, rows: list[track.Call]) -> list[track.Answer]:
-    return track.run(_ask_all(told, rows, told.in_flight // told.processes))
+    asking = _ask_all(told, rows, told.in_flight // told.processes)
+    return track.run(asking, uvloop.new_event_loop)
 
 
 def main() -> None:
