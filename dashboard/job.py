@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 
 from dashboard import evaluation, stages, training
-from dashboard.charts import job as charts
+from dashboard.charts import job
 from dashboard.frame import Action, View
 from dashboard.job_facts import facts_of
 from dashboard.reasons import MEANINGS
@@ -53,7 +53,7 @@ class JobView(View):
             page=page,
             job=page.job,
             facts=facts,
-            charts=charts.of_job(page.points) if is_real_time else [],
+            charts=job.of_job(page.points) if is_real_time else [],
             training=training.facts_of(page),
             evaluation=evaluation.facts_of(page),
             stages=stages.lines_of(page),

@@ -1,6 +1,7 @@
 """`python -m faults [NAME|NUMBER ...]`: hurts running systems, checks what was seen from outside.
 
-Without names all scenarios run, on SQLite and on PostgreSQL. Exit code 1 if an invariant broke; the
+Without names all scenarios run, on SQLite and on PostgreSQL. Exit code 1 if an invariant broke (or
+none of them could be played); the
 line below it says how to play that one again, with the same seed. At the end stands a table of all.
 """
 
@@ -34,10 +35,20 @@ def main() -> None:
             played.append(one)
             print(*_lines(one, seed), sep="\n", flush=True)
     print("", *_table(played), sep="\n")
-    broken = sum(one.broken for one in played)
     print(f"{len(played)} runs in {time.monotonic() - began:.0f} s")
-    print(f"seed {seed}: " + (f"{broken} BROKEN" if broken else "all hold"))
-    raise SystemExit(1 if broken else 0)
+    verdict, code = _verdict(played)
+    print(f"seed {seed}: {verdict}")
+    raise SystemExit(code)
+
+
+def _verdict(played: Sequence[Played]) -> tuple[str, int]:
+    """In words, and the exit code: where nothing was played nothing holds."""
+    broken, skipped = sum(one.broken for one in played), sum(bool(one.skipped) for one in played)
+    if broken:
+        return f"{broken} BROKEN", 1
+    if skipped == len(played):
+        return "none was played, so nothing is shown", 1
+    return "all hold" + (f", {skipped} skipped" if skipped else ""), 0
 
 
 def _told() -> argparse.Namespace:

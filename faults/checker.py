@@ -5,10 +5,14 @@ tokens.
 
 I1  accepted rows = done + failed (each with a reason, no more than the fault may cost), none open
 I2  a row has one result, its own, and handing the same in again gives the same results for no call
-I3  what is paid twice was in flight at a kill, or its outcome unknown; each marked and priced
-I4  every move has its event, and it reaches each endpoint, signed, or is listed after ten attempts
-I5  spend <= budget + calls in flight
+I3  what is done was asked for; what is paid twice was in flight at a kill, or its outcome unknown;
+    each marked and priced
+I4  queued, running, the end and the way out of each pause have their events; each event reaches
+    each endpoint, signed, or is listed after ten attempts
+I5  where there is a budget: spend <= budget + calls in flight
 I6  no canary (key, secret, prompt) in any place that was looked at
+
+That the ledger holds one answer a call key is a matter of tables: what is judged of it is I2.
 """
 
 from collections import Counter, defaultdict
@@ -27,8 +31,10 @@ CLOCKS_S = 0.05
 """The database's clock may read so much earlier than ours: milliseconds, and a commit's time."""
 RELAYED_S = 2.0
 """An event is relayed within this time, to the endpoints that hear then."""
-PLACES = {"Redis", "logs", "database", "home"}
-"""Where canaries are looked for; none may be left out. Logs may have nothing to say."""
+PLACES = {"Redis", "AOF", "logs", "database", "home"}
+"""Where canaries are looked for; none may be left out."""
+FULL = {"AOF", "database", "home"}
+"""Those of them that cannot be empty after any work; logs may have nothing to say."""
 
 
 def check(lines: Sequence[Line]) -> list[Finding]:
@@ -71,8 +77,10 @@ def _unlike(end: Line | None, rows: int, done: int, failed: int) -> str:
     counted = (end["rows_total"], end["rows_done"], end["rows_failed"])
     if counted != (rows, done, failed):
         return "; the job says {} = {} + {}".format(*counted)
-    most = end["may_fail"]
-    return f"; only {most} may fail" if failed > most else ""
+    most, state = end["may_fail"], end["state"]
+    if failed > most:
+        return f"; only {most} may fail"
+    return f"; all are done, and it has {state}" if not failed and state != "succeeded" else ""
 
 
 def _of_job(lines: Sequence[Line], what: str, job: str) -> list[Line]:
@@ -127,11 +135,17 @@ def _by_batch(lines: Sequence[Line]) -> list[Line]:
 
 
 def _told(lines: Sequence[Line]) -> Iterator[Finding]:
-    """Each job has its events: numbered without a gap, from the first to that of its end."""
+    """Each job has its events: numbered without a gap, from the first to that of its end; it ran
+    if rows of it are done, and after each pause it was queued again."""
     for job, end in last_by_job(lines).items():
         types = {e["event"]: e["type"] for e in _of_job(lines, "event", job)}
         gaps = {f"{job}:{no}" for no in range(1, len(types) + 1)} - types.keys()
-        silent = {"job.queued", f"job.{end['state']}"} - set(types.values())
+        moves = Counter(types.values())
+        silent = {"job.queued", f"job.{end['state']}"} - moves.keys()
+        if end["rows_done"] and not moves["job.running"]:
+            silent.add("job.running")
+        if moves["job.paused"] >= moves["job.queued"] and end["state"] != "cancelled":
+            silent.add("job.queued after a pause")
         if gaps or silent:
             words = f"{len(types)} events of {job}"
             words += some(" numbers without one", gaps) + some(" moves without one", silent)
@@ -211,7 +225,7 @@ def _secrets(lines: Sequence[Line]) -> Iterator[Finding]:
         for line in looked:
             sizes[line["place"].split(" ")[0].rstrip(":")] += line["size"]
         unseen = {place for place in PLACES if place not in sizes}
-        unseen |= {place for place in ("database", "home") if not sizes[place]}
+        unseen |= {place for place in FULL if not sizes[place]}
         size = sum(line["size"] for line in looked)
         yield Finding(
             "I6",

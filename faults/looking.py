@@ -1,7 +1,8 @@
 """Looks for canaries where no secret or prompt may be.
 
 Keys and secrets may be nowhere. Prompts may be where work is kept: the tables of rows and answers,
-the spool, what was handed in; not in events, deliveries, jobs' reasons or anything of Redis.
+the spool, what was handed in; not in events, deliveries, jobs' reasons or anything of Redis. They
+are looked for as they are and within base64, in which messages have their bodies.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ import redis
 from sqlalchemy import MetaData, Table, select
 
 from benchmarks.stage import Stage
+from faults.canaries import holds
 from faults.history import Log
 
 _READERS: dict[str, Callable[[Any, bytes], Iterable[bytes]]] = {
@@ -22,6 +24,7 @@ _READERS: dict[str, Callable[[Any, bytes], Iterable[bytes]]] = {
     "hash": lambda server, key: [part for pair in server.hgetall(key).items() for part in pair],
     "stream": lambda server, key: [repr(server.xrange(key)).encode()],
 }
+APPENDED = ".aof"
 _WORK = {"rows", "calls", "batch_requests", "jobs"}
 """Tables that hold what was asked and answered; a job's spec has its recipe, which is public."""
 
@@ -32,14 +35,15 @@ def look(on: Stage, log: Log, canaries: dict[str, str]) -> None:
         leaks, size = set(), 0
         for piece in found:
             size += len(piece)
-            leaks |= {name for name, word in canaries.items() if word.encode() in piece}
+            leaks |= {name for name, word in canaries.items() if holds(piece, word)}
         allowed = {"prompt"} if may_hold_work else set()
         log.write("looked", place=place, size=size, found=sorted(leaks - allowed))
 
 
 def _places(on: Stage) -> Iterator[tuple[str, Iterator[bytes], bool]]:
     yield "Redis", _redis(on), False
-    yield "Redis's files: every command it was sent", _files(on.home / "redis"), False
+    yield "AOF: every write that Redis was sent", _appended(on.home / "redis"), False
+    yield "Redis's other files", _files(on.home / "redis", but=APPENDED), False
     yield "logs", _files(on.home / "logs"), False
     for table in _tables(on):
         yield f"database: {table.name}", _database(on, table), table.name in _WORK
@@ -54,10 +58,17 @@ def _redis(on: Stage) -> Iterator[bytes]:
             yield from reader(server, key)
 
 
-def _files(folder: Path, besides: tuple[str, ...] = ()) -> Iterator[bytes]:
+def _appended(folder: Path) -> Iterator[bytes]:
+    """The append-only file in its parts: empty, it would say nothing of what Redis was sent."""
+    yield from (path.read_bytes() for path in sorted(folder.rglob(f"*{APPENDED}")))
+
+
+def _files(folder: Path, besides: tuple[str, ...] = (), but: str = "...") -> Iterator[bytes]:
+    """All files, but those in some folders and of some ending."""
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
-        if path.is_file() and not path.is_socket() and inside[0] not in besides:
+        is_wanted = inside[0] not in besides and not path.name.endswith(but)
+        if is_wanted and path.is_file() and not path.is_socket():
             yield path.read_bytes()
 
 

@@ -3,6 +3,11 @@
 What was paid is what the simulator executed; what may be paid twice is told call by call: one
 that was in flight at a kill, or of which no whole answer was sent. A call that was answered in
 full may never be paid again, however many others are in doubt.
+
+What stays loose: marks and prices are sums over all jobs, since nobody outside can say for which
+of them a call was made. Where a fault may make the living hang up (a stop, a lost disk or
+database), all are excused from it until some seconds after its healing. Who died by his own hand is
+excused for the last call of each port that no living worker has.
 """
 
 from collections import defaultdict
@@ -15,14 +20,17 @@ from models.prices import load_prices
 
 ANSWERED_BUT_UNHEARD_S = 0.05
 """So shortly before a kill an answer may have been read by the victim, and not noted yet."""
+HEALED_S = 10.0
+"""So long after a fault was healed a worker may hang up for it: two leases of most worlds."""
 
 
 def paid_twice(lines: Sequence[Line]) -> Iterator[Finding]:
     """I3: each call paid again has an excuse of its own, a mark and a price."""
     executed = of(lines, "simulator", "executed")
+    yield from _asked(lines, executed)
     if not executed:
         return
-    in_flight, unknown = _in_flight_at_kills(lines), _unknown(lines)
+    in_flight, unknown = in_flight_at_kills(lines), _unknown(lines)
     calls: dict[str, list[Line]] = defaultdict(list)
     for call in executed:
         calls[call["digest"]].append(call)
@@ -42,6 +50,16 @@ def paid_twice(lines: Sequence[Line]) -> Iterator[Finding]:
     yield from _reckoned(lines, executed)
 
 
+def _asked(lines: Sequence[Line], executed: Sequence[Line]) -> Iterator[Finding]:
+    """Rows that are done were asked for: without the simulator's log nothing could be said."""
+    told = of(lines, "producer", "submitted")
+    local = {line["job"] for line in told if not line.facts.get("asks", True)}
+    done = {line["row"] for line in of(lines, "producer", "result") if line["job"] not in local}
+    calls = len({call["digest"] for call in executed})
+    if calls < len(done):
+        yield Finding("I3", holds=False, words=f"{len(done)} rows done, and {calls} calls seen")
+
+
 def _reckoned(lines: Sequence[Line], executed: Sequence[Line]) -> Iterator[Finding]:
     """What jobs say they paid, against what was executed; trainings have no tokens to reckon by."""
     ended = last_by_job(lines)
@@ -59,42 +77,57 @@ def _reckoned(lines: Sequence[Line], executed: Sequence[Line]) -> Iterator[Findi
     )
 
 
-def _in_flight_at_kills(lines: Sequence[Line]) -> set[int]:
-    """Numbers of the calls over connections of a victim that had not been heard whole."""
+def in_flight_at_kills(lines: Sequence[Line]) -> set[int]:
+    """Numbers of the calls over connections of a victim that had not been heard whole: of each
+    connection the last one, since nobody asks on before he has heard the answer."""
     arrived = of(lines, "simulator", "arrived")
-    answered = {line["n"]: line.at for line in of(lines, "simulator", "answered")}
-    return {
-        call["n"]
-        for kill in of(lines, "campaign", "killed")
-        for call in arrived
-        if _is_in_flight(call, answered.get(call["n"]), kill)
-    }
+    answered, left = (
+        {line["n"]: line.at for line in of(lines, "simulator", what)}
+        for what in ("answered", "left")
+    )
+    found = set()
+    for kill in of(lines, "campaign", "killed"):
+        last = {call["peer"]: call["n"] for call in arrived if call.at <= kill.at}
+        open_ = (last[port] for port in kill["ports"] if port in last)
+        unread = {last.get(port) for port in kill.facts.get("unread", ())}
+        since = kill.facts.get("stopped", kill.at) - ANSWERED_BUT_UNHEARD_S
+        found |= {n for n in open_ if n in unread or _is_open(answered.get(n), left.get(n), since)}
+    return found
 
 
-def _is_in_flight(call: Line, answered_at: float | None, kill: Line) -> bool:
-    """`stopped`: when the victim stopped; `unread`: ports over which it had not read an answer.
-    Of one that died by its own hand only when it was found dead is known. What arrives over its
-    ports between its stop and its death was sent before: nobody else can have them yet."""
-    port, stopped = call["peer"], kill.facts.get("stopped", kill.at)
-    if call.at > kill.at or port not in kill["ports"]:
-        return False
-    if answered_at is None or answered_at > stopped - ANSWERED_BUT_UNHEARD_S:
-        return True
-    return port in kill.facts.get("unread", ())
+def _is_open(answered_at: float | None, left_at: float | None, since: float) -> bool:
+    """Whether a call of a victim was not yet answered then, and the victim had not hung up before.
+
+    Of who died by his own hand only when he was found dead is known. What arrives over his ports
+    between his stop and his death was sent before: nobody else can have them yet.
+    """
+    if answered_at is not None:
+        return answered_at > since
+    return left_at is None or left_at > since
 
 
 def _unknown(lines: Sequence[Line]) -> set[int]:
     """Numbers of the calls that ran and of which no whole answer was sent.
 
-    The simulator has cut it off, or something was done that breaks connections: a worker that
+    The simulator has cut it off, or something was done for which workers may hang up: one that
     hangs up by itself, unhurt, has no excuse for paying again.
     """
     cut = {line["n"] for line in of(lines, "simulator", "arrived") if line["cuts"]}
     heard = {line["n"] for line in of(lines, "simulator", "answered") if line["whole"]}
     left = {line["n"]: line.at for line in of(lines, "simulator", "left")}
-    hurt = min((line.at for line in of(lines, "campaign", "fault")), default=float("inf"))
     executed = {line["n"] for line in of(lines, "simulator", "executed") if line["n"] is not None}
-    return {n for n in executed - heard if n in cut or left.get(n, float("inf")) >= hurt}
+    troubles = list(_troubles(lines))
+    hung_up = {n for n, at in left.items() if any(a <= at <= b for a, b in troubles)}
+    return (executed - heard) & (cut | hung_up)
+
+
+def _troubles(lines: Sequence[Line]) -> Iterator[tuple[float, float]]:
+    """From each fault for which workers may hang up until shortly after it was healed."""
+    healed = [line.at for line in of(lines, "campaign", "healed")]
+    for fault in of(lines, "campaign", "fault"):
+        if fault.facts.get("hangs_up"):
+            later = [at for at in healed if at > fault.at]
+            yield fault.at, min(later, default=float("inf")) + HEALED_S
 
 
 def spent(lines: Sequence[Line]) -> Iterator[Finding]:
@@ -103,7 +136,7 @@ def spent(lines: Sequence[Line]) -> Iterator[Finding]:
     Its `since` is when the first was given that is asked under it, where others were before it.
     """
     budgets, executed = of(lines, "campaign", "budget"), of(lines, "simulator", "executed")
-    excused = _in_flight_at_kills(lines) | _unknown(lines)
+    excused = in_flight_at_kills(lines) | _unknown(lines)
     ends = [*(budget.at for budget in budgets[1:]), float("inf")]
     for budget, end in zip(budgets, ends, strict=False):
         since = budget.facts.get("since", 0.0)

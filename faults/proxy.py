@@ -22,7 +22,8 @@ class Proxy:
         self.target = self.port = 0
         self.cuts_made = 0
         """Replies that were thrown away after the server had carried out what was asked."""
-        self._random = random
+        self.random = random
+        """Chooses the replies that are cut; a world tells its own, which has the run's seed."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
@@ -128,7 +129,7 @@ class Proxy:
         """From the server to the client, unless the reply is cut."""
         while data := await answers.read(CHUNK):
             await self._hold_up()
-            if self._random.random() < self._share_cut:
+            if self.random.random() < self._share_cut:
                 self.cuts_made += 1
                 return
             client.write(data)
@@ -140,9 +141,9 @@ class Proxy:
 
 
 @contextmanager
-def proxy(random: Random | None = None) -> Iterator[Proxy]:
-    """A running proxy; tell it its `target`. `random` chooses the replies that are cut."""
-    made = Proxy(random or Random(0))  # of faults
+def proxy() -> Iterator[Proxy]:
+    """A running proxy; tell it its `target`, and the `random` of what it cuts."""
+    made = Proxy(Random(0))  # of faults
     made.start()
     try:
         yield made

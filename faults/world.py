@@ -53,6 +53,7 @@ class World:
     """Their paths, by id."""
     _texts: dict[str, dict[str, str]] = field(default_factory=dict)
     """By job and row, what was handed in."""
+    _ended: set[str] = field(default_factory=set)
 
     # -- what a user does ----------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ class World:
             return [one for one in found if one["state"] == "pending"]
 
         self.until(lambda: not open_ones(), "all deliveries are over", within_s)
-        for subject in [*self._texts, *self._endpoints]:  # what was written since the last look
+        for subject in [*self._ended, *self._endpoints]:  # what was written since the last look
             self._note_events(subject)
         for one in hooks.deliveries(limit=100_000, failed=True):
             seq = one["message_id"].rpartition("_")[2]
@@ -124,6 +125,7 @@ class World:
 
     def _note_end(self, job: Job, may_fail: int) -> None:
         client, texts = self.on.client, self._texts.get(job.id, {})
+        self._ended.add(job.id)
         for row, records in client.results(job.id):
             own = row not in texts or _is_own(records, texts[row])
             self.producer.write("result", job=job.id, row=row, digest=_digest(records), own=own)
@@ -154,9 +156,13 @@ class World:
 
     # -- what is done to them ------------------------------------------------------------------
 
-    def fault(self, kind: str, **facts: Any) -> None:
-        """Notes what is done."""
-        self.log.write("fault", kind=kind, **facts)
+    def fault(self, kind: str, *, hangs_up: bool = False, **facts: Any) -> None:
+        """Notes what is done. `hangs_up`: whether workers that live may leave calls for it."""
+        self.log.write("fault", kind=kind, hangs_up=hangs_up, **facts)
+
+    def healed(self, kind: str) -> None:
+        """Notes that it is over: soon nobody may hang up for it, or for what was before it."""
+        self.log.write("healed", kind=kind)
 
     def kill(self, name: str) -> None:
         """kill -9 of a service, with a note of the connections over which it was asking."""
@@ -166,14 +172,24 @@ class World:
 
     def note_kill(self, pid: int, name: str) -> None:
         """Stops a process that is to be killed next, and notes its connections to the simulator."""
-        process, api = psutil.Process(pid), urlsplit(self.on.url).port
-        process.suspend()
+        psutil.Process(pid).suspend()
         stopped = time.time()
         waiting = _unread_ports(pid)
-        found = process.net_connections(kind="tcp")
-        ports = [one.laddr.port for one in found if one.raddr and one.raddr.port == api]
+        ports = self.connections(pid)
         unread = [port for port in ports if port in waiting]
         self.log.write("killed", pid=pid, name=name, ports=ports, stopped=stopped, unread=unread)
+
+    def connections(self, pid: int) -> list[int]:
+        """The ports over which a process has a connection to the simulator."""
+        api = urlsplit(self.on.url).port
+        found = psutil.Process(pid).net_connections(kind="tcp")
+        return [one.laddr.port for one in found if one.raddr and one.raddr.port == api]
+
+    def open_yet(self, job: Job) -> None:
+        """A fault that comes after a job's end hurts nothing: it must not be over yet."""
+        now = self.on.client.get(job.id)
+        done = f"{now.rows_done} of {now.rows_total} rows were done"
+        self.expect(now.state not in SETTLED, f"{now.state} when it was hurt: {done}")
 
     def expect(self, holds: object, words: str) -> None:
         """Notes what must hold besides the invariants."""
@@ -211,11 +227,12 @@ def _digest(records: object) -> str:
 
 @contextmanager
 def world(
-    logs: Path, seed: int, *simulator: str, workers: int = 2, **settings: Any
+    logs: Path, seed: int, *simulator: str, workers: int = 2, hook: bool = True, **settings: Any
 ) -> Iterator[World]:
     """A world whose parties log to `logs`; nothing else is left of it at the end.
 
-    `simulator`: its options. `settings`: ours, by the names that their environment has.
+    `simulator`: its options. `settings`: ours, by the names that their environment has. With
+    `hook` an endpoint hears of all that happens, and it ends when all has arrived there.
     """
     with ExitStack() as stack:
         catching = stack.enter_context(sink(Log(logs, "sink")))
@@ -223,6 +240,10 @@ def world(
         told = {**LOOPBACK, **_USUAL, **settings}
         on = stack.enter_context(stage(*journal, *simulator, workers=workers, **told))
         made = World(on, Log(logs, "campaign"), Log(logs, "producer"), catching, Random(seed))
+        if hook:
+            made.subscribe()
         yield made
+        if hook:
+            made.told()
         secrets = {f"secret of {path}": word for path, word in catching.secrets.items()}
         look(on, made.log, {"key": KEY, "prompt": PROMPT, **secrets})

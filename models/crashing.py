@@ -59,7 +59,8 @@ POINTS: Final[Mapping[str, tuple[str, str]]] = {
 def _told(value: str) -> tuple[str, int]:
     """The point to die at, and the how manieth time. Exits on what makes no sense."""
     name, _, times = value.partition(":")
-    if name and (name not in POINTS or not (times or "1").isdecimal()):
+    is_count = not times or (times.isdecimal() and int(times) > 0)
+    if name and not (name in POINTS and is_count):
         raise SystemExit(f"{VARIABLE} is for tests only, and {value!r} is no point: unset it")
     if name:
         sys.stderr.write(f"{VARIABLE}: this process dies at {value}\n")

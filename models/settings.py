@@ -17,6 +17,7 @@ from models.limits import Limit, parse_limits
 SERVICES_FILE = "services.json"
 _SECRETS = Path("/run/secrets")
 """Where containers find secrets: one file per setting, by its name (`MISTRAL_API_KEY`, ...)."""
+_FILES = f"the file .env in this folder (or a secret in {_SECRETS})"
 
 
 def _env(name: str, default: Any = ..., *, form: str = "", unset: str = "", **extra: Any) -> Any:
@@ -32,6 +33,7 @@ class Settings(BaseSettings):
         env_file=".env",
         secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
         extra="ignore",
+        hide_input_in_errors=True,  # it may be a key
         populate_by_name=True,  # for Python only:
         env_prefix="no variable: ",  # fields' names are none, or `home` would be read from $HOME
     )
@@ -114,7 +116,10 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().resolve()
+        try:
+            return home.expanduser().resolve()
+        except (OSError, RuntimeError) as error:  # nobody's home, a loop of links
+            raise ValueError(f"{error}; give a folder") from None
 
     @field_validator("limits", mode="before")
     @classmethod
@@ -142,6 +147,13 @@ class Settings(BaseSettings):
         if not ports:  # an empty variable is a slip, and must not open every port
             raise ValueError("names no port: 443, 8443, or * for any")
         return ports
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _address(cls, address: str) -> str:
+        if address:
+            parse_address(address)
+        return address
 
     @field_validator("base_url")
     @classmethod
@@ -180,6 +192,15 @@ class Settings(BaseSettings):
         return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
+def parse_address(address: str) -> tuple[str, int]:
+    """`host:port` of `MAESTRALE_METRICS`. Raises `BadInputError`."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 65_536:
+        raise BadInputError(f"MAESTRALE_METRICS={address} is no host:port; write 127.0.0.1:9464")
+    return host, int(port)
+
+
 def read_settings() -> Settings:
     """The settings of the environment. Raises `BadInputError` naming the one that is wrong."""
     try:
@@ -187,7 +208,12 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise BadInputError(f"the setting {name} cannot be used: {first['msg']}") from error
+        raise BadInputError(f"the setting {name} cannot be used: {first['msg']}") from None
+    except UnicodeDecodeError:  # what it says would show the file, keys and all
+        raise BadInputError(f"{_FILES} is not UTF-8: save it as UTF-8") from None
+    except OSError as error:
+        where = error.filename or _FILES
+        raise BadInputError(f"settings cannot be read from {where}: {error.strerror}") from None
 
 
 def settings_of_process() -> Settings:

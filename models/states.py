@@ -21,8 +21,8 @@ class JobState(StrEnum):
     """Remote work (a batch, a training run) is all that is left of it, and is polled by the clock.
     The first shard that is claimed again takes it out; whoever dies meanwhile changes nothing."""
     PAUSED = "paused"
-    """The user, a spending limit or a refused key stopped it: rows in flight finish, nothing new
-    starts. `resume` takes it out."""
+    """The user stopped it, or no row of it could succeed (key, money, budget, price, store, another
+    version): rows in flight finish, nothing new starts. `resume` takes it out."""
     SUCCEEDED = "succeeded"
     """Every row is settled and the failed ones are within `max_failed_share`. `retry` re-opens."""
     FAILED = "failed"

@@ -10,14 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_NAMED = 100
+"""Bytes of its file's name that a draft's may hold: no name is longer than 255 in all."""
 SECRET = 0o600
 """The mode of a file that only its owner may read."""
+
+
+def draft_of(path: Path, ending: str = "part") -> Path:
+    """A hidden name beside the path's, which nobody else has: for what is to take its place."""
+    named = os.fsencode(path.name)[:_NAMED].decode("utf-8", "ignore")
+    return path.with_name(f".{named}.{secrets.token_hex(6)}.{ending}")
 
 
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
     """The draft's path, for who writes by name; it replaces the file if the block ends well."""
-    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.part")
+    draft = draft_of(path)
     try:
         yield draft
         with draft.open("rb") as written:

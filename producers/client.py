@@ -101,11 +101,13 @@ class Maestrale:
         Raises `BadInputError` (or a child of it) when recipe, file or deadline cannot be used.
         """
         asked = recipe if isinstance(recipe, Recipe) else load_recipe(str(recipe))
-        asked = asked.with_model(registry.called(model, self.store)) if model else asked
+        asked = asked.with_model(model) if model else asked
+        asked = asked.with_names(lambda name: registry.called(name, self.store))
         asked = asked.with_variables(variables) if variables else asked
         options = ReadOptions(
             id_field=asked.input.id,
             required=asked.required_fields,
+            filled=asked.filled_fields,
             limit=limit,
             on_duplicate=on_duplicate,
             on_stop=KEEP_ONE,

@@ -6,7 +6,6 @@ know all records' fields first, so records pass through an anonymous file in the
 
 import csv
 import os
-import secrets
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ import orjson
 
 from models.crashing import crash_point
 from models.errors import BadInputError, SetupError
+from models.whole_files import draft_of
 from producers.conversations import check_chat
 from producers.parquet_export import write_parquet
 from producers.spreadsheets import disarmed
@@ -150,7 +150,7 @@ def _format(form: ExportFormat | str) -> ExportFormat:
 @contextmanager
 def replacing(target: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
     """A new file that takes the target's place when the block ends well, and vanishes if not."""
-    draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+    draft = draft_of(target)
     try:
         with draft.open("xb") as file:
             yield file

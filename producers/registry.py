@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from models.settings import Settings
 from models.store import registry
 from models.store.engine import Store
 from models.tables import TunedModel
+from models.whole_files import draft_of
 
 LINEAGE = "lineage.json"
 FILES = "files"
@@ -150,9 +150,8 @@ def export(
     """
     target = _target(to, home, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(
-        tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".half", dir=target.parent)
-    )
+    work = draft_of(target, "half")
+    work.mkdir(mode=0o700)
     try:
         half = work / "new"
         half.mkdir()

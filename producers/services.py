@@ -1,4 +1,4 @@
-"""Starts and stops the set of processes a laptop needs: server, workers, clock, Flower.
+"""Starts and stops what a laptop needs: server, workers, trainer, clock, conductor, Flower.
 
 What runs is written to `services.json` below the home (0600: it holds the embedded server's
 password), so that `maestrale down` in another terminal stops exactly what `up` started.

@@ -127,11 +127,11 @@ webhook-signature: {signature}
 * Answer 2xx within 20 seconds and do the work after. Anything else is tried again, after
   {waits}, or as late as `Retry-After` asks, a day at most. An
   answer 410 disables the endpoint, and so do {days} days without a success. What happens while it
-  is disabled is not kept for it: `maestrale events` tells.
+  is disabled is not kept for it: `maestrale events JOB` tells.
 * `maestrale webhooks deliveries` is the log; `maestrale webhooks replay` sends again, with the
   same `webhook-id`.
 
-[`examples/receiver.py`](../../examples/receiver.py) does all of this in about thirty lines.
+[`examples/receiver.py`](../../examples/receiver.py) does all of this, in some sixty lines.
 """
 
 

@@ -14,7 +14,10 @@ _TOLD = {
     "suites.md": ("Every key of a `suite.toml`", suites.page),
     "pipelines.md": ("Every key of a `pipeline.toml`, and what stages pass on", pipelines.page),
     "events.md": ("Every event with an example; what a webhook carries", events.page),
-    "states.md": ("Every state with what leads out of it; why rows fail", states.page),
+    "states.md": (
+        "Every state with what leads out of it; why rows fail or are rejected",
+        states.page,
+    ),
     "metrics.md": ("Every metric that Prometheus may be told", metrics.page),
 }
 

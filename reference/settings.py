@@ -23,7 +23,9 @@ in containers, a file of its name in `/run/secrets`. The first of them that has 
 order; there is no other configuration file. `maestrale doctor` looks at what they lead to, and
 `maestrale up` hands its own to the processes that it starts: after a change, `maestrale down`, then
 `up`. Relative paths are those of the folder where the command is run. A value that cannot
-be used stops commands and processes, in a line with the setting's name, and exit code 2.
+be used stops commands and processes, in a line with the setting's name, and exit code 2; a
+`REDIS_URL` that cannot be read stops workers alone: jobs are taken without a server, too, and wait,
+and `maestrale doctor` says what is wrong with it.
 
 """
 PRICES = [

@@ -1,22 +1,30 @@
-"""`states.md`: the states of everything that has a life, and the names of failures."""
+"""`states.md`: the states of everything that has a life, the names of failures and rejects."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from models import states
+from producers.readers import RejectCode
 from reference.fields import docstrings
 from reference.markdown import code, table
 
 _INTRODUCTION = """\
 # States and failures
 
-Made from `models/states.py` by `make reference`: change it there. These names are what commands,
-the dashboard, events and metrics show.
+Made from `models/states.py` and `producers/readers/rejects.py` by `make reference`: change it
+there. These names are what commands, the dashboard, events and metrics show.
 
 ## Why a row failed
 
 `maestrale failures JOB` groups by these names; `maestrale retry JOB` asks the failed rows again.
+
+"""
+_REJECTS = """\
+## Why a row was rejected
+
+Rows that cannot be used are found while the file is read, before anything is paid. The file
+`.rejects.jsonl` beside the records has a line for each, with one of these names as its `code`.
 
 """
 LIVES: Mapping[str, tuple[type[StrEnum], Mapping[Any, frozenset[Any]]]] = {
@@ -34,10 +42,14 @@ LIVES: Mapping[str, tuple[type[StrEnum], Mapping[Any, frozenset[Any]]]] = {
 
 def page() -> str:
     """The whole page."""
-    meanings = docstrings(states.FailureCode)
-    rows = [[code(one.value), meanings[one.name]] for one in states.FailureCode]
-    failures = table(("name", "what happened"), rows)
-    return "\n".join([_INTRODUCTION + failures, *(_life(title) for title in LIVES)])
+    failures, rejects = _INTRODUCTION + _names(states.FailureCode), _REJECTS + _names(RejectCode)
+    return "\n".join([failures, rejects, *(_life(title) for title in LIVES)])
+
+
+def _names(kind: type[StrEnum]) -> str:
+    meanings = docstrings(kind)
+    rows = [[code(one.value), meanings[one.name]] for one in kind]
+    return table(("name", "what happened"), rows)
 
 
 def _life(title: str) -> str:

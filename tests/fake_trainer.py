@@ -23,11 +23,13 @@ def as_python(folder: Path) -> Path:
 
 
 def tell(**event: Any) -> None:
+    """One line of the protocol."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 
 
 def main(folder: Path) -> None:
+    """A whole training: from where it stood, to what its spec's name makes of it."""
     spec = json.loads((folder / "spec.json").read_text())
     at = folder / "at"
     began = int(at.read_text()) if at.exists() else 0
@@ -47,17 +49,28 @@ def main(folder: Path) -> None:
     for step in range(began + 1, spec["steps"] + 1):
         told = {"epoch": step / 10, "learning_rate": spec["learning_rate"], "tokens": 40 * step}
         tell(event="point", step=step, loss=4.0 / step, **told)
-        if "slow" in spec["name"] and step == 2 and not began:
-            at.write_text("2")
-            tell(event="checkpoint", step=2, name="checkpoint-2")
-            sys.stdin.read()  # until its parent dies, or stops it
-            sys.exit(1)
-        if "mortal" in spec["name"] and not began:
-            at.write_text(str(step))
-            tell(event="checkpoint", step=step, name=f"checkpoint-{step}")
-            os.kill(os.getpid(), signal.SIGKILL)
-        if "doomed" in spec["name"]:
-            os.kill(os.getpid(), signal.SIGKILL)
+        meet_fate(spec["name"], folder, step, is_first=not began)
+    finish(folder, spec)
+
+
+def meet_fate(name: str, folder: Path, step: int, *, is_first: bool) -> None:
+    """What the run's name says of this step: it may stand still, or die."""
+    at = folder / "at"
+    if "slow" in name and step == 2 and is_first:
+        at.write_text("2")
+        tell(event="checkpoint", step=2, name="checkpoint-2")
+        sys.stdin.read()  # until its parent dies, or stops it
+        sys.exit(1)
+    if "mortal" in name and is_first:
+        at.write_text(str(step))
+        tell(event="checkpoint", step=step, name=f"checkpoint-{step}")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "doomed" in name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def finish(folder: Path, spec: dict[str, Any]) -> None:
+    """The files and the last words of a training that went well."""
     # the worse the farther from the best rate there is
     loss = 1.0 + abs(spec["learning_rate"] - 1e-4) * 1000
     tell(event="eval", step=spec["steps"], valid_loss=loss, valid_accuracy=0.8)

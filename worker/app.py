@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 from celery.signals import (
@@ -16,10 +17,12 @@ from celery.signals import (
 )
 
 from models.doorbell import CLOCK, SHARDS, TICK, make_celery
-from models.errors import MaestraleError
+from models.errors import BadInputError, MaestraleError
 from models.settings import Settings, settings_of_process
 from worker import logs, process, tasks, tracing
 
+SCHEMES = frozenset({"redis", "rediss", "unix", "redis+socket", "rediss+socket"})
+"""Of servers that may be one of the Redis protocol."""
 TICK_S = 15.0
 """How often beat rings the clock, seconds. The workers' own clocks tick every 5 s; beat's is for
 the case that theirs do not, and each tick is a task that Flower keeps."""
@@ -28,6 +31,7 @@ the case that theirs do not, and each tick is a task that Flower keeps."""
 def build_app() -> Celery:
     """The app behind `celery -A worker worker|beat|flower`. Opens nothing."""
     settings = settings_of_process()
+    _check_server(settings.broker_url)
     _default_flower_to_loopback()
     app = make_celery(settings)
     app.conf.update(
@@ -52,6 +56,18 @@ def build_app() -> Celery:
     tasks.register(app)
     _hook(app, settings)
     return app
+
+
+def _check_server(url: str) -> None:
+    """Ends the process where kombu would with a traceback, and without what may be a password."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in SCHEMES and (parts.port or 1) > 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        sys.stderr.write("the setting REDIS_URL cannot be used: `maestrale doctor` says why\n")
+        raise SystemExit(BadInputError.exit_code)
 
 
 def _hook(app: Celery, settings: Settings) -> None:

@@ -141,7 +141,8 @@ class Clock:
 
 def patience_s(lease_s: float) -> float:
     """How long a message may be out before it is taken for lost: it shall be sent again within two
-    leases, and the sweep that finds it may be `SWEEP_S` and a moment away."""
+    leases, and the sweep that finds it may be `SWEEP_S` and a moment away. Of a lease shorter than
+    these the message has all, so that it is sent again within a lease and these."""
     return max(lease_s, 2 * lease_s - SWEEP_S - MOMENT_S)
 
 

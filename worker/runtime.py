@@ -30,7 +30,7 @@ from worker.database import Database
 from worker.evaluating.libraries import Stores
 from worker.evaluating.losses import Losses
 from worker.evaluating.scorers import Scorers
-from worker.exporter import Exporter, Sources, expose, parse_address
+from worker.exporter import Exporter, Sources, expose
 from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway
 from worker.gateway.remote import RemoteApi
@@ -78,8 +78,6 @@ class Runtime:
     def start(self) -> "Runtime":
         """Opens everything; raises what could not be opened, with nothing left running."""
         address = self._settings.metrics_address
-        if address:
-            parse_address(address)
         self._thread.start()
         try:
             self._call(self._open(), START_TIMEOUT_S)

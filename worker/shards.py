@@ -183,8 +183,9 @@ class Shards:
         if job is None or job.is_stopped:  # a resumed job starts afresh
             try:
                 job = JobInHand.of(claim, self._pausing)
-            except ValueError:
-                log.error("job %s was made by another version", claim.job_id)
+            except Exception as error:  # compilers of templates, patterns, schemas: each its own
+                kind = type(error).__name__
+                log.error("job %s was made by another version (%s)", claim.job_id, kind)
                 await self._database.write(job_moves.pause, claim.job_id, UNREADABLE)
                 return None
             self.jobs[claim.job_id] = job

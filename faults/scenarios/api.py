@@ -39,6 +39,9 @@ def brown_out(begin: Begin) -> None:
         job = world.submit(world.rows(FULL_RATE * 16), max_failed_share=1.0)
         _goes_on(world, job, 5 * FULL_RATE)
         before = _rate(_arrivals(world), time.time() - WINDOW_S)
+        fair = f"{before:.1f} calls/s of {FULL_RATE} before"
+        world.expect(ALMOST * FULL_RATE <= before <= 1.1 * FULL_RATE, fair)
+        world.open_yet(job)
         world.on.steer("faults", windows=[{"name": "brownout", "from_s": 0, "to_s": BROWN_S}])
         over = time.time() + BROWN_S
         world.settled(job.id, may_fail=job.rows_total // 50)

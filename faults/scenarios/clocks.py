@@ -23,7 +23,6 @@ def wrong_clocks(begin: Begin) -> None:
     """One worker is 2 h ahead and the other 2 h behind; then one of them is killed."""
     library = _library()
     with begin(*SLOW, workers=0, MAESTRALE_LEASE=LEASE_S) as world:
-        world.subscribe()
         _start(world, library)
         job = world.submit(world.rows(240))
         world.until(lambda: world.on.client.get(job.id).rows_done > 120, "work goes on")
@@ -35,7 +34,6 @@ def wrong_clocks(begin: Begin) -> None:
         world.until(lambda: _rescues(world), "the dead one's shards are rescued", RECOVERY_S)
         world.on.restart_workers()
         world.settled(job.id)
-        world.told()
 
 
 def _library() -> Path:

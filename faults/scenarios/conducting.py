@@ -89,8 +89,9 @@ def conducted(world: World, run: Job) -> None:
 def _noted(world: World, job: Job) -> None:
     """Its rows and their ends, for the checker."""
     ids = {"generate": ROWS, "evaluate": EXAM}
-    rows = [f"r{number}" for number in range(ids.get(job.kind, 0))] or [job.name]
-    world.producer.write("submitted", job=job.id, rows=rows)
+    rows = [f"r{number}" for number in range(ids.get(job.kind, 0))]
+    told = {"rows": rows or [job.name], "asks": bool(rows)}
+    world.producer.write("submitted", job=job.id, **told)
     world.settled(job.id)
 
 

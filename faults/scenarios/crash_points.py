@@ -111,12 +111,13 @@ def _die_in_turn(begin: Begin, points: Sequence[str]) -> None:
     """Two deaths, then a worker that heals both: a third would make its rows suspects."""
     with begin(*LATENCY, workers=0, MAESTRALE_LEASE=SHORT) as world:
         for at in range(0, len(points), 2):
+            if at:
+                world.kill("worker1")
             some, jobs = points[at : at + 2], []
             for number, point in enumerate(some, start=at):
                 jobs.append(world.submit(world.rows(ROWS, start=ROWS * number)))
                 die(world, point, hurt_worker.command(VICTIM, SHORT_CLAIMS))
             _heal(world, jobs, " and ".join(some))
-            world.kill("worker1")
 
 
 # --------------------------------------------------------------------------- told, and there
@@ -126,12 +127,10 @@ def _die_in_turn(begin: Begin, points: Sequence[str]) -> None:
 def worker_dies_with_an_event(begin: Begin) -> None:
     """A worker dies with an event that is not relayed, with one that is, and with one delivered."""
     with begin(*LATENCY, workers=0) as world:
-        world.subscribe()
         job = world.submit(world.rows(ROWS))
         for point in DYING["worker_dies_with_an_event"]:
             die(world, point, hurt_worker.command(VICTIM, SHORT_CLAIMS))
         _heal(world, [job])
-        world.told()
 
 
 @scenario(11)

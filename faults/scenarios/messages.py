@@ -24,6 +24,8 @@ from models.tables import Job
 
 ROWS_OF_A_SHARD = 8
 """In a small job."""
+ASKED_S = 1.3
+"""A worker asks Redis for messages for one second at a time."""
 
 # --------------------------------------------------------------------------- lost
 
@@ -36,24 +38,35 @@ def lost_messages(begin: Begin) -> None:
             job = world.submit(world.rows(40))
             rung = time.monotonic()
             lost = delete_messages(world)
-        world.until(lambda: any(one.token for one in all_of(world, job.id)), "a shard is claimed")
+        shards = all_of(world, job.id)
+        idle = not any(one.token for one in shards)
+        world.expect(
+            idle and lost == len(shards), f"{lost} messages lost of {len(shards)} shards, none held"
+        )
+        world.until(lambda: all(one.token for one in all_of(world, job.id)), "all are claimed")
         took_s, lease_s = time.monotonic() - rung, world.on.client.settings.lease_s
         world.settled(job.id)
         world.expect(
-            lost and took_s < 2 * lease_s,
-            f"{lost} messages lost; claimed {took_s:.1f} s later (2 leases: {2 * lease_s:g} s)",
+            took_s < 2 * lease_s,
+            f"all claimed {took_s:.1f} s after they were lost (2 leases: {2 * lease_s:g} s)",
         )
 
 
 @contextmanager
-def stopped(world: World, name: str) -> Iterator[None]:
-    """The process sleeps for as long as the block lasts."""
-    (pid,) = world.on.pids(name)
-    os.kill(pid, signal.SIGSTOP)
+def stopped(world: World, *names: str) -> Iterator[None]:
+    """The processes sleep for as long as the block lasts, and what they last asked of Redis is
+    over: else the first message would go to one of them, to be run as soon as it wakes."""
+    pids = [pid for name in names for pid in world.on.pids(name)]
+    world.fault("stopped", hangs_up=True, names=names)
     try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(ASKED_S)
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        world.healed("stopped")
 
 
 def delete_messages(world: World) -> int:

@@ -22,7 +22,6 @@ USED = 0.9
 def budget_under_kills(begin: Begin) -> None:
     """Both workers are killed with parts of a budget in hand; it is used up, and kept."""
     with begin(*OPTIONS, workers=2) as world:
-        world.subscribe()
         job = submitted_with_budget(world, world.rows(ROWS))
         client = world.on.client
         for name in ("worker1", "worker2"):
@@ -35,7 +34,6 @@ def budget_under_kills(begin: Begin) -> None:
         world.log.write("budget", nano=NANO)
         client.resume(job.id, budget="1USD")
         world.settled(job.id)
-        world.told()
 
 
 def submitted_with_budget(world: World, rows: Path, **alone: float) -> Job:

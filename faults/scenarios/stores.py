@@ -25,6 +25,7 @@ from models.errors import MaestraleError
 LATENCY = ("--latency-median", "0.3", "--latency-p95", "0.6", "--limit", "*=6000")
 KILLS = 40
 KILL_EVERY_S, AT_ONCE = 0.15, 1
+ALL_KILLED_S = 60.0
 DISK_MB = 64
 FULL_S = 4.0
 BROKEN_DISK = Path(hurt_worker.__file__).with_name("broken_disk.c")
@@ -40,7 +41,6 @@ T = TypeVar("T")
 def connections_killed(begin: Begin) -> None:
     """pg_terminate_backend of random connections, of workers and producer, again and again."""
     with begin(*LATENCY, workers=2) as world:
-        world.subscribe()
         rows = world.rows(500)
         job = world.submit(rows)
         acknowledged: dict[str, Any] = {}
@@ -51,7 +51,8 @@ def connections_killed(begin: Begin) -> None:
                 how = {"recipe": "translate", "idempotency_key": f"key {number}"}
                 jobs.append(_surely(partial(world.on.client.generate, more, **how)))
                 world.accepted(jobs[-1], more)
-            while len(killed) < KILLS:
+            deadline = time.monotonic() + ALL_KILLED_S
+            while len(killed) < KILLS and time.monotonic() < deadline:
                 acknowledged |= _surely(lambda: dict(world.on.client.results(job.id)))
         for one in jobs:
             world.settled(one.id)
@@ -63,7 +64,6 @@ def connections_killed(begin: Begin) -> None:
             f"{len(acknowledged)} rows read meanwhile are there, {len(changed)} are not the same",
         )
         world.again(job, rows)
-        world.told()
 
 
 @contextmanager
@@ -83,13 +83,14 @@ def _killing(world: World) -> Iterator[list[int]]:
                     killed.append(victim)
 
     thread = threading.Thread(target=kill, daemon=True)
+    world.fault("connections are killed", hangs_up=True)
     thread.start()
     try:
         yield killed
     finally:
         over.set()
         thread.join(5)
-        world.fault("connections killed", count=len(killed))
+        world.healed(f"{len(killed)} connections were killed")
 
 
 def _surely(do: Callable[[], T]) -> T:
@@ -125,16 +126,15 @@ def disk_broken(begin: Begin) -> None:
 
 def _without_a_disk(world: World, what: str, fault: AbstractContextManager[None]) -> None:
     """A job's work goes on, the disk takes nothing for a while, and then it does again."""
-    world.subscribe()
     rows = world.rows(450)
     job = world.submit(rows)
     world.until(lambda: world.on.client.get(job.id).rows_done > 100, "work goes on")
     workers = {one.name: one.pid for one in world.on.services.running()}
     with fault:
         began = time.time()
-        world.fault(what)
+        world.fault(what, hangs_up=True)
         time.sleep(FULL_S)
-        world.fault("the disk is well again")
+        world.healed("the disk is well again")
         back = time.time()
     job = world.settled(job.id)
     same = {one.name: one.pid for one in world.on.services.running()}
@@ -148,7 +148,6 @@ def _without_a_disk(world: World, what: str, fault: AbstractContextManager[None]
     world.expect(after, f"called again {min(after, default=0):.1f} s after it was well again")
     world.expect(same == workers, f"the same processes as before: {sorted(same)}")
     world.again(job, rows)
-    world.told()
 
 
 def _library(folder: Path) -> Path:

@@ -5,7 +5,7 @@ as the tests do, after its wait was read off and held against the table. Whateve
 """
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlalchemy import update
 
-from benchmarks.sinks import Reply, Sinks, at_first, drips, resets, says, silent, sinks
+from benchmarks.sinks import Reply, Sinks, at_first, drips, resets, says, silent, sinks, well
 from faults.findings import of
 from faults.history import read
 from faults.scenarios.registry import Begin, scenario
 from faults.sink import note_delivery
 from faults.world import World
+from models.states import EndpointState
 from models.store import deliveries
 from models.store.engine import now_s
 
@@ -44,14 +45,16 @@ BAD: Mapping[str, Bad] = {
     "500": Bad(says(500), lambda _: 500),
     "410": Bad(says(410), lambda _: 410),
     "reset": Bad(resets, lambda _: 0),
-    "bad-tls": Bad(resets, lambda _: 0),
+    "bad-tls": Bad(well, lambda _: 204),
 }
+QUICK = ("--latency-median", "0.05")
 FOR_HOURS, FOR_A_DAY = "500", "429-a-day"
 DAY_S = 86_400
 WAITS_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """After the first failure, the second, ...: the list's table."""
 JITTER, LOOK_S = 0.2, 60.0
 """Waits are longer by this share; and were read off so much later, on a slow machine."""
+NOWHERE = {"/elsewhere": "where a 302 leads", "/bad-tls": "where nobody vouches for a certificate"}
 FAR_S = 60.0
 DELAY_S, LATE_S = 1.0, 10.0
 """From an event's commit to its arrival at the good endpoint: the median, and each."""
@@ -61,7 +64,7 @@ JOBS = 6
 @scenario(18, is_alone=True)
 def bad_endpoints(begin: Begin) -> None:
     """Slow-loris, 302, 410, 429, 500 for days, 1 GB, bad TLS, resets, beside a good endpoint."""
-    with sinks() as servers, begin("--latency-median", "0.05", workers=2) as world:
+    with sinks() as servers, begin(*QUICK, hook=False) as world:
         world.subscribe("beside")
         ids = {name: _subscribe(world, servers, name) for name in BAD}
         jobs = []
@@ -79,7 +82,9 @@ def bad_endpoints(begin: Begin) -> None:
             asked and all(DAY_S - LOOK_S <= wait <= DAY_S for wait in asked),
             f"{FOR_A_DAY}: tried again when it asked for it, after {asked} s",
         )
-        world.expect("/elsewhere" not in servers.arrived, "where a 302 leads, nothing has arrived")
+        for path, words in NOWHERE.items():
+            world.expect(path not in servers.arrived, f"{words}, nothing has arrived")
+        _expect_gone(world, ids["410"])
 
 
 def _subscribe(world: World, servers: Sinks, name: str) -> str:
@@ -126,6 +131,17 @@ def _let_time_fly(world: World) -> None:
     far = (table.c.state == "pending", table.c.next_at > now_s() + FAR_S)
     with world.on.client.store.write() as connection:
         connection.execute(update(table).where(*far).values(next_at=now_s()))
+
+
+def _expect_gone(world: World, endpoint_id: str) -> None:
+    """After its 410 an endpoint is disabled, and nothing that it refused is sent to it again."""
+    lines = of(read(world.log.path.parent), "sink", "refused")
+    tries = Counter(line["event"] for line in lines if line["endpoint"] == "410")
+    state = world.on.client.webhooks.get(endpoint_id).state
+    world.expect(
+        set(tries.values()) == {1} and state == EndpointState.DISABLED,
+        f"410: {state}, after {max(tries.values(), default=0)} attempt at an event at most",
+    )
 
 
 def _expect_none_is_delayed(world: World) -> None:

@@ -46,7 +46,8 @@ class PriceTable(BaseModel):
     """For budgets in euros, on the date of the table; without it they are refused."""
     models: dict[str, ModelPrice]
     """`[models.NAME]`: prices by name. A model has the price of the longest name that it begins
-    with (before a `-`)."""
+    with (before a `-`); one that the provider tuned (`ft:BASE:...`) has that of its base, unless
+    the table has `[models."ft:BASE"]`."""
 
     def price(self, model: str) -> ModelPrice | None:
         """The price of the longest name in the table that `model` starts with.

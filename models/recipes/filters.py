@@ -1,10 +1,12 @@
 """The filters a recipe's template may use; all others do not exist there.
 
 Text filters take text and numbers only, so printing a list by accident is a named failure instead
-of Python's notation in a prompt, and no result is longer than `MAX_TEXT`.
+of Python's notation in a prompt, and no result is longer than `MAX_TEXT` (in
+records, than `Caps.beside` says).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import orjson
 from jinja2 import Environment
@@ -23,7 +25,12 @@ MAX_MADE = 100_000_000
 """Bytes, roughly, of all texts and lists that a render may make on the way to its result."""
 BUDGET = "_left"
 """Where a render keeps what its loops and values may still take (`fresh_budget`)."""
+CAPS = "_caps"
+"""Where it keeps what it may take in all."""
 _OVERHEAD = 64
+_MOST_BYTES = 4
+"""Of a character."""
+_WIDER = 1.1
 _PER_ITEM = 16
 
 _FROM_JINJA = (
@@ -48,28 +55,25 @@ def as_text(value: Json, label: str = "a value") -> str:
     raise SecurityError(f"{label} is a {kind}: print it with | join(', ') or | tojson")
 
 
-def capped(text: str) -> str:
-    """`text`, or `SecurityError` when it is longer than `MAX_TEXT`."""
-    return text if check_length(len(text)) else ""
-
-
-def check_length(length: int, limit: int = MAX_TEXT) -> bool:
-    """True, or `SecurityError` when `length` is above `limit`."""
+def check_length(length: int, limit: int = MAX_TEXT) -> None:
+    """`SecurityError` when `length` is above `limit`."""
     if length > limit:
         raise SecurityError(f"the template makes {length} characters or items; the cap is {limit}")
-    return True
 
 
-def join(items: Iterable[Json], separator: str = "") -> str:
+@pass_context
+def join(context: Context, items: Iterable[Json], separator: str = "") -> str:
     """The items' texts with `separator` between them."""
     texts = [as_text(item, "an item of a list") for item in items]
-    check_length(sum(map(len, texts)) + len(separator) * len(texts))
+    length = sum(map(len, texts)) + len(separator) * len(texts)
+    check_length(length, context.parent[CAPS].text)
     return separator.join(texts)
 
 
-def concat(first: Json, *others: Json) -> str:
+@pass_context
+def concat(context: Context, first: Json, *others: Json) -> str:
     """What the operator `~` does."""
-    return join((first, *others))
+    return join(context, (first, *others))
 
 
 def replace(value: Json, old: str, new: str) -> str:
@@ -97,10 +101,14 @@ def trim(value: Json, characters: str | None = None) -> str:
     return as_text(value).strip(characters)
 
 
-def tojson(value: Json) -> str:
+@pass_context
+def tojson(context: Context, value: Json) -> str:
     """The value as JSON with characters as they are (nothing is escaped for HTML)."""
-    check_size(value)
-    return capped(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode())
+    caps = context.parent[CAPS]
+    check_size(value, caps)
+    text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    check_length(len(text), caps.text)
+    return text
 
 
 def round_number(value: float, digits: int = 0) -> float:
@@ -108,28 +116,57 @@ def round_number(value: float, digits: int = 0) -> float:
     return round(float(value), digits)
 
 
-def check_size(value: Json, limit: int = MAX_ITEMS) -> None:
-    """`SecurityError` for a value of more than `limit` parts (`[a, a]` 30 times: a billion), or
-    whose texts together are longer than `MAX_TEXT`."""
-    left, length = limit, 0
+class Caps(NamedTuple):
+    """What one render may take: characters of its result; parts of it, and rounds; bytes made."""
+
+    text: int = MAX_TEXT
+    items: int = MAX_ITEMS
+    made: int = MAX_MADE
+
+    def beside(self, values: Json) -> "Caps":
+        """With as much again as is held already: memory grows with that, and not with templates."""
+        parts = length = 0
+        for part in _parts(values):
+            parts += 1
+            length += len(part) if isinstance(part, str) else 0
+        return Caps(
+            self.text + length, self.items + parts, self.made + _MOST_BYTES * length + parts
+        )
+
+    def is_wider_than(self, other: "Caps") -> bool:
+        """By so much that what met the other's caps may pass these."""
+        return self.text > _WIDER * other.text or self.items > _WIDER * other.items
+
+
+USUAL = Caps()
+
+
+def check_size(value: Json, caps: Caps = USUAL) -> None:
+    """`SecurityError` for a value of too many parts (`[a, a]` 30 times: a billion), or whose texts
+    together are too long."""
+    length = 0
+    for count, part in enumerate(_parts(value), 1):
+        check_length(count, caps.items)
+        if isinstance(part, str):
+            length += len(part)
+            check_length(length, caps.text)
+
+
+def _parts(value: Json) -> Iterator[Json]:
+    """The value and all within it; as long as each is taken at once, in bounded memory."""
     open_values = [value]
     while open_values:
         part = open_values.pop()
-        left -= 1
-        if left < 0:
-            check_length(limit + 1, limit)
+        yield part
         if isinstance(part, dict):
             open_values.extend(part.values())
         elif isinstance(part, (list, tuple)):
             open_values.extend(part)
-        elif isinstance(part, str):
-            length += len(part)
-            check_length(length)
 
 
-def fresh_budget() -> list[int]:
-    """The rounds and the bytes that one render may take."""
-    return [MAX_ITEMS, MAX_MADE]
+def fresh_budget(caps: Caps) -> dict[str, Json]:
+    """Variables of ours: the rounds and the bytes that one render may take, and the caps."""
+    return {BUDGET: [caps.items, caps.made], CAPS: caps}
 
 
 def _on_text(method: Callable[[str], Json]) -> Callable[[Json], Json]:

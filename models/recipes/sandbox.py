@@ -25,8 +25,8 @@ from models.recipes.strict_json import Json
 
 MAX_RANGE = 10_000
 MAX_NESTING = 100
-"""Levels of statements, operators and filters in each other; Python's own compiler gives up soon
-after, with less to say."""
+"""Levels of statements, operators and filters in each other, as those of `a + b + c + ...` are;
+Python's own compiler gives up soon after, with less to say."""
 _METHODS: dict[type, frozenset[str]] = {
     str: frozenset(
         {
@@ -121,7 +121,9 @@ def _check_nesting(tree: nodes.Template) -> None:
         level = [part for whole in level for part in whole.iter_child_nodes()]
     if level:
         raise TemplateSyntaxError(
-            f"it is nested more than {MAX_NESTING} levels deep; make it simpler", level[0].lineno
+            f"it is nested more than {MAX_NESTING} levels deep, or a chain of more than "
+            f"{MAX_NESTING} operators; make it simpler",
+            level[0].lineno,
         )
 
 

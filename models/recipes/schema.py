@@ -6,14 +6,14 @@ the types cannot say (templates parse, paths lead to lists, ...) is checked by `
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from models.errors import RecipeError
-from models.recipes.fields import fields_read
+from models.recipes.fields import fields_printed, fields_read
 from models.recipes.strict_json import Json
 from models.recipes.variables import Variable, read_variables
 
@@ -236,6 +236,14 @@ class Recipe(Part):
         read = (fields_read(source, "row") for source in sources)
         return frozenset(self.input.required).union(*read, self._fields_looped())
 
+    @cached_property
+    def filled_fields(self) -> frozenset[str]:
+        """Those of them that may not be empty: those listed or looped over, and those that a prompt
+        prints whatever the row says. What is only carried into records may be."""
+        sources = [source for step in self.steps for _, _, source in step.templates()]
+        printed = (fields_printed(source, "row") for source in sources)
+        return frozenset(self.input.required).union(*printed, self._fields_looped())
+
     def _fields_looped(self) -> set[str]:
         paths = [loop.for_each.split(".") for loop in (*self.steps, self.output) if loop.for_each]
         return {path[1] for path in paths if path[0] == "row" and len(path) > 1}
@@ -248,7 +256,11 @@ class Recipe(Part):
         """The same recipe asking `model` in every step; `RecipeError` for an empty name."""
         if not model.strip():
             raise RecipeError("the model's name is empty: give one, e.g. mistral-small-latest")
-        steps = [step.model_copy(update={"model": model}) for step in self.steps]
+        return self.with_names(lambda _name: model)
+
+    def with_names(self, called: Callable[[str], str]) -> "Recipe":
+        """The same recipe with each model under the name that `called` gives it."""
+        steps = [step.model_copy(update={"model": called(step.model)}) for step in self.steps]
         return self._changed(steps=steps)
 
     def with_variables(self, values: Mapping[str, Variable]) -> "Recipe":

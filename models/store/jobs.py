@@ -267,7 +267,10 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
     return JobState(moved.state)
 
 
-_JUDGED = ("state", "kind", "parent_id", "rows_failed", "rows_total", "max_failed_share")
+_JUDGED = (
+    *("state", "kind", "parent_id", "idempotency_key"),
+    *("rows_failed", "rows_total", "max_failed_share"),
+)
 
 
 def tell_parent(connection: Connection, job_id: str) -> None:

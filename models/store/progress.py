@@ -24,11 +24,20 @@ def tenths_to_tell(stands: Any) -> int:
 
 
 def why_failed(job: Any) -> str:
-    """How many rows failed, how many might, and by which word that is said: of a run's job, its
-    stage's. `job`: kind, parent_id, rows_failed, rows_total, max_failed_share."""
+    """How many rows failed, how many might, and by which word that is said, if by any. `job`: kind,
+    parent_id, idempotency_key, rows_failed, rows_total, max_failed_share."""
     if job.kind == JobKind.TRAIN:
         return "the training failed"
-    option = "--max-failed-share" if job.parent_id is None else "the stage's max_failed"
     allowed = int(job.max_failed_share * job.rows_total + ROUNDING)
     told = f"{job.rows_failed:,} of {job.rows_total:,} rows failed"
-    return f"{told}, and {option} {job.max_failed_share:g} allows {allowed:,}"
+    return f"{told}, and {_option(job)} {job.max_failed_share:g} allows {allowed:,}"
+
+
+def _option(job: Any) -> str:
+    """What says how many rows may fail: of a run's job, its stage's word, if that has one."""
+    if job.parent_id is None:
+        return "--max-failed-share"
+    # a part of a stage, as the ranking of a training's models is (`Hand.key`)
+    is_part = "." in (job.idempotency_key or "").rpartition("/")[2]
+    has_word = job.kind in (JobKind.GENERATE, JobKind.EVALUATE) and not is_part
+    return "the stage's max_failed" if has_word else "a share of"

@@ -81,10 +81,11 @@ class Asking:
         self._hooks = maestrale.webhooks.prepare(how.webhook or ())
         self.facts: dict[str, Any] = {}
 
-    def submit(self, plan: Checked, *title: RenderableType) -> Job | None:
+    def submit(self, plan: Checked, beside: Path, *title: RenderableType) -> Job | None:
         """Says what the plan will take and submits it. None: it was a dry run.
 
-        Raises `BadInputError` for a model that the server does not have.
+        The rows that were left out are listed first, beside `beside`: whoever cannot write there
+        has paid nothing. Raises `BadInputError` for a model that the server does not have.
         """
         if not plan.reads_here:
             check_models(plan.models, self._maestrale, plan.embedding_models)
@@ -95,11 +96,15 @@ class Asking:
             return None
         if plan.reads_here:
             trainers.check(self._maestrale)
+        rejects = plan.found.write_rejects(outputs.rejects_path(beside))
         job = self._maestrale.submit(plan, **self._how.terms(self._hooks))
         self._warn(plan)
         self._voice.say(showing.line("job", Text(job.id, style="bold")))
         self.facts["job"] = facts.job_facts(job)
         self.facts |= tell_hooks(self._maestrale, job, self._hooks, self._voice)
+        if rejects is not None:
+            self._voice.say(showing.line("rejects", safe(rejects, 4000)))
+            self.facts["rejects"] = str(rejects)
         return job
 
     def _announce(self, plan: Checked, title: Sequence[RenderableType]) -> None:
@@ -123,13 +128,6 @@ class Asking:
             self._voice.say(showing.warning(OTHER_ACCOUNT))
         if plan.reads_here and (lack := trainers.missing(self._maestrale)):
             self._voice.say(showing.warning(lack))
-
-    def write_rejects(self, plan: Checked, target: Path) -> None:
-        """The rows that were left out, beside the target."""
-        path = plan.found.write_rejects(outputs.rejects_path(target))
-        if path is not None:
-            self._voice.say(showing.line("rejects", safe(path, 4000)))
-            self.facts["rejects"] = str(path)
 
     def leave(self, job: Job, then: str, command: str) -> int:
         """Says how to watch the job and what to do `then`; answers the exit code."""

@@ -1,4 +1,7 @@
-"""Exit codes: the one list of them, for help, for the reference, and for those who give them."""
+"""Exit codes: the list of them, for help, for the reference, and for commands that give one.
+
+What an error ends with stands in `models.errors`, and is one of these.
+"""
 
 from collections.abc import Mapping
 from typing import Final

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from models.bounds import MOST_COUNT, MOST_SEQ_LEN
+from producers.cli import codes
 from producers.cli.options import AsJson
 
 app = typer.Typer(no_args_is_help=True, help="Make datasets for training, split and check them.")
@@ -219,7 +220,7 @@ def validate(
     with voice.busy("checking"):
         report = check(read_settings(), name)
     voice.facts(dataset_words.report_facts(report), dataset_words.report(name, report))
-    raise typer.Exit(0 if report.is_good else 2)
+    raise typer.Exit(codes.DONE if report.is_good else codes.WRONG_INPUT)
 
 
 @app.command()

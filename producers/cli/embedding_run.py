@@ -54,11 +54,10 @@ class EmbeddingRun:
             asking = Asking(maestrale, self._how, self._voice)
             embeddings = Embeddings(maestrale)
             with self._plan(embeddings) as plan:
-                job = _submit(asking, plan)
+                store = self._wish.path or Path(f"{plan.embedding.store}.parquet")
+                job = _submit(asking, plan, store)
                 if job is None:
                     return asking.end(0)
-                store = self._wish.path or Path(f"{plan.embedding.store}.parquet")
-                asking.write_rejects(plan, store)
             if self._how.watch:
                 return asking.end(self._watch(embeddings, asking, job))
             export = f"maestrale export {job.id}"
@@ -75,9 +74,9 @@ class EmbeddingRun:
         return exit_code(job)
 
 
-def _submit(asking: Asking, plan: EmbeddingPlan) -> Job | None:
+def _submit(asking: Asking, plan: EmbeddingPlan, store: Path) -> Job | None:
     try:
-        return asking.submit(plan, title_of(plan))
+        return asking.submit(plan, store, title_of(plan))
     except DuplicateJobError as error:
         if not error.job_id:
             raise

@@ -41,14 +41,13 @@ class Evaluation:
                 job = self._submit(asking, plan)
                 if job is None:
                     return asking.end(0)
-                asking.write_rejects(plan, _beside(plan))
             if self._how.watch:
                 return asking.end(self._watch(maestrale, asking, job))
             return asking.end(asking.leave(job, "Write its report then:", self._make(job.id)))
 
     def _submit(self, asking: Asking, plan: EvaluationPlan) -> Job | None:
         try:
-            return asking.submit(plan, *title_of(plan))
+            return asking.submit(plan, self._beside(plan), *title_of(plan))
         except DuplicateJobError as error:
             if not error.job_id:
                 raise
@@ -65,6 +64,12 @@ class Evaluation:
             name = plan.evaluation.suite.name
             reports.check_folder(self._folder, name, overwrite=self._how.overwrite)
 
+    def _beside(self, plan: EvaluationPlan) -> Path:
+        """What the file of rows that were left out is called after: in the report's folder, or
+        here, and not like that of a recipe of the same name."""
+        called = f"{plan.evaluation.suite.name}.evaluation"
+        return (self._folder or Path()) / outputs.default_name(plan.found.name, called, "jsonl")
+
     def _make(self, job_id: str) -> str:
         """The command that writes the report, once the job is done."""
         out = shlex.quote(safe(self._folder or "DIR", 4000))
@@ -78,11 +83,6 @@ class Evaluation:
                 maestrale, job, self._folder, self._voice, overwrite=self._how.overwrite
             )
         return exit_code(job)
-
-
-def _beside(plan: EvaluationPlan) -> Path:
-    """What the file of rows that were left out is called after, in the current folder."""
-    return outputs.default_name(plan.found.name, plan.evaluation.suite.name, "jsonl")
 
 
 def title_of(plan: EvaluationPlan) -> Iterator[RenderableType]:

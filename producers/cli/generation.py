@@ -60,10 +60,9 @@ class Generation:
         with client() as maestrale:
             asking = Asking(maestrale, self._how, self._voice)
             with self._plan(maestrale, recipe) as plan:
-                job = asking.submit(plan, title_of(plan))
+                job = asking.submit(plan, target.path, title_of(plan))
                 if job is None:
                     return asking.end(0)
-                asking.write_rejects(plan, target.path)
             if self._how.watch:
                 return asking.end(self._watch(maestrale, asking, job, target))
             left = asking.leave(job, "Write its records:", self._export(job, target))

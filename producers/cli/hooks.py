@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from models.bounds import MOST_COUNT
+from producers.cli import codes
 from producers.cli.options import AsJson, Newest
 
 app = typer.Typer(no_args_is_help=True, help="Tell other systems of events, by signed webhooks.")
@@ -97,7 +98,7 @@ def test(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
         "workers_running": tested.has_workers,
     }
     voice.facts(facts, *hook_words.tested(endpoint, tested))
-    raise typer.Exit(0 if tested.is_good else 1)
+    raise typer.Exit(codes.DONE if tested.is_good else codes.NEEDS_ATTENTION)
 
 
 @app.command()
@@ -127,18 +128,23 @@ def disable(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
 
 @app.command()
 def enable(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
-    """Send there again what happens from now on; `replay` sends what was missed."""
+    """Send there again what happens from now on.
+
+    What was on its way when it was disabled goes out again by `maestrale webhooks replay`.
+
+    What happened since then is not sent: `maestrale events JOB` tells it.
+    """
     from producers.cli import hook_words, showing
     from producers.cli.opening import client
     from producers.cli.voice import Voice
 
     with client() as maestrale:
         endpoint = maestrale.webhooks.enable(endpoint_id)
-    missed = f"maestrale webhooks replay --since 7d --failed --endpoint {endpoint.id}"
+    waiting = f"maestrale webhooks replay --since 14d --failed --endpoint {endpoint.id}"
     Voice(as_json=as_json).facts(
         hook_words.endpoint_facts(endpoint),
         hook_words.about(endpoint),
-        showing.hint("Send what it missed:", missed),
+        showing.hint("Send what was on its way when it was disabled:", waiting),
     )
 
 

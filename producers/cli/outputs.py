@@ -43,12 +43,15 @@ def default_name(source: str, recipe: str, form: Format) -> Path:
 
 
 def check_named(out: Path) -> None:
-    """Refuses what is no name of a file: `.`, `/` and the empty text."""
+    """Refuses what is no name of a file: `.`, `/`, the empty text, and `-` for standard output."""
+    if str(out) == "-":
+        raise BadInputError("records go into a file, not to standard output: give it a name")
     exports.provenance_path(out)
 
 
 def check_free(out: Path, *, overwrite: bool) -> None:
     """Refuses a place that cannot be written, for the records or for the file beside them."""
+    check_named(out)
     for path in (out, exports.provenance_path(out)):
         exports.check_target(path, overwrite=overwrite)
 

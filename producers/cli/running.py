@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from producers.cli import codes
 from producers.cli.options import AsJson
 
 
@@ -56,7 +57,10 @@ def up(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Start what real work needs: server, workers, clock, Flower. Starts only what is missing."""
+    """Start what real work needs: server, workers, clock, conductor, Flower; only what is missing.
+
+    With the extra `train` (or MAESTRALE_TRAIN_PYTHON) a trainer, too; with REDIS_URL no server.
+    """
     from producers.cli.starting import bring_up
     from producers.cli.voice import Voice
 
@@ -91,7 +95,7 @@ def doctor(as_json: AsJson = False) -> None:
     with voice.busy("checking"):
         found = examine(read_settings())
     voice.facts([finding.facts() for finding in found], checkups.page(found))
-    raise typer.Exit(1 if any(finding.is_bad for finding in found) else 0)
+    raise typer.Exit(codes.NEEDS_ATTENTION if any(one.is_bad for one in found) else codes.DONE)
 
 
 def migrate(as_json: AsJson = False) -> None:

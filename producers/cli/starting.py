@@ -10,7 +10,7 @@ from rich.text import Text
 from models.errors import SetupError
 from models.settings import Settings
 from models.states import WORKABLE, JobState
-from models.store import schema
+from models.store import board, schema
 from producers import trainers
 from producers.cli import facts, showing
 from producers.cli.following import OTHER_ACCOUNT
@@ -81,8 +81,10 @@ def show_status(voice: Voice) -> None:
     with Maestrale(settings) as maestrale:
         workers, limits = services.living(maestrale.workers()), maestrale.limits()
         found = [job for state in sorted(WORKABLE) for job in maestrale.jobs(state=state)]
-        paused = len(maestrale.jobs(state=JobState.PAUSED))
+        with maestrale.store.read() as connection:  # the list above ends somewhere
+            counts = board.by_state(connection)
         now = maestrale.store.now()
+    under_way, paused = sum(counts.get(state, 0) for state in WORKABLE), counts.get(JobState.PAUSED)
     words: list[RenderableType] = [_table(services, running)] if running else []
     words += [
         showing.warning(f"{service.name} has died: `maestrale up` starts it again")
@@ -99,7 +101,7 @@ def show_status(voice: Voice) -> None:
                     ("limit", f"{safe(model)}: {showing.limit_words(limit)}")
                     for model, limit in sorted(limits.items())
                 ),
-                ("jobs under way", f"{len(found):,}"),
+                ("jobs under way", f"{under_way:,}"),
                 *([("jobs paused", f"{paused:,}: {_PAUSED}")] if paused else []),
             ]
         )

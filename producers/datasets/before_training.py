@@ -37,8 +37,9 @@ def check_dataset(dataset: Dataset, called: str) -> None:
 
 def take_file(file: Path, kind: Kind, target: Path, staging: Path) -> int:
     """Writes the rows of a file of any form that is read, all of this kind, as a part of a dataset;
-    answers how many. Raises `BadInputError` as `check_dataset` and reading do."""
-    options = ReadOptions(max_rejected_share=0.0, undone="Nothing was begun.")
+    answers how many. Ids mean nothing to trainers, and may be anything. Raises `BadInputError` as
+    `check_dataset` and reading do."""
+    options = ReadOptions(id_field=None, max_rejected_share=0.0, undone="Nothing was begun.")
     try:
         with read(file, options, staging) as found:
             rows = ((f"--validation {file}, line {row.line}", row.data) for row in found.rows())

@@ -12,7 +12,7 @@ from models.errors import BadInputError
 from models.payloads import JobSpec
 from models.prices import load_prices
 from models.recipes.checking import template_complaints
-from models.recipes.fields import fields_read, names_read
+from models.recipes.fields import fields_printed, fields_read, names_read
 from models.tables import Job, VectorStore
 from models.vectors import unpack
 from models.words import counted
@@ -73,6 +73,7 @@ class Embeddings:
         options = ReadOptions(
             id_field=wish.id_field,
             required=frozenset(fields_read(wish.text, "row")),
+            filled=frozenset(fields_printed(wish.text, "row")),
             limit=wish.limit,
             on_duplicate=wish.on_duplicate,
             on_stop=KEEP_ONE,

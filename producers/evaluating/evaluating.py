@@ -82,6 +82,7 @@ class Evaluating:
         options = ReadOptions(
             id_field=suite.input.id,
             required=previewer.required_fields,
+            filled=previewer.filled_fields,
             lift="meta",
             limit=wish.limit,
             on_duplicate=wish.on_duplicate,

@@ -229,15 +229,13 @@ def write(made: Made, folder: Path, *, overwrite: bool = False) -> list[Path]:
     """
     check_folder(folder, made.job.name, overwrite=overwrite)
     pictures = {f"charts/{one.file}": one.picture() for part in made.drawn for one in part}
-    old = _written(folder).get("files") or []
     when = str(made.document["made_at"])[:16].replace("T", " ")
     text = markdown.markdown(made.report, made.drawn, when)
     files = {PAGE: made.page.encode(), TEXT: text.encode(), **pictures}
     names = [*files, FACTS]
     facts = _json({**made.document, "files": names}, indented=True).encode()
-    stale = [str(name) for name in old if name not in names]
     try:  # the facts first: they say whose report it is to whoever writes it again after a death
-        _write_all(folder, {FACTS: facts, **files}, stale)
+        _write_all(folder, {FACTS: facts, **files})
     except OSError as error:
         raise SetupError(
             f"the report cannot be written into {folder} ({error.strerror or error}): free some "
@@ -246,16 +244,18 @@ def write(made: Made, folder: Path, *, overwrite: bool = False) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _write_all(folder: Path, files: Mapping[str, bytes], stale: Sequence[str]) -> None:
-    """All files, each whole or not at all; charts of the report before it go."""
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """All files, each whole or not at all; charts of reports before it go, also of one whose
+    writer died and left no list of them."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
         crash_point("report.writing")
-    for name in stale:
-        if _CHART.fullmatch(name):
-            (folder / name).unlink(missing_ok=True)
+    for path in (folder / "charts").glob("*.png"):
+        name = f"charts/{path.name}"
+        if name not in files and _CHART.fullmatch(name):
+            path.unlink(missing_ok=True)
 
 
 def _written(folder: Path) -> Mapping[str, Any]:

@@ -67,6 +67,21 @@ def check(told: RunSpec, prices: PriceTable | None = None, *, done: Collection[s
                 _check_stage(told.pipeline, stage, prices)
 
 
+def wants_trainer(told: RunSpec, *, done: Collection[str] = ()) -> bool:
+    """Whether a stage trains, or reads rows to a model, on this machine. `done`: as above."""
+    pipeline = told.pipeline
+    left = [stage for stage in pipeline.stages if stage.name not in done]
+    return any(_is_read_here(stage) or _trains_here(pipeline, stage) for stage in left)
+
+
+def _is_read_here(stage: Prepared) -> bool:
+    return bool(stage.suite) and stage.suite["kind"] == SuiteKind.PERPLEXITY
+
+
+def _trains_here(pipeline: Pipeline, stage: Prepared) -> bool:
+    return stage.kind == StageKind.TRAIN and _is_local(pipeline, stage)
+
+
 def names_written(told: RunSpec) -> list[str]:
     """The models that the server of the API will be asked for, as far as they are written out:
     none that a stage makes, or serves here.

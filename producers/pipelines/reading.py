@@ -11,7 +11,9 @@ from typing import Any, get_args
 from models.errors import BadInputError, NotFoundError
 from models.pipelines.loading import place_of
 from models.pipelines.named import FILES
-from models.pipelines.schema import KINDS, Prepared, RunSpec, StageKind
+from models.pipelines.schema import KINDS, Embed, Prepared, RunSpec, StageKind
+from models.recipes import Recipe
+from models.suites import Suite
 from producers.pipelines.beforehand import known_of
 from producers.pipelines.hand import limit_of
 from producers.readers import KEEP_ONE, OnDuplicate, ReadOptions, read
@@ -63,12 +65,26 @@ def _named(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
 
 
+def _id_field(stage: Prepared, asked: Mapping[str, Any]) -> str:
+    """By what the stage will tell rows apart."""
+    match stage.kind:
+        case StageKind.GENERATE:
+            return Recipe.model_validate(stage.recipe).input.id
+        case StageKind.EVALUATE:
+            return Suite.model_validate(stage.suite).input.id
+        case StageKind.EMBED:
+            return str(asked.get("id", Embed.model_fields["id"].default))
+        case _:
+            return "id"
+
+
 def _options(told: RunSpec, stage: Prepared, asked: Mapping[str, Any]) -> ReadOptions:
     share, on_duplicate = asked.get("max_rejected", SHARE), asked.get("on_duplicate", "stop")
     can_keep = "on_duplicate" in KINDS[stage.kind].model_fields
     limit = asked.get("limit", limit_of(told, stage))
     return ReadOptions(
-        id_field=str(asked.get("id", "id")),
+        id_field=_id_field(stage, asked),
+        lift="meta" if stage.kind == StageKind.EVALUATE else "",
         limit=limit if isinstance(limit, int) else None,
         undone="Nothing was begun.",
         max_rejected_share=float(share) if isinstance(share, int | float) else 1.0,

@@ -22,7 +22,7 @@ from models.store.engine import one_at_a_time
 from models.store.stages_seen import StageSeen
 from models.tables import Job
 from models.words import money
-from producers import spending
+from producers import spending, trainers
 from producers.client import Maestrale
 from producers.pipelines import beforehand
 from producers.pipelines.hand import content_of, limit_of, told_of
@@ -58,10 +58,13 @@ class Runs:
         """Commits the run with its stages; a conductor takes it up. Answers it and whether it is
         new: the same pipeline on the same rows that is under way is answered as it stands.
 
-        Raises `BadInputError` if that has another budget, priority or fewer webhooks than is asked.
+        Raises `BadInputError` if that has another budget, priority or fewer webhooks than is asked,
+        and where a stage would wait without end for a trainer.
         """
         beforehand.check(told, None if budget is None else self._prices)
         check_files(told, self._maestrale.settings.home / "staging")
+        if beforehand.wants_trainer(told):
+            trainers.check(self._maestrale)
         found = fingerprint(told)
         run = self._run(told, found, priority, budget)
         with self._maestrale.store.write() as connection:
@@ -85,6 +88,7 @@ class Runs:
         another input, variable, limit or way than is given here.
         """
         name = told.pipeline.name
+        self._check_trainer_left(name)
         with self._maestrale.store.write() as connection:
             run = stages_seen.newest_run(connection, name)
             if run is None:
@@ -112,9 +116,14 @@ class Runs:
             self._check_left(connection, run)
 
     def _check_left(self, connection: Connection, run: Job) -> None:
-        found = stages_seen.of_run(connection, run.id)
-        done = [stage.name for stage in found if stage.state in STAGE_GOOD]
-        beforehand.check(told_of(run), self._prices, done=done)
+        beforehand.check(told_of(run), self._prices, done=_done(connection, run))
+
+    def _check_trainer_left(self, name: str) -> None:
+        with self._maestrale.store.read() as connection:
+            run = stages_seen.newest_run(connection, name)
+            done = [] if run is None else _done(connection, run)
+        if run is not None and beforehand.wants_trainer(told_of(run), done=done):
+            trainers.check(self._maestrale)
 
     @property
     def _prices(self) -> PriceTable:
@@ -157,6 +166,11 @@ def fingerprint(told: RunSpec) -> str:
     prompts = [list(one.suite.get("prompts", {})) for one in pipeline.stages]  # first: the default
     told_all = orjson.dumps(["pipeline", data, rows, prompts], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(told_all).hexdigest()
+
+
+def _done(connection: Connection, run: Job) -> list[str]:
+    found = stages_seen.of_run(connection, run.id)
+    return [stage.name for stage in found if stage.state in STAGE_GOOD]
 
 
 def _content(place: str | None) -> str | None:

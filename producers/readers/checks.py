@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -57,7 +58,7 @@ class RowChecker:
         fits = self._options.fits
         if fits is not None and (problem := fits(row.data, len(staged))):
             raise RowError(RejectCode.TOO_LONG, problem)
-        self.generated_ids += row.data.get(self._options.id_field) is None
+        self.generated_ids += self._named(row) is None
         return row_id, staged
 
     def _lifted(self, row: Row) -> Row:
@@ -83,12 +84,17 @@ class RowChecker:
                 raise RowError(RejectCode.BAD_VALUE, problem.detail) from problem
 
     def _is_empty(self, name: str, value: object) -> bool:
-        """Whether a cell says that there is nothing; of ids `BAD_ID` says more."""
-        return self._cells and name != self._options.id_field and not str(value).strip()
+        """Whether a cell that is needed says that there is nothing; of ids `BAD_ID` says more."""
+        is_needed = self._cells and name in self._options.filled and name != self._options.id_field
+        return is_needed and not str(value).strip()
+
+    def _named(self, row: Row) -> Any:
+        field = self._options.id_field
+        return None if field is None else row.data.get(field)
 
     def _id_of(self, row: Row) -> str:
-        field = self._options.id_field
-        match row.data.get(field):
+        field = self._options.id_field or ""
+        match self._named(row):
             case None:
                 return f"{self._unit}-{row.line}"
             case str(text):

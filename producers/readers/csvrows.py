@@ -22,7 +22,7 @@ NO_VALUE = frozenset(
     {"NaN", "nan", "NULL", "#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
 )
 """Cells that spreadsheets and data frames write for "nothing"; read as None. Empty cells are
-empty texts: CSV cannot tell; of a required field they are a missing value (`RowChecker`)."""
+empty texts: CSV cannot tell; of a field that must be filled they are a missing value."""
 MOST_COLUMNS = 10_000
 """A line of four million commas would otherwise be as many names."""
 _MARK = BOM.decode()

@@ -14,12 +14,14 @@ JsonType = Literal["text", "number", "boolean", "list", "object"]
 class ReadOptions:
     """How to read an input, and when to give up on it."""
 
-    id_field: str = "id"
-    """Field that names a row: a text or an integer. A row without it is called `line-<n>`
-    (`row-<n>` in Parquet), which stays the same for as long as the file does; give rows ids
-    where the file is to be edited and submitted again."""
+    id_field: str | None = "id"
+    """Field that names a row: a text or an integer; None: rows have no names. A row without it is
+    called `line-<n>` (`row-<n>` in Parquet), which stays the same for as long as the file does;
+    give rows ids where the file is to be edited and submitted again."""
     required: frozenset[str] = frozenset()
-    """Fields that each row must have, not null, and in CSV not empty."""
+    """Fields that each row must have, not null."""
+    filled: frozenset[str] = frozenset()
+    """Those of them that may not be empty cells of CSV, where nothing else says "nothing"."""
     lift: str = ""
     """Field with an object whose fields become the row's own where it lacks them: rows of a dataset
     keep in `meta` what they were made of."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from models.errors import SetupError
 from producers.readers.checks import RowChecker
 from producers.readers.csvrows import read_csv
 from producers.readers.detecting import Format, detect
@@ -51,11 +52,21 @@ class ReadResult:
         return self._staging.rows()
 
     def write_rejects(self, path: str | Path) -> Path | None:
-        """Copy the rejects to `path`, replacing what is there; None if there are none."""
+        """Copy the rejects to `path`, replacing what is there; None if there are none.
+
+        Raises `SetupError` where they cannot be written. Ask before anything is paid for.
+        """
         if self.rejects_path is None:
             return None
-        with disk_answers(Path(path).parent):
-            return Path(shutil.copyfile(self.rejects_path, path))
+        target = Path(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return Path(shutil.copyfile(self.rejects_path, target))
+        except OSError as error:
+            raise SetupError(
+                f"the rows that are left out cannot be listed in {target} "
+                f"({error.strerror or error}): free some space or choose another folder"
+            ) from error
 
     def close(self) -> None:
         """Delete the staged rows and rejects; may be called twice."""

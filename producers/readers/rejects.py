@@ -46,7 +46,8 @@ class RejectCode(StrEnum):
     NOT_AN_OBJECT = "not_an_object"
     """The line is JSON, but a list, a text or a number rather than an object."""
     MISSING_FIELD = "missing_field"
-    """A required field is absent or null; the message lists the fields present."""
+    """A required field is absent or null, or an empty cell of CSV where a prompt prints it; the
+    message lists the fields present."""
     WRONG_TYPE = "wrong_type"
     """A value cannot be used as it is typed; the message gives its path."""
     BAD_VALUE = "bad_value"

@@ -9,13 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 420.0
-"""It takes less than a minute; with two neighbours on two cores, several."""
+"""It takes about a minute; with two neighbours on two cores, several."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(PATIENCE_S + 20)
 def test_the_slice_of_the_fault_campaign_holds(tmp_path: Path) -> None:
-    """A little of each fault, on both databases: I1 to I6 hold of what was seen."""
+    """Several faults in one world, on both databases: I1 to I6 hold of what was seen."""
     done = subprocess.run(
         [sys.executable, "-m", "faults", "--slice", "--jobs=2", f"--keep={tmp_path}"],
         cwd=ROOT,

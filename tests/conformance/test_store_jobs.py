@@ -99,6 +99,15 @@ def test_every_move_from_every_state(store: Store, name: str, state: JobState) -
         ({"rows_failed": 1_040, "rows_total": 2_000, "max_failed_share": 0.29}, "1,040 of 2,000"),
         ({"rows_failed": 1_040, "rows_total": 2_000, "max_failed_share": 0.29}, "0.29 allows 580"),
         ({"parent_id": "job_run"}, "the stage's max_failed 0.05 allows 0"),
+        (
+            {"parent_id": "job_run", "kind": "evaluate", "idempotency_key": "job_run/exam/ab0/0"},
+            "and the stage's max_failed 0.05 allows 0",
+        ),
+        (
+            {"parent_id": "job_run", "kind": "evaluate", "idempotency_key": "r/t/ab0/0.ranking"},
+            "1 of 1 rows failed, and a share of 0.05 allows 0",
+        ),
+        ({"parent_id": "job_run", "kind": "embed"}, "and a share of 0.05 allows 0"),
         ({"kind": "train"}, "the training failed"),
     ],
 )

@@ -18,7 +18,7 @@ from servers import free_port
 
 from models.doorbell import make_celery
 from models.errors import StoreBusyError
-from models.payloads import RowOutcome, Snoozed, Succeeded
+from models.payloads import JobSpec, RowOutcome, Snoozed, Succeeded
 from models.settings import Settings
 from models.states import JobKind, JobState
 from models.store import shards
@@ -28,7 +28,7 @@ from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
 from worker.limiter.portion import Portion
 from worker.rows import RowRun
-from worker.shards import Run, Shards
+from worker.shards import UNREADABLE, Run, Shards
 from worker.sharing import Sharing
 
 RUNS: dict[JobKind, Run] = {}
@@ -96,6 +96,28 @@ async def test_a_shard_is_run_and_settles_its_job(
     assert "nothing to do" in await here.run(job, 0)
     assert the_job(store, job).state == JobState.SUCCEEDED
     assert_all_rows_accounted_for(store, job)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": [{"name": "a", "model": "m", "prompt": "{{ row.text | gone }}"}]},
+        {"steps": [{"name": "a", "model": "m", "prompt": "{{ 1" + " + 1" * 120 + " }}"}]},
+        {"steps": "none"},
+    ],
+)
+async def test_a_job_whose_recipe_this_version_does_not_take_is_paused(
+    store: Store, here: Shards, run_rows: Callable[[Any], None], changes: dict[str, Any]
+) -> None:
+    """Queued before an upgrade: no row fails by it, and the version that took it can go on."""
+    run_rows(at_once)
+    recipe = {"name": "r", "output": {"record": {"a": "{{ a }}"}}, **changes}
+    spec = JobSpec(recipe=recipe).model_dump_json()
+    job = a_stored_job(store, rows_count=5, shard_size=5, spec=spec)
+    await here.run(job, 0)
+    found = the_job(store, job)
+    assert (found.state, found.state_reason) == (JobState.PAUSED, UNREADABLE)
+    assert (found.rows_failed, shard_of(store, job).state, here.jobs) == (0, "open", {})
 
 
 async def test_an_error_of_ours_gives_the_lease_back_without_a_death(

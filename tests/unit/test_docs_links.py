@@ -2,11 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from models.states import ROW_TRANSITIONS, SHARD_TRANSITIONS, lifecycle_diagram
+from producers.cli.showing import _BEFORE_RESUMING
+from worker.retrying import PauseReason
+from worker.shards import UNREADABLE
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -85,6 +89,14 @@ def test_every_process_that_up_may_start_is_in_the_table_of_how_it_works() -> No
     passing = {"migrate", "prometheus", "grafana"}
     for name in services - passing:
         assert name.removesuffix("ql") in table, name
+
+
+def test_every_reason_of_a_pause_is_in_operations_with_what_to_do() -> None:
+    """Those that `maestrale show` knows a remedy for, too."""
+    page = (ROOT / "docs/operations.md").read_text("utf-8")
+    table = page.split("### A job is paused", 1)[1].split("\n### ", 1)[0]
+    reasons = {*get_args(PauseReason), *_BEFORE_RESUMING, UNREADABLE.partition(":")[0]}
+    assert {reason for reason in reasons if f"| `{reason}:` |" not in table} == set()
 
 
 def test_there_is_a_tutorial_for_each_user_and_the_readme_knows_them() -> None:

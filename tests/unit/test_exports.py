@@ -267,3 +267,10 @@ def test_memory_does_not_grow_with_the_records(tmp_path, form):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 24 << 20
+
+
+def test_a_name_of_many_bytes_is_as_good_as_any(tmp_path):
+    """Eighty letters of three bytes each: the file, and nothing of a draft."""
+    path = tmp_path / ("語" * 80 + ".jsonl")
+    assert export(rows({"a": 1}), path, "jsonl").path == path
+    assert names(tmp_path) == [path.name]

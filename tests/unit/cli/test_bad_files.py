@@ -81,6 +81,13 @@ class Command:
     """Pattern of the file that lists what was left out."""
     taken: Callable[[Any], int] | None = None
     """How many rows were taken, of its facts."""
+    knows_ids: bool = True
+    """Whether it tells rows apart by their ids."""
+
+    def refuses(self, bad: Bad) -> bool:
+        """Whether the whole file."""
+        by_words = bool(bad.words) and (self.knows_ids or bad.words != "the same id")
+        return by_words or bool(bad.code and self.strict)
 
     def of(self, path: str) -> tuple[str, ...]:
         """With this file."""
@@ -119,7 +126,9 @@ COMMANDS: Mapping[str, Command] = {
         taken=lambda facts: int(facts["rows"]),
     ),
     "train --validation": Command(
-        (*_TRAIN, "--validation", "FILE", "--again", "--no-watch", "--json"), strict=True
+        (*_TRAIN, "--validation", "FILE", "--again", "--no-watch", "--json"),
+        strict=True,
+        knows_ids=False,
     ),
     "review make": Command(
         ("review", "make", "--left-file", "FILE", "--right-file", "other.jsonl", "--json"),
@@ -195,7 +204,7 @@ def tried(run: Run, command: Command, bad: Bad) -> str:
         codes = {problem["code"] for problem in ended.facts["problems"]}
         is_listed = bad.code in codes if bad.code else codes
         return "" if ended.code == 2 and is_listed else f"{ended.code} {codes}"
-    if bad.words or (bad.code and command.strict):
+    if command.refuses(bad):
         return refused(ended, bad.words or bad.code)
     if ended.code != 0:
         return f"ended with {ended.code}: {ended.err[:300]}"
@@ -212,6 +221,38 @@ def test_each_class_is_taken_or_named(run: Run, name: str) -> None:
     assert {entry: told for entry, told in found.items() if told} == {}
 
 
+BESIDE = {
+    "generate": "rows.test.rejects.jsonl",
+    "embed": "rows.rejects.jsonl",
+    "evaluate": "rows.moods.evaluation.rejects.jsonl",
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_list_of_bad_rows_that_cannot_be_written_costs_nothing(
+    run: Run, name: str, count: Callable[[], dict[str, int]]
+) -> None:
+    """It is tried before the job is submitted, and named; a dry run writes none."""
+    Path(BESIDE[name]).mkdir()
+    Path("rows.jsonl").write_bytes(FILES["NaN"].content)
+    ended = run(*COMMANDS[name].of("rows.jsonl"))
+    assert (ended.code, BESIDE[name] in ended.err) == (1, True), ended.err
+    assert "MAESTRALE_HOME" not in ended.err
+    assert count() == {}
+    assert run(*COMMANDS[name].of("rows.jsonl"), "--dry-run").code == 0
+
+
+def test_an_evaluation_lists_them_in_the_folder_of_its_report(run: Run) -> None:
+    """Nothing is written here, nor over the list of a recipe of the same name."""
+    Path("rows.jsonl").write_bytes(FILES["NaN"].content)
+    here = {path.name for path in Path().iterdir()}
+    ended = run(*COMMANDS["evaluate"].of("rows.jsonl"), "--report", "made/exam")
+    assert ended.facts["rejects"] == "made/exam/rows.moods.evaluation.rejects.jsonl", ended.err
+    assert Path(ended.facts["rejects"]).read_text().count("\n") == 1
+    assert {path.name for path in Path().iterdir()} - here == {"made"}
+    assert run(*COMMANDS["evaluate"].of("rows.jsonl"), "--report", "made/exam").code == 0
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nothing_is_begun_with_a_file_that_is_refused(
     run: Run, name: str, count: Callable[[], dict[str, int]], monkeypatch: pytest.MonkeyPatch
@@ -220,7 +261,8 @@ def test_nothing_is_begun_with_a_file_that_is_refused(
     monkeypatch.setenv("REDIS_URL", DEAD)
     command = COMMANDS[name]
     strictly = [FILES["NaN"]] if command.strict else []
-    for bad in [bad for bad in FILES.values() if bad.words] + strictly:
+    wholly = [bad for bad in FILES.values() if bad.words and command.refuses(bad)]
+    for bad in wholly + strictly:
         if len(bad.content) < 70_000 or name == "generate":  # the bomb once is enough
             Path("rows.jsonl").write_bytes(bad.content)
             assert run(*command.of("rows.jsonl")).code == 2

@@ -302,12 +302,12 @@ GARBAGE: Mapping[str, tuple[str, ...]] = {
     "MAESTRALE_WEBHOOK_HTTP": ("garbage", "2"),
     "MAESTRALE_WEBHOOK_PORTS": ("garbage", "", "-1 x"),
     "MAESTRALE_LOG": ("garbage", ""),
+    "MAESTRALE_METRICS": ("garbage", "localhost:", ":1", "a:65536", "a:²"),
 }
 ANYTHING = {
     "MAESTRALE_HOME": "a folder: below",
     "MAESTRALE_PRICES": "a file, asked for when it is needed: below",
     "MAESTRALE_SECRET_KEY": "any text",
-    "MAESTRALE_METRICS": "an address, which the worker that serves there reads",
     "MAESTRALE_TRAIN_PYTHON": "a program, asked for when it is needed",
     "MISTRAL_API_KEY": "any text",
     "MISTRAL_BASE_URL": "any text: `doctor` asks there",

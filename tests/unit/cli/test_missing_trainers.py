@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli_builders import Ended, plain
+from pipelines_stage import write_recipe
 from training_builders import a_dataset_folder, a_row
 
 from models.births import born
@@ -80,6 +81,61 @@ def test_what_nobody_could_read_to_a_model_is_no_job(run: Run) -> None:
     ended = run(*PERPLEXITY, "--detach")
     assert (ended.code, INSTALL in ended.err) == (2, True), ended.err
     assert run("jobs", "--json").facts == []
+
+
+PIPELINE = """
+name = "small"
+input = "rows.jsonl"
+[[stages]]
+name = "pairs"
+kind = "generate"
+[[stages]]
+name = "data"
+kind = "dataset"
+from = ["{{ pairs.records }}"]
+"""
+WANTS = {
+    "train": """
+[[stages]]
+name = "tuned"
+kind = "train"
+dataset = "{{ data.name }}"
+base = "smollm2"
+trainer = "{{ vars.trainer }}"
+[variables]
+trainer = "local"
+""",
+    "perplexity": """
+[[stages]]
+name = "read"
+kind = "evaluate"
+models = ["maker/smollm2"]
+data = "{{ data.train }}"
+""",
+}
+
+
+@pytest.mark.parametrize("kind", WANTS)
+def test_a_run_that_would_wait_for_a_trainer_is_not_begun(
+    run: Run, user_store: Store, tmp_path: Path, kind: str
+) -> None:
+    """Its answers would be paid for, and then nobody trains on them. It may be begun where a
+    worker of another home may train, and is not gone on with where that is gone."""
+    folder = write_recipe(tmp_path / "small")
+    (folder / "pipeline.toml").write_text(PIPELINE + WANTS[kind])
+    (folder / "suite.toml").write_text(SUITE)
+    command = ("run", str(folder), "--detach", "--json")
+    ended = run(*command)
+    assert (ended.code, INSTALL in ended.err) == (2, True), ended.err
+    assert run("jobs", "--json").facts == []
+    a_worker(user_store, "far-away:7:abc")
+    assert run(*command).code == 0
+    with user_store.write() as connection:
+        connection.execute(fleet.workers.delete())
+    ended = run(*command, "--resume")
+    assert (ended.code, INSTALL in ended.err) == (2, True), ended.err
+    if kind == "train":
+        assert run(*command, "--set", "trainer=mistral", "--again").code == 0
 
 
 def test_the_providers_trainer_needs_nothing_here(run: Run) -> None:

@@ -176,3 +176,10 @@ def test_a_hosted_model_is_asked_by_its_name_in_the_registry() -> None:
     shown = plain(learning_words.model(hosted))
     assert "maestrale generate FILE --recipe NAME --model news-mistral\n" in shown
     assert hosted.place in shown
+
+
+def test_a_copy_may_have_a_name_of_many_bytes(export: Callable[..., Ended], tmp_path: Path) -> None:
+    """Eighty letters of three bytes each."""
+    to = tmp_path / ("語" * 80)
+    assert export(to).code == 0
+    assert (to / "lineage.json").is_file()

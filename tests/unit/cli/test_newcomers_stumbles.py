@@ -7,6 +7,7 @@ import pytest
 from builders import a_stored_job, claimed, done, failed, settled
 from cli_builders import Ended
 
+from models.recipes import load_recipe
 from models.settings import Settings
 from models.store import registry
 from models.store.engine import Store
@@ -56,6 +57,19 @@ def test_a_model_tuned_over_there_is_asked_by_its_name_in_the_registry(
             assert list(plan.models) == [OVER_THERE]
 
 
+def test_a_recipes_own_steps_may_name_it_so(tuned: str, texts: str) -> None:
+    """As `--model` may; models of the API stay as they are."""
+    recipe = load_recipe("translate")
+    step = recipe.steps[0]
+    steps = [step.model_copy(update={"name": name, "model": name}) for name in (tuned, "other")]
+    with Maestrale(Settings(_env_file=None)) as maestrale:
+        asking = recipe.model_copy(update={"steps": steps})
+        with maestrale.plan(texts, asking) as plan:
+            assert [one.model for one in plan.recipe.steps] == [OVER_THERE, "other"]
+        with maestrale.plan(texts, recipe) as plan:
+            assert plan.recipe.hash == recipe.hash
+
+
 def test_the_report_knows_the_lineage_of_what_the_provider_tuned(
     user_store: Store, tuned: str
 ) -> None:
@@ -64,6 +78,16 @@ def test_the_report_knows_the_lineage_of_what_the_provider_tuned(
         found = registry.by_place(connection, OVER_THERE)
     assert found is not None
     assert found.name == tuned
+
+
+def test_status_counts_jobs_past_the_end_of_its_list(run: Run, user_store: Store) -> None:
+    """Sixty are sixty, though fifty are listed."""
+    for state in ("paused", "running"):
+        for _ in range(60):
+            a_stored_job(user_store, rows_count=1, state=state, spec="{}", estimate="{}")
+    told = " ".join(run("status").out.split())
+    assert "jobs paused 60:" in told
+    assert "jobs under way 60 " in told
 
 
 def test_what_moves_a_job_says_how_to_go_on(run: Run, user_store: Store) -> None:

@@ -160,7 +160,7 @@ def test_answers_of_this_machine_are_marked(run: Run, user_store: Store, job_id:
 
 
 def test_charts_of_the_report_before_go(run: Run, user_store: Store, job_id: str):
-    """Only those that it said it wrote, and never what lies elsewhere."""
+    """Those of a writer that died, too; what is named as ours, and never what lies elsewhere."""
     with Maestrale() as maestrale:
         made = reports.keep(maestrale, maestrale.get(job_id), a_report(job_id=job_id))
         reports.write(made, Path("rep"))
@@ -169,6 +169,7 @@ def test_charts_of_the_report_before_go(run: Run, user_store: Store, job_id: str
         Path("rep/report.json").write_text(json.dumps(told))
         Path("precious.png").write_text("mine")
         Path("rep/charts/mine.png").write_text("mine")
+        Path("rep/charts/07-of-the-dead.png").write_text("its list was written over")
         few = a_report(job_id=job_id, sections=a_report().sections[:1])
         reports.write(reports.keep(maestrale, maestrale.get(job_id), few), Path("rep"))
     there = sorted(one.name for one in Path("rep/charts").iterdir())

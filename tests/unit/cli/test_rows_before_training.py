@@ -73,6 +73,17 @@ def test_validation_rows_are_held_to_the_same_rules(
     assert run("jobs", "--json").facts == []
 
 
+def test_ids_of_validation_rows_may_be_anything(run: Run, tmp_path: Path) -> None:
+    """A trainer reads none; the rows are taken as they are, all of them."""
+    messages = a_row("a")["messages"]
+    ids = ("a", "a", "", None, 1.5, ["b"], {"c": 1}, True, "x" * 300)
+    path = write(tmp_path / "mine.jsonl", *({"id": one, "messages": messages} for one in ids))
+    ended = run(*HOSTED, "--validation", str(path))
+    assert ended.code == 0, ended.err
+    (part,) = tmp_path.glob("home/training/*/validation.jsonl")
+    assert part.read_text().count("\n") == len(ids)
+
+
 def test_validate_is_advised_where_it_would_find_it(run: Run, tmp_path: Path) -> None:
     """A file with labels alone is a good one: it is not for this dataset."""
     path = write(tmp_path / "mine.jsonl", LABELS)

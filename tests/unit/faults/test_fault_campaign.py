@@ -134,7 +134,7 @@ def test_a_scenario_that_does_not_end_is_a_finding(campaign: Campaign) -> None:
 def test_what_a_machine_lacks_skips_and_fails_in_ci(
     campaign: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its reason either way."""
+    """With its reason either way; a run in which nothing was played shows nothing."""
 
     @scenario(92, databases=(SQLITE,))
     def that_lacks(_begin: Begin) -> None:
@@ -142,12 +142,28 @@ def test_what_a_machine_lacks_skips_and_fails_in_ci(
         raise SkippedError("there is no faketime here")
 
     code, told = campaign()
-    assert code == 0
+    assert code == 1
     assert "skipped, there is no faketime here" in told
+    assert "none was played" in told
+    assert "all hold" not in told
     monkeypatch.setenv("CI", "1")
-    code, told = campaign()
+    code, told = campaign(kept="kept in CI")
     assert code == 1
     assert "CI must have it: there is no faketime here" in told
+
+
+def test_what_was_skipped_beside_others_is_told(campaign: Campaign) -> None:
+    """All hold of what was played, and how many were not."""
+
+    @scenario(92, databases=(SQLITE,))
+    def that_lacks(_begin: Begin) -> None:
+        """Lacks something."""
+        raise SkippedError("there is no faketime here")
+
+    planted(a_history())
+    code, told = campaign()
+    assert code == 0
+    assert "all hold, 1 skipped" in told
 
 
 def test_a_folder_with_histories_is_refused(campaign: Campaign, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from histories import AGAIN, COST, JOB, LOST, MODEL, TOKENS, Told, a_history
+from histories import AGAIN, COST, JOB, LOST, MODEL, TOKENS, Told, a_history, tell
 
 from faults.checker import check
 from faults.history import Line
@@ -109,6 +109,41 @@ def batched_anew(lines: Lines, random: Random) -> Lines:
     return sorted([*lines, Line(at, "simulator", "executed", facts)], key=lambda line: line.at)
 
 
+def without_simulator(lines: Lines, _: Random) -> Lines:
+    """Nobody saw a call."""
+    return [line for line in lines if line.by != "simulator"]
+
+
+def ran_unseen(lines: Lines, _: Random) -> Lines:
+    """A job's event says another move, and so does what was delivered of it."""
+    other = {"type": "job.progressed"}
+    return [
+        replace(line, facts={**line.facts, **other})
+        if line.facts.get("event") == f"{JOB}:2" and "type" in line.facts
+        else line
+        for line in lines
+    ]
+
+
+def never_resumed(lines: Lines, random: Random) -> Lines:
+    """A pause is told, to all, and no way out of it."""
+    told = Told(random)
+    told.now = lines[-1].at
+    tell(told, JOB, 4, "job.paused")
+    return [*lines, *told.lines]
+
+
+def failed_for_nothing(lines: Lines, random: Random) -> Lines:
+    """All rows of a job are done, and it has failed all the same, in all its words."""
+    failed = one(lines, random, "failed", job=JOB)
+    done = Line(failed.at, "producer", "result", {**RESULT, "row": failed["row"]})
+    end = one(lines, random, "ended", job=JOB)
+    counts = {"rows_done": end["rows_total"], "rows_failed": 0, "state": "failed"}
+    kept = [done if line is failed else line for line in lines]
+    other = replace(end, facts={**end.facts, **counts})
+    return [other if line is end else line for line in kept]
+
+
 RESULT = {"job": JOB, "digest": "x", "own": True}
 BROKEN: dict[str, tuple[str, Breaks]] = {
     "a lost row": ("I1", without("result", job=JOB)),
@@ -117,6 +152,7 @@ BROKEN: dict[str, tuple[str, Breaks]] = {
     "failed without a reason": ("I1", changed("failed", {"code": ""}, job=JOB)),
     "more failed than may": ("I1", changed("ended", {"may_fail": 0})),
     "counters that lie": ("I1", changed("ended", {"rows_done": lambda n: n - 1})),
+    "failed with all rows done": ("I1", failed_for_nothing),
     "a job without end": ("I1", without("ended", job=JOB)),
     "a row done twice": ("I2", more("producer", "result", row="r0", **RESULT)),
     "another row's answer": ("I2", changed("result", {"own": False}, job=JOB)),
@@ -124,6 +160,7 @@ BROKEN: dict[str, tuple[str, Breaks]] = {
     "asked again for the same": ("I2", asked_anew),
     "asked again by a batch": ("I2", batched_anew),
     "paid twice without a kill": ("I3", paid_again),
+    "no log of the simulator": ("I3", without_simulator),
     "hung up by itself": ("I3", hung_up),
     "an unmarked doubt": ("I3", changed("ended", {"doubts": lambda n: n - 1}, job=JOB)),
     "an unpriced doubt": ("I3", changed("ended", {"doubts_unpriced": 1}, job=JOB)),
@@ -132,6 +169,8 @@ BROKEN: dict[str, tuple[str, Breaks]] = {
     "a missed event": ("I4", missed),
     "a move without event": ("I4", without("event", type="job.succeeded")),
     "a gap in the events": ("I4", without("event", type="job.running")),
+    "a job that ran unseen": ("I4", ran_unseen),
+    "a pause that nobody ended": ("I4", never_resumed),
     "a forged signature": ("I4", changed("received", {"verified": False})),
     "a forged attempt": ("I4", changed("refused", {"verified": False}, endpoint=LOST)),
     "another id when tried again": ("I4", changed("refused", {"id": "x"}, endpoint=LOST)),
@@ -142,6 +181,7 @@ BROKEN: dict[str, tuple[str, Breaks]] = {
     "overspent": ("I5", changed("budget", {"nano": lambda nano: nano - COST})),
     "a leaked key": ("I6", changed("looked", {"found": ["key"]})),
     "nobody looked at Redis": ("I6", without("looked", place="Redis")),
+    "an empty AOF": ("I6", changed("looked", {"size": 0}, place="AOF: every write")),
     "an empty database": ("I6", changed("looked", {"size": 0}, place="database: rows")),
     "not as expected": ("also", changed("expected", {"holds": False})),
 }
@@ -199,15 +239,86 @@ def test_an_answer_just_before_a_kill_may_be_unheard_and_one_long_before_not() -
 
 
 def test_who_hangs_up_after_a_fault_is_excused() -> None:
-    """A process that died by its own hand, as noted, leaves calls whose outcome is unknown."""
+    """Whose disk is full may leave calls whose outcome is unknown."""
     told = Told(Random(1))
-    told.note("campaign", "fault", kind="a crash point")
+    told.note("campaign", "fault", kind="disk full", hangs_up=True)
     n = told.arrives(4000)
     told.runs(n, "r0")
     told.note("simulator", "left", n=n)
     told.well("r0")
     told.note("producer", "ended", job=JOB, doubts=1, doubts_unpriced=0)
     assert all(finding.holds for finding in paid_twice(told.lines))
+
+
+def paid_after(told: Told, row: str) -> bool:
+    """Whether the row may be paid once more, with a mark."""
+    told.well(row)
+    told.note("producer", "ended", job=JOB, doubts=1, doubts_unpriced=0)
+    return all(finding.holds for finding in paid_twice(told.lines))
+
+
+@pytest.mark.parametrize(("later_s", "is_excused"), [(1, True), (60, False)])
+def test_some_time_after_its_healing_a_fault_excuses_nobody(
+    later_s: float, is_excused: bool
+) -> None:
+    """A worker that hangs up a minute after all is well again has done it by itself."""
+    told = Told(Random(1))
+    told.note("campaign", "fault", kind="disk full", hangs_up=True)
+    told.note("campaign", "healed", kind="the disk is well again")
+    n = told.arrives(4000)
+    told.runs(n, "r0")
+    told.now += later_s
+    told.note("simulator", "left", n=n)
+    assert paid_after(told, "r0") is is_excused
+
+
+def test_a_fault_that_breaks_no_connection_excuses_nobody() -> None:
+    """Messages that are lost: who hangs up on a call meanwhile has done it by himself."""
+    told = Told(Random(1))
+    told.note("campaign", "fault", kind="messages deleted")
+    n = told.arrives(4000)
+    told.runs(n, "r0")
+    told.note("simulator", "left", n=n)
+    assert not paid_after(told, "r0")
+
+
+@pytest.mark.parametrize(("row", "is_excused"), [("r0", False), ("r1", True)])
+def test_of_an_unread_connection_only_the_last_answer_was_unread(
+    row: str, is_excused: bool
+) -> None:
+    """Who asked on over it had heard the answer before, and may not pay for that again."""
+    told = Told(Random(1))
+    for asked in ("r0", "r1"):
+        n = told.arrives(4000)
+        told.runs(n, asked)
+        told.leaves(n)
+    told.now += 2
+    killed = {"pid": 1, "name": "worker1", "ports": [4000], "unread": [4000]}
+    told.note("campaign", "killed", stopped=told.now, **killed)
+    told.well(row)
+    told.note("producer", "ended", job=JOB, doubts=1, doubts_unpriced=0)
+    assert all(finding.holds for finding in paid_twice(told.lines)) is is_excused
+
+
+def test_a_call_that_was_left_long_before_a_kill_was_not_in_flight_at_it() -> None:
+    """Its worker hung up by itself, and was killed a second later."""
+    told = Told(Random(1))
+    n = told.arrives(4000)
+    told.runs(n, "r0")
+    told.note("simulator", "left", n=n)
+    told.now += 1
+    killed = {"pid": 1, "name": "worker1", "ports": [4000], "unread": []}
+    told.note("campaign", "killed", stopped=told.now, **killed)
+    assert not paid_after(told, "r0")
+
+
+def test_what_our_own_machine_does_is_asked_for_nowhere() -> None:
+    """A training has no call; a job whose rows need one each has too few without."""
+    for asks, wanted in ((False, set()), (True, {"I3"})):
+        told = Told(Random(1))
+        told.note("producer", "submitted", job=JOB, rows=["slow"], asks=asks)
+        told.note("producer", "result", job=JOB, row="slow", digest="x", own=True)
+        assert {f.name for f in paid_twice(told.lines) if not f.holds} == wanted
 
 
 @pytest.mark.parametrize(("is_dead", "is_excused"), [(False, True), (True, False)])

@@ -10,7 +10,7 @@ from mistralai.client.models.chatcompletionresponse import ChatCompletionRespons
 from pydantic import TypeAdapter, ValidationError
 
 from tests.drawn import some
-from worker.gateway.mistral import chat_problem
+from worker.gateway.mistral import chat_problem, sdk_problem
 from worker.gateway.plain import is_plain
 
 SDK = TypeAdapter(ChatCompletionResponse)
@@ -69,7 +69,7 @@ def test_what_is_plain_the_sdk_takes(changes: list[tuple[tuple[str | int, ...], 
     if is_plain(answer):
         SDK.validate_python(answer)
         assert answer["choices"]
-        assert chat_problem(answer) is None
+    assert chat_problem(answer) == sdk_problem(answer)
 
 
 def test_plain_answers_are_told_without_the_sdk() -> None:

@@ -71,7 +71,7 @@ def test_it_dies_there_the_time_it_is_told():
 
 def test_a_slip_ends_the_process_at_its_start():
     """A name that is no point, and a count that is none."""
-    for told in ("call.spoiled", "call.spooled:often"):
+    for told in ("call.spoiled", "call.spooled:often", "call.spooled:0"):
         done = run(**{VARIABLE: told})
         assert done.returncode == 1
         assert "for tests only" in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.whole_files import SECRET, drafted, write_whole
+from models.whole_files import SECRET, draft_of, drafted, write_whole
 
 
 def test_the_new_one_takes_the_old_ones_place(tmp_path: Path) -> None:
@@ -53,3 +53,12 @@ def test_two_writers_of_one_file_have_drafts_of_their_own(tmp_path: Path) -> Non
         first.write_text("first")
         second.write_text("second")
     assert (path.read_text(), list(tmp_path.iterdir())) == ("first", [path])
+
+
+def test_a_file_may_have_as_long_a_name_as_there_can_be(tmp_path: Path) -> None:
+    """In any script: a draft's name is not longer, in bytes."""
+    for name in ("é" * 127, "語" * 85, "x" * 255, "語" * 83 + ".jsonl"):
+        path = tmp_path / name
+        write_whole(path, "whole")
+        assert len(os.fsencode(draft_of(path).name)) <= 255
+        assert path.read_text() == "whole"

@@ -177,6 +177,8 @@ def test_no_document_falls_over(tmp_path: Path, name: str, file: str) -> None:
         @example(b"")
         @example(b"a = " + b"[" * 100_000)
         @example(b"[" + b"a." * 400_000 + b"a]")
+        @example(b'"a".' * 200_000 + b"a = 1")
+        @example(b"x = {'a' . " + b"'a' . " * 100_000 + b"'a' = 1}")
         @example(b"a = " + b"9" * 100_000)
         @example(text.encode("utf-16"))
         def each(content: bytes) -> None:

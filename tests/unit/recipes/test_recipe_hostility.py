@@ -226,3 +226,57 @@ def test_a_field_named_like_a_method() -> None:
     made = compiled(a_step(prompt="{{ row.items }} {{ row.values | join }}"))
     body = made.requests(made.recipe.steps[0], Scope({"items": "mine", "values": [1]}))[0]
     assert body["messages"][0]["content"] == "mine 1"
+
+
+LARGE = {
+    "row": {"text": "b" * 4_100_000, "numbers": list(range(150_000))},
+    "answers": [f"{n:04d}" * 1_200 for n in range(1_000)],
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("{{ row.text }}", LARGE["row"]["text"]),
+        ("{{ answers }}", LARGE["answers"]),
+        ("{{ row.numbers }}", LARGE["row"]["numbers"]),
+        ("Read: {{ row.text }}", f"Read: {LARGE['row']['text']}"),
+        ("{% for a in answers %}{{ a }}{% endfor %}", "".join(LARGE["answers"])),
+        ("{{ answers | join }}", "".join(LARGE["answers"])),
+        ("{{ 'a' ~ row.text }}", f"a{LARGE['row']['text']}"),
+        ("{{ [row.text] | tojson }}", f'["{LARGE["row"]["text"]}"]'),
+        (
+            "{% for n in row.numbers %}{{ 'x' if n % 50_000 == 0 }}{% endfor %}",
+            "xxx",
+        ),
+        (
+            "{% for t in range(13) %}{{ answers | map('lower') | join | length }};{% endfor %}",
+            "4800000;" * 13,
+        ),
+    ],
+)
+def test_a_record_may_hold_what_its_row_and_answers_hold(source: str, value: object) -> None:
+    """However much that is: its calls are paid for by then."""
+    assert compile_tree(source, "record")(LARGE) == value
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ [answers] * 3 }}",
+        "{{ [row.numbers] * 3 }}",
+        "{{ row.text }}{{ row.text }}{{ row.text }}{{ row.text }}",
+        "{% for t in range(9999) %}{% for n in row.numbers %}{% endfor %}{% endfor %}",
+        DOUBLED + "{{ a }}",
+    ],
+)
+def test_a_record_that_holds_it_many_times_fails_its_row(source: str) -> None:
+    """What templates make of it stays within bounds: about as much again."""
+    with pytest.raises(RowProblem):
+        compile_tree(source, "record")(LARGE)
+
+
+def test_a_long_chain_is_told_from_what_is_nested() -> None:
+    """Operators in a row are nested for the parser alone, and people write them so."""
+    with pytest.raises(TemplateSyntaxError, match="chain of more than 100 operators"):
+        compile_text("{{ " + " + ".join(["row.number"] * 120) + " }}", "prompt")

@@ -24,6 +24,7 @@ from models.states import FailureCode
 from models.suites import Suite
 from producers.cli.app import app
 from producers.cli.codes import EXIT_CODES
+from producers.readers import RejectCode
 from reference import pages, recipes, settings, states, suites
 from reference.fields import told_of
 from reference.markdown import anchor
@@ -200,7 +201,7 @@ def test_every_lifecycle_and_every_failure_is_there() -> None:
     kinds = {kind for kind in vars(lives).values() if str(kind).endswith("State'>")}
     assert kinds == {kind for kind, _ in states.LIVES.values()}
     named = first_column(MADE["states.md"])
-    assert named == {*FailureCode, *(state for kind in kinds for state in kind)}
+    assert named == {*FailureCode, *RejectCode, *(state for kind in kinds for state in kind)}
 
 
 @pytest.mark.parametrize("name", MARKDOWN)

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from models.errors import SetupError
+from models.errors import BadInputError
 from models.limits import Limit
 from models.metrics import WORKER
 from models.payloads import Usage
+from models.settings import parse_address
 from worker.call_counts import CallCounts
-from worker.exporter import Sources, expose, parse_address
+from worker.exporter import Sources, expose
 from worker.gateway.faults import Fault, FaultKind
 from worker.limiter import ModelUse
 
@@ -87,7 +88,7 @@ def test_a_limit_nobody_knows_is_absent_and_not_zero() -> None:
 @pytest.mark.parametrize("address", ["9464", ":9464", "localhost", "h:", "h:x", "h:0", "h:65536"])
 def test_an_address_that_is_none_is_refused_with_advice(address: str) -> None:
     """Before anything is opened."""
-    with pytest.raises(SetupError, match=r"127\.0\.0\.1:9464"):
+    with pytest.raises(BadInputError, match=r"127\.0\.0\.1:9464"):
         parse_address(address)
 
 
