@@ -9,7 +9,7 @@ of traffic and up to the last full second.
 import sys
 from dataclasses import dataclass
 
-from benchmarks.stage import report, stage, write_rows
+from proving.stage import report, stage, write_rows
 
 MODEL = "mistral-small-latest"
 LATENCY = ("--latency-median", "0.3", "--latency-p95", "0.6")

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.stage import Stage, report, stage, write_rows
 from models.states import SETTLED
 from models.store import jobs
+from proving.stage import Stage, report, stage, write_rows
 
 TENTHS = 10
 MOST_MB = 300.0

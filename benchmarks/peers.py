@@ -20,8 +20,8 @@ from benchmarks import standings
 from benchmarks.peer_venvs import NotInstalledError, interpreter
 from benchmarks.race import StuckError, answers, race, race_killed
 from benchmarks.racers.track import Asked
-from benchmarks.stage import write_rows
 from models.recipes import Compiled, Scope, load_recipe
+from proving.stage import write_rows
 from simulator.process import Spawned, spawn
 
 RACERS = Path(__file__).parent / "racers"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.stage import Stage, stage, write_rows
+from proving.stage import Stage, stage, write_rows
 
 FIRST_CALL_S, HELP_S = 0.2, 0.3
 """What is promised, of the median."""

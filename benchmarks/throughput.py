@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from benchmarks.stage import Stage, report, stage, write_rows
 from models.recipes import Compiled, Scope, load_recipe
+from proving.stage import Stage, report, stage, write_rows
 
 SIMULATOR = ("--latency-median", "0.3", "--latency-p95", "0.6")
 IN_FLIGHT = 2000

@@ -17,8 +17,8 @@ from dashboard.charts.job import Chart
 from models.figure_words import Worded, footnotes, worded
 from models.payloads import JobSpec
 from models.states import SETTLED
-from models.store.jobpage import JobPage
 from models.store.reports import Answered
+from models.store.views.jobpage import JobPage
 from models.suites import Evaluation
 from models.words import counted, safe
 

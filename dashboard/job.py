@@ -23,7 +23,8 @@ from models.errors import BadInputError
 from models.prices import load_prices
 from models.settings import Settings
 from models.states import JobState
-from models.store import jobpage, jobs, money, retries
+from models.store import jobs, money, retries
+from models.store.views import jobpage
 
 BY_HAND = "paused on the dashboard"
 UNKNOWN = "there is no such job: the tab Jobs lists them"

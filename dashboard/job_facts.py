@@ -13,7 +13,7 @@ from models.payloads import JobSpec, Options
 from models.recipes import Recipe
 from models.recipes.compiled import cache_key
 from models.states import WORKABLE, JobKind
-from models.store.jobpage import JobPage
+from models.store.views.jobpage import JobPage
 from models.tables import Event, Job
 
 HASH_LENGTH = 16

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from dashboard import words
 from models.states import STAGE_GOOD, StageState
-from models.store.jobpage import JobPage
 from models.store.stages_seen import StageSeen
+from models.store.views.jobpage import JobPage
 from models.words import duration
 
 COLOURS = {

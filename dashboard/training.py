@@ -15,8 +15,8 @@ from dashboard.charts.scales import scientific, short
 from dashboard.job_facts import HASH_LENGTH
 from models.payloads import training_of
 from models.states import SETTLED, JobState
-from models.store.jobpage import JobPage
-from models.store.trainingpage import SweptRun, TrainingPage
+from models.store.views.jobpage import JobPage
+from models.store.views.trainingpage import SweptRun, TrainingPage
 from models.tables import TrainingPoint, TunedModel
 from models.training import TrainingSpec
 from models.training.plan import perplexity, seconds_per_step

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import cast
 
 from faults.scenarios.registry import POSTGRESQL
-from tests.servers import Postgres, start
+from proving.servers import Postgres, start
 
 
 class Databases:

@@ -6,8 +6,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.stage import Stage
 from models.doorbell import make_celery
+from proving.stage import Stage
 
 NOTHING = "nothing to do"
 """How the answer begins of a task whose shard is settled, stopped, or in other hands."""

@@ -12,9 +12,9 @@ from typing import Any, cast
 import redis
 from sqlalchemy import MetaData, Table, select
 
-from benchmarks.stage import Stage
 from faults.canaries import holds
 from faults.history import Log
+from proving.stage import Stage
 
 _READERS: dict[str, Callable[[Any, bytes], Iterable[bytes]]] = {
     "string": lambda server, key: [server.get(key) or b""],  # it may have run out since

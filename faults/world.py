@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from benchmarks.sinks import LOOPBACK
-from benchmarks.stage import Stage, stage, write_rows
 from faults.history import Log
 from faults.looking import look
 from faults.sink import Sink, sink
 from models.states import SETTLED
 from models.store.money import Cost
 from models.tables import Job
+from proving.sinks import LOOPBACK
+from proving.stage import Stage, stage, write_rows
 
 KEY = "sk-canary-4f1d9c6b2e"
 """The API key of all worlds: it may be seen nowhere."""

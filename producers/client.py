@@ -15,9 +15,10 @@ from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.settings import Settings
 from models.states import SETTLED, JobState
-from models.store import fleet, jobs, operations_seen, retries, rows, schema, sqlite_file
+from models.store import fleet, jobs, retries, rows, schema, sqlite_file
 from models.store.engine import Store, open_store
 from models.store.money import By, Cost, costs
+from models.store.views import operations_seen
 from models.tables import Job, WorkerSeen
 from producers import estimate, exports, fitting, registry, routing, spending, submitting
 from producers.eventlog import EventLog

@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from simulator.answers import CHARACTERS_PER_TOKEN, choices, tokens_in, tokens_out
 from simulator.bodies import ChatBody, EmbeddingBody
 from simulator.catalogue import CONTEXT, embeds
-from simulator.embeddings import embeddings, too_much
+from simulator.content.answers import CHARACTERS_PER_TOKEN, choices, tokens_in, tokens_out
+from simulator.content.embeddings import embeddings, too_much
+from simulator.content.taught import Taught
 from simulator.replies import (
     NO_STREAMING,
     Reply,
@@ -22,7 +23,6 @@ from simulator.replies import (
     unprocessable,
     wrong_in,
 )
-from simulator.taught import Taught
 
 Body = ChatBody | EmbeddingBody
 _CACHE_BLOCK = 64  # characters; prefixes are cached in whole blocks

@@ -11,6 +11,7 @@ import orjson
 from aiohttp import web
 
 from models.errors import BadInputError
+from simulator.content.taught import Taught
 from simulator.endpoints import Call, Endpoint, PromptCache
 from simulator.fault_plan import FaultPlan
 from simulator.faults import Damaged, Fault, Hang, Instead, Malformed, Reset
@@ -20,7 +21,6 @@ from simulator.limits import Admission, Gates
 from simulator.replies import JSON, UNAUTHORIZED, Reply, invalid_request, rate_limited
 from simulator.settings import Config
 from simulator.stats import Stats
-from simulator.taught import Taught
 
 _FOREVER_S = 86_400.0
 NUMBER = web.RequestKey("maestrale.number", int)

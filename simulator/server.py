@@ -14,7 +14,7 @@ from simulator.catalogue import model_card, model_list
 from simulator.endpoints import ENDPOINTS, Endpoint
 from simulator.fault_plan import FaultRules
 from simulator.faults import FAULTS, GROUPS
-from simulator.hosted import Hosted
+from simulator.hosting.hosted import Hosted
 from simulator.inference import Simulation, answer, response
 from simulator.limits import LimitRules
 from simulator.replies import NOT_FOUND, UNAUTHORIZED, Reply, invalid_model, invalid_request

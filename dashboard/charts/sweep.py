@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dashboard.charts.job import Chart
 from dashboard.charts.scales import scientific, short
 from dashboard.charts.training import Curve, Look, Place, can_be_drawn, chart, places_of
-from models.store.trainingpage import SweptRun
+from models.store.views.trainingpage import SweptRun
 from models.tables import TrainingPoint
 from models.training import TrainingSpec
 from models.training.plan import perplexity

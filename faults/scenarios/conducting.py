@@ -19,7 +19,7 @@ from models.tables import Job
 from producers.datasets.dataset import open_dataset
 from producers.pipelines import Runs
 from producers.services import CONDUCTING
-from tests.pipelines_stage import write_recipe
+from proving.pipelines_stage import write_recipe
 
 QUICK = ("--latency-median", "0.1", "--limit", "*=6000", "--batch", "tuning_s=0.5")
 ROWS, EXAM = 24, 6

@@ -24,8 +24,8 @@ from models.store import trainings
 from models.tables import Job
 from models.training.plan import Planned, plan
 from producers import training_jobs
-from tests.fake_trainer import as_python
-from tests.training_builders import a_dataset, a_spec
+from proving.fake_trainer import as_python
+from proving.training_builders import a_dataset, a_spec
 from worker.clock import SWEEP_S
 
 KEY = "an idempotency key"

@@ -16,7 +16,7 @@ from models.tables import Job
 from models.training.plan import Length
 from producers.training import Training, Wish
 from producers.training_jobs import Submission
-from tests.training_builders import a_dataset_folder
+from proving.training_builders import a_dataset_folder
 
 HASTE_S, LAG_S = 5, 3
 """Who holds remote work is taken for dead after so long here, and lists are waited for as long;

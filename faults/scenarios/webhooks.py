@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import update
 
-from benchmarks.sinks import Reply, Sinks, at_first, drips, resets, says, silent, sinks, well
 from faults.findings import of
 from faults.history import read
 from faults.scenarios.registry import Begin, scenario
@@ -22,6 +21,7 @@ from faults.world import World
 from models.states import EndpointState
 from models.store import deliveries
 from models.store.engine import now_s
+from proving.sinks import Reply, Sinks, at_first, drips, resets, says, silent, sinks, well
 
 
 @dataclass(frozen=True)

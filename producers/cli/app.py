@@ -10,26 +10,26 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from producers.cli import (
-    codes,
+from producers.cli import codes
+from producers.cli.commands import (
     control,
     datasets,
     embedding,
     evaluating,
     generating,
     happening,
-    hooks,
     keeping,
     looking,
     pipelines,
     registry,
-    reporting,
     reviewing,
     running,
     spending,
     sweeping,
     training,
 )
+from producers.cli.commands import webhooks as hooks
+from producers.cli.runs import reporting
 
 
 class Commands(TyperGroup):
@@ -138,8 +138,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr] # a terminal of few letters
     if (unreadable := _not_utf8(sys.argv[1:] if arguments is None else arguments)) is not None:
+        from producers.cli.rendering.words import safe
         from producers.cli.voice import complain
-        from producers.cli.words import safe
 
         complain(f"{safe(unreadable)} is not UTF-8, and names no file: write it in UTF-8")
         return codes.WRONG_INPUT

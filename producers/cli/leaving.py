@@ -8,8 +8,8 @@ from pathlib import Path
 from models.errors import MaestraleError
 from models.settings import Settings
 from producers.cli import codes
+from producers.cli.rendering.words import safe, safe_lines
 from producers.cli.voice import complain
-from producers.cli.words import safe, safe_lines
 
 
 def explain(error: Exception) -> int:

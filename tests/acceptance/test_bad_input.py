@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stage import Stage
 from models.payloads import JobSpec
 from models.states import JobState
 from producers.pipelines.hand import run_folder
+from proving.stage import Stage
 
 MAESTRALE = str(Path(sys.executable).with_name("maestrale"))
 ROWS = "".join(json.dumps({"id": f"r{n}", "text": f"text {n}"}) + "\n" for n in range(30))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stage import Stage
 from faults.canaries import holds
 from models.payloads import Options
 from models.store import events
+from proving.stage import Stage
 
 OnStage = Callable[..., Stage]
 KEY, PROMPT = "sk-CANARYKEY0123456789", "CANARYPROMPT0123456789"

@@ -11,12 +11,12 @@ import psutil
 from builders import a_submission, eventually
 from redis import Redis
 
-from benchmarks.stage import Stage
 from models.doorbell import make_celery, queued, ring
 from models.payloads import ShardMessage
 from models.states import FailureCode, JobState, RowState
 from models.store import rows
 from producers.submitting import submit
+from proving.stage import Stage
 
 SLOW = ("--latency-median", "0.3")
 OnStage = Callable[..., Stage]

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 from builders import a_stored_job, assert_all_rows_accounted_for, eventually
-from servers import Postgres
 from shells import Shell
 
 import simulator
-from benchmarks.stage import write_rows
 from models.settings import Settings
 from models.states import JobState
 from models.store.engine import open_store
 from models.tables import Job
 from producers import Maestrale
+from proving.servers import Postgres
+from proving.stage import write_rows
 
 PAGE = Path("docs/operations.md").read_text("utf-8")
 pytestmark = pytest.mark.slow

@@ -11,15 +11,15 @@ from urllib.request import urlopen
 
 import pytest
 from builders import eventually
-from servers import free_port
 
-from benchmarks.stage import Stage
 from faults.canaries import holds
 from models.payloads import Options
 from models.states import FailureCode, JobState
 from models.store import events
 from models.tables import Job
 from producers.processes import listens
+from proving.servers import free_port
+from proving.stage import Stage
 
 OnStage = Callable[..., Stage]
 Texts = Callable[..., Path]

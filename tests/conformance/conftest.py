@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from moves import Move, prepare_postgres, watched
-from servers import Postgres
+
+from proving.servers import Postgres
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from typing import Any, cast
 import orjson
 import pytest
 from builders import a_job, a_stored_job
-from pipelines_stage import edit, write_recipe
 from sqlalchemy import update
 
 from models.budgets import parse_budget
@@ -24,6 +23,7 @@ from producers import spending
 from producers.pipelines import doing, ranking, sharing
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Later, Lost, Made
+from proving.pipelines_stage import edit, write_recipe
 
 BUDGET = 1_000_000
 

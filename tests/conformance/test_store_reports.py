@@ -7,9 +7,10 @@ from sqlalchemy import update
 
 from models.payloads import RowSettled, Succeeded
 from models.states import JobKind
-from models.store import jobpage, jobs, pruning, reports
+from models.store import jobs, pruning, reports
 from models.store.engine import Store
 from models.store.reports import Answered
+from models.store.views import jobpage
 
 
 def an_answer(model: str, problem: str = "", what: str = "answer") -> dict[str, Any]:

@@ -3,8 +3,8 @@
 import asyncio
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from servers import Valkey
 
+from proving.servers import Valkey
 from worker.limiter.fallback import Reservations
 from worker.limiter.shared import Ask, SharedState
 

@@ -9,7 +9,6 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from pipelines_stage import edit, write_recipe
 from pydantic import SecretStr
 
 from models.errors import BadInputError
@@ -17,6 +16,7 @@ from models.settings import Settings
 from producers import Maestrale, offered
 from producers.cli import main
 from producers.offered import check_offered
+from proving.pipelines_stage import edit, write_recipe
 from simulator.catalogue import model_card
 
 SMALL, NEMO, EMBED = "mistral-small-latest", "open-mistral-nemo", "mistral-embed"

@@ -14,7 +14,6 @@ from builders import (
     eventually_on_loop,
     the_job,
 )
-from servers import free_port
 
 from models.doorbell import make_celery
 from models.errors import StoreBusyError
@@ -23,6 +22,7 @@ from models.settings import Settings
 from models.states import JobKind, JobState
 from models.store import shards
 from models.store.engine import Store
+from proving.servers import free_port
 from worker.database import Database
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger

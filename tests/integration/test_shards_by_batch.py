@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from builders import a_doubt, a_stored_job, assert_all_rows_accounted_for, the_job
-from servers import free_port
 from sqlalchemy import select
 
 from models.doorbell import make_celery
@@ -20,6 +19,7 @@ from models.settings import Settings
 from models.states import FailureCode, JobKind, JobState, RowState
 from models.store import batches, calls, rows
 from models.store.engine import Store
+from proving.servers import free_port
 from worker.asking import Asker
 from worker.call_counts import CallCounts
 from worker.database import Database

@@ -10,7 +10,6 @@ from builders import a_stored_job, at_once
 from celery import Celery
 from pydantic import SecretStr
 from redis import Redis
-from servers import Valkey, free_port
 
 from faults.canaries import holds
 from models import doorbell
@@ -19,6 +18,7 @@ from models.payloads import ShardMessage
 from models.settings import Settings
 from models.store import shards
 from models.store.engine import Store
+from proving.servers import Valkey, free_port
 
 CANARIES = ("canary-key", "canary-prompt", "canary-row")
 

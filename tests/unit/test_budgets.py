@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("models", "producers", "worker", "dashboard", "simulator", "examples")
-CODE = (*SHIPPED, "benchmarks", "faults", "reference")
+CODE = (*SHIPPED, "benchmarks", "faults", "proving", "reference")
 MEDIAN, P95, LONGEST, FILE = 7, 30, 50, 350
 """Lines: of function bodies without their docstrings (median, 95th percentile, most), of files."""
 MOCKS_PER_TEST = 0.1
@@ -29,7 +29,7 @@ OWN_LOOPS = {
     "benchmarks/racers/track.py": "programs of other people's venvs: none of ours is there",
     "benchmarks/limiter.py": "a program: its processes hold a limiter and nothing else",
     "benchmarks/simulator.py": "a program: it asks the simulator and nothing else",
-    "benchmarks/sinks.py": "servers on a thread beside a benchmark that has no loop",
+    "proving/sinks.py": "servers on a thread beside a benchmark that has no loop",
     "faults/proxy.py": "a proxy on a thread beside the campaign, which has no loop",
     "faults/sink.py": "a server on a thread beside the campaign, which has no loop",
 }

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from models.states import ROW_TRANSITIONS, SHARD_TRANSITIONS, lifecycle_diagram
-from producers.cli.showing import _BEFORE_RESUMING
+from producers.cli.rendering.showing import _BEFORE_RESUMING
 from worker.retrying import PauseReason
 from worker.shards import UNREADABLE
 

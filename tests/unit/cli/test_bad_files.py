@@ -33,10 +33,10 @@ import pytest
 from bad_rows import FILES, GOOD, ROWS, Bad, among, lines, named, row
 from cli_builders import Ended
 from sqlalchemy import MetaData, func, select
-from training_builders import a_dataset_folder
 
 from models.store.engine import Store
 from producers import offered
+from proving.training_builders import a_dataset_folder
 from simulator.catalogue import model_card
 
 Run = Callable[..., Ended]

@@ -16,7 +16,7 @@ from models.payloads import Estimate, JobSpec, Options
 from models.states import JobState
 from models.store.engine import Store
 from producers import Maestrale
-from producers.cli.following import Follower
+from producers.cli.runs.following import Follower
 
 Run = Callable[..., Ended]
 LOOKING = ("recipes", "jobs", "show", "watch", "failures", "export")

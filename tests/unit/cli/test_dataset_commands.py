@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cli_builders import Ended
 
-from producers.cli import dataset_words
+from producers.cli.rendering import dataset_words
 from producers.datasets.row_statistics import Bucket, figures_of, histogram
 
 Run = Callable[..., Ended]

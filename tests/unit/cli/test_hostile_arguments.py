@@ -15,11 +15,11 @@ from bad_rows import ROWS, lines
 from cli_builders import Ended
 from sqlalchemy import create_engine
 from test_bad_files import RECIPE, SUITE
-from training_builders import a_dataset_folder
 
 from models.settings import Settings
 from models.store.engine import Store
 from producers.cli.app import app
+from proving.training_builders import a_dataset_folder
 
 Run = Callable[..., Ended]
 HOSTILE = (

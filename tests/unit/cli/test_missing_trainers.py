@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from cli_builders import Ended, plain
-from pipelines_stage import write_recipe
-from training_builders import a_dataset_folder, a_row
 
 from models.births import born
 from models.settings import Settings
@@ -18,11 +16,13 @@ from models.store import fleet
 from models.store.engine import Store
 from models.tables import Job
 from producers import services, trainers
-from producers.cli import starting
+from producers.cli.runs import starting
 from producers.cli.voice import Voice
 from producers.client import Maestrale
 from producers.doctor import Verdict
 from producers.doctor.processes import check_trainer
+from proving.pipelines_stage import write_recipe
+from proving.training_builders import a_dataset_folder, a_row
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2")

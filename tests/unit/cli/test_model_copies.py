@@ -11,7 +11,7 @@ from cli_builders import Ended, plain
 from models.store import registry
 from models.store.engine import Store
 from models.tables import TunedModel
-from producers.cli import learning_words
+from producers.cli.rendering import training_words as learning_words
 
 Run = Callable[..., Ended]
 

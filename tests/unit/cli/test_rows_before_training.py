@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from cli_builders import Ended
-from training_builders import a_dataset_folder, a_row
 
 from producers.datasets import before_training
+from proving.training_builders import a_dataset_folder, a_row
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2", "--no-watch", "--json")

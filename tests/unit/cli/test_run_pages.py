@@ -16,7 +16,7 @@ from models.settings import Settings
 from models.states import JobKind, JobState, StageState
 from models.store.stages_seen import StageSeen
 from models.tables import Stage
-from producers.cli import showing, stage_words
+from producers.cli.rendering import showing, stage_words
 from producers.evaluating.report import Figure, Report, Table
 from producers.pipelines import collecting
 from producers.pipelines.hand import made_folder

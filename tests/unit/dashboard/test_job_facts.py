@@ -15,8 +15,8 @@ from models.payloads import JobSpec, Options
 from models.recipes import load_recipe
 from models.recipes.compiled import cache_key
 from models.states import FailureCode, JobState
-from models.store.board import Standing
-from models.store.jobpage import DoubtGroup, Hands, JobPage
+from models.store.views.board import Standing
+from models.store.views.jobpage import DoubtGroup, Hands, JobPage
 from models.tables import Event
 
 NOW = 10_000.0

@@ -10,7 +10,7 @@ import pytest
 from dashboard.charts.job import Chart
 from dashboard.charts.sweep import STYLES, of_sweep
 from models.states import JobState
-from models.store.trainingpage import SweptRun
+from models.store.views.trainingpage import SweptRun
 from models.tables import TrainingPoint
 from models.training import DatasetRef, TrainingSpec
 

@@ -28,7 +28,8 @@ from models.states import (
     StageState,
     sources_of,
 )
-from models.store import operations_seen, remote
+from models.store import remote
+from models.store.views import operations_seen
 from models.tables import RemoteOperation
 
 MACHINES = [

@@ -7,7 +7,6 @@ from typing import Any, cast
 import pytest
 from evaluated import SECTIONS, an_evaluation, labelled, lost, report_of
 from evaluated import found as found_rows
-from pipelines_stage import edit, write_recipe
 
 from models.errors import BadInputError
 from models.pipelines import load_pipeline
@@ -17,6 +16,7 @@ from models.tables import Stage
 from producers import registry
 from producers.pipelines import beforehand, evaluating
 from producers.pipelines.hand import Hand
+from proving.pipelines_stage import edit, write_recipe
 
 MODELS = '["mistral-small-latest", "{{ tuned.model }}@bare"]'
 SWEEP = 'steps = "{{ vars.steps }}"\nsweep = { lr = [1e-4, 5e-5] }\n'

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from pipelines_stage import edit, write_recipe
 
 from models.errors import RejectedFileError
 from models.pipelines import load_pipeline
@@ -16,6 +15,7 @@ from producers.pipelines.doing import do
 from producers.pipelines.hand import run_folder
 from producers.pipelines.outcomes import Lost
 from producers.pipelines.reading import check_files
+from proving.pipelines_stage import edit, write_recipe
 
 STAGES = """
 name = "files"

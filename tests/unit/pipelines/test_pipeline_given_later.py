@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from builders import a_stored_job
-from pipelines_stage import edit, write_recipe
 from sqlalchemy import update
 
 from models.errors import BadInputError
@@ -16,6 +15,7 @@ from models.store import jobs, stages
 from producers import Maestrale
 from producers.pipelines import Runs
 from producers.pipelines.planning import plan
+from proving.pipelines_stage import edit, write_recipe
 
 URL = "https://hooks.example.com/in"
 NO_PRICE = "stage exam: a budget needs prices, and ft:open-mistral-nemo "

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from builders import a_stored_job
-from pipelines_stage import edit, write_recipe
 from sqlalchemy import update
 
 from models.pipelines import load_pipeline
@@ -15,6 +14,7 @@ from models.tables import VectorStore
 from producers import Maestrale
 from producers.datasets.making import Wish, make
 from producers.pipelines.given import asked_of, digest_of
+from proving.pipelines_stage import edit, write_recipe
 
 OUTPUTS = {
     "pairs": {"hash": "p", "job": "job_p", "records": "there.jsonl", "count": 1},

@@ -9,12 +9,12 @@ import pytest
 
 from faults.history import read
 from models.errors import BadInputError
-from simulator.batch_jobs import BATCH_FINAL, BATCH_TRANSITIONS, BatchJob, BatchStatus
-from simulator.batches import Batches
 from simulator.command_line import read_options
 from simulator.endpoints import CHAT
-from simulator.files import Files, StoredFile
 from simulator.hosted_rules import ALL, HostedRules, Steering, rules_from
+from simulator.hosting.batch_jobs import BATCH_FINAL, BATCH_TRANSITIONS, BatchJob, BatchStatus
+from simulator.hosting.batches import Batches
+from simulator.hosting.files import Files, StoredFile
 from simulator.inference import Simulation
 from simulator.settings import Config
 

@@ -4,8 +4,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from models.errors import BadInputError
-from simulator.prose import Prose
-from simulator.schemas import fill
+from simulator.content.prose import Prose
+from simulator.content.schemas import fill
 
 STRING = {"type": "string"}
 TREE = {
