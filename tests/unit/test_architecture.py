@@ -13,6 +13,7 @@ PACKAGES = (
     "simulator",
     "recipes",
     "faults",
+    "proving",
     "reference",
     "examples",
 )
