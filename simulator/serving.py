@@ -63,11 +63,19 @@ async def _listen(runner: web.AppRunner, config: Config) -> None:
     try:
         found = await loop.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
         for family, *_, address in found if config.port else found[:1]:
-            with socket.create_server(address[:2], family=family, backlog=_BACKLOG) as listening:
+            try:
+                listening = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+            except OSError as error:
+                if error.errno != errno.EAFNOSUPPORT:  # `localhost` may name ::1 without IPv6
+                    raise
+                continue
+            with listening:
                 for _ in range(_ACCEPTS):
                     await web.SockSite(runner, listening.dup(), backlog=_BACKLOG).start()
     except OSError as error:
         raise BadInputError(_refusal(error, config)) from error
+    if not runner.addresses:
+        raise BadInputError(f"{config.host!r} is no address of this machine: choose another --host")
 
 
 def _refusal(error: OSError, config: Config) -> str:

@@ -16,13 +16,11 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from models.doorbell import CLOCK, SHARDS, TICK, make_celery
+from models.doorbell import CLOCK, SHARDS, TICK, TRANSPORTS, make_celery
 from models.errors import BadInputError, MaestraleError
 from models.settings import Settings, settings_of_process
 from worker import logs, process, tasks, tracing
 
-SCHEMES = frozenset({"redis", "rediss", "unix", "redis+socket", "rediss+socket"})
-"""Of servers that may be one of the Redis protocol."""
 TICK_S = 15.0
 """How often beat rings the clock, seconds. The workers' own clocks tick every 5 s; beat's is for
 the case that theirs do not, and each tick is a task that Flower keeps."""
@@ -62,7 +60,7 @@ def _check_server(url: str) -> None:
     """Ends the process where kombu would with a traceback, and without what may be a password."""
     try:
         parts = urlsplit(url)
-        is_one = parts.scheme in SCHEMES and (parts.port or 1) > 0
+        is_one = parts.scheme in TRANSPORTS and (parts.port or 1) > 0
     except ValueError:
         is_one = False
     if not is_one:

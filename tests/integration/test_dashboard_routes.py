@@ -90,7 +90,7 @@ def test_no_route_is_missing_from_the_description() -> None:
     added = [one for one in handlers if one not in before]
     assert {one.regex.pattern.rstrip("$") for one in added} == {pattern for pattern, _ in routes()}
     assert len(described()["paths"]) == len(added)
-    sources = "".join(path.read_text() for path in HOME.glob("*.py"))
+    sources = "".join(path.read_text() for path in HOME.rglob("*.py"))
     assert set(re.findall(r"self\.(?:query|number)\(\"(\w+)\"", sources)) == set(QUERIES)
     assert set(re.findall(r"get_body_argument\(\"(\w+)\"", sources)) == set(FORMS)
     assert set(re.findall(r"async def (get|post|put|delete|patch|head)\(", sources)) == VERBS

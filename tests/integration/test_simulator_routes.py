@@ -55,7 +55,7 @@ def stranger() -> Iterator[requests.Session]:
 
 def test_no_query_is_missing_from_the_description() -> None:
     """Whatever a route reads from its query string is drawn, and each body has its schema."""
-    sources = "".join(path.read_text() for path in Path(simulator.__file__).parent.glob("*.py"))
+    sources = "".join(path.read_text() for path in Path(simulator.__file__).parent.rglob("*.py"))
     read = re.findall(r"query\.get\(\"(\w+)\"", sources)
     read += re.findall(r"(?:moment_of|flag_of|words_of)\((?:request\.)?query, \"(\w+)\"", sources)
     assert set(read) == set(QUERIES)
