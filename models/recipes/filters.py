@@ -55,7 +55,7 @@ def as_text(value: Json, label: str = "a value") -> str:
     raise SecurityError(f"{label} is a {kind}: print it with | join(', ') or | tojson")
 
 
-def check_length(length: int, limit: int = MAX_TEXT) -> None:
+def check_length(length: int, limit: int) -> None:
     """`SecurityError` when `length` is above `limit`."""
     if length > limit:
         raise SecurityError(f"the template makes {length} characters or items; the cap is {limit}")
@@ -76,10 +76,11 @@ def concat(context: Context, first: Json, *others: Json) -> str:
     return join(context, (first, *others))
 
 
-def replace(value: Json, old: str, new: str) -> str:
+@pass_context
+def replace(context: Context, value: Json, old: str, new: str) -> str:
     """Every `old` in the text replaced by `new`."""
     text = as_text(value)
-    check_length(len(text) + (text.count(old) + 1) * len(new))
+    check_length(len(text) + (text.count(old) + 1) * len(new), context.parent[CAPS].text)
     return text.replace(old, new)
 
 
@@ -91,9 +92,10 @@ def truncate(value: Json, length: int = 255, end: str = "…") -> str:
     return text[: max(length - len(end), 0)].rsplit(" ", 1)[0] + end
 
 
-def indent(value: Json, width: int = 4) -> str:
+@pass_context
+def indent(context: Context, value: Json, width: int = 4) -> str:
     """Every line but the first moved `width` (at most 40) spaces to the right."""
-    return replace(value, "\n", "\n" + " " * min(width, 40))
+    return replace(context, value, "\n", "\n" + " " * min(width, 40))
 
 
 def trim(value: Json, characters: str | None = None) -> str:
@@ -141,7 +143,7 @@ class Caps(NamedTuple):
 USUAL = Caps()
 
 
-def check_size(value: Json, caps: Caps = USUAL) -> None:
+def check_size(value: Json, caps: Caps) -> None:
     """`SecurityError` for a value of too many parts (`[a, a]` 30 times: a billion), or whose texts
     together are too long."""
     length = 0
@@ -180,7 +182,8 @@ def counted(context: Context, items: Iterable[Json]) -> Iterator[Json]:
     for item in items:
         budget[0] -= 1
         if budget[0] < 0:
-            raise SecurityError(f"the template's loops take more than {MAX_ITEMS} rounds")
+            most = context.parent[CAPS].items
+            raise SecurityError(f"the template's loops take more than {most} rounds")
         yield item
 
 
@@ -192,7 +195,8 @@ def charged(context: Context, value: Json) -> Json:
     budget = context.parent[BUDGET]
     budget[1] -= _OVERHEAD + size * (1 if isinstance(value, str) else _PER_ITEM)
     if budget[1] < 0:
-        raise SecurityError(f"the template makes texts and lists of more than {MAX_MADE} bytes")
+        most = context.parent[CAPS].made
+        raise SecurityError(f"the template makes texts and lists of more than {most} bytes")
     return value
 
 
@@ -200,7 +204,7 @@ def _keyed(name: str) -> Callable[..., Json]:
     @pass_context
     def sized(context: Context, value: Json, *args: Json, **kwargs: Json) -> Json:
         items = value if isinstance(value, Mapping) else list(value)
-        check_size(items)
+        check_size(items, context.parent[CAPS])
         first = () if name == "dictsort" else (context.environment,)
         return JINJA_FILTERS[name](*first, items, *args, **kwargs)
 

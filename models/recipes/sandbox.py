@@ -20,7 +20,7 @@ from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from models.recipes.filters import INTERNAL, MAX_ITEMS, MAX_TEXT, PUBLIC, charged, check_length
+from models.recipes.filters import CAPS, INTERNAL, PUBLIC, Caps, charged, check_length
 from models.recipes.strict_json import Json
 
 MAX_RANGE = 10_000
@@ -74,13 +74,13 @@ def few(*bounds: int) -> range:
     return numbers
 
 
-def _check_plus(left: Json, right: Json) -> None:
-    for kind, limit in ((str, MAX_TEXT), (list, MAX_ITEMS), (tuple, MAX_ITEMS)):
+def _check_plus(left: Json, right: Json, caps: Caps) -> None:
+    for kind, limit in ((str, caps.text), (list, caps.items), (tuple, caps.items)):
         if isinstance(left, kind) and isinstance(right, kind):
             check_length(len(left) + len(right), limit)
 
 
-def _check_times(left: Json, right: Json) -> None:
+def _check_times(left: Json, right: Json, _: Caps) -> None:
     for many, count in ((left, right), (right, left)):
         if isinstance(many, (str, list, tuple)) and isinstance(count, int):
             check_length(len(many) * max(count, 0), MAX_RANGE)
@@ -88,17 +88,17 @@ def _check_times(left: Json, right: Json) -> None:
         check_length(left.bit_length() + right.bit_length(), 4096)
 
 
-def _check_power(left: Json, right: Json) -> None:
+def _check_power(left: Json, right: Json, _: Caps) -> None:
     if abs(right) > 64 or abs(left) > 10**9:
         raise SecurityError("** takes bases up to 10**9 and exponents up to 64")
 
 
-def _check_modulo(left: Json, right: Json) -> None:
+def _check_modulo(left: Json, right: Json, _: Caps) -> None:
     if isinstance(left, str):
         raise SecurityError("% formats no text here: write {{ ... }} or use ~")
 
 
-_CHECKS: dict[str, Callable[[Json, Json], None]] = {
+_CHECKS: dict[str, Callable[[Json, Json, Caps], None]] = {
     "+": _check_plus,
     "*": _check_times,
     "**": _check_power,
@@ -160,7 +160,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Json, right: Json) -> Json:
         """Check an operator, then do it; undefined operands complain by themselves."""
         if not isinstance(left, Undefined) and not isinstance(right, Undefined):
-            _CHECKS[operator](left, right)
+            _CHECKS[operator](left, right, context.parent[CAPS])
         return charged(context, self.binop_table[operator](left, right))
 
     def call(self, context: Context, method: Json, /, *args: Json, **kwargs: Json) -> Json:

@@ -200,6 +200,15 @@ class Output(Loop):
         yield from _leaves(self.record, "record")
         yield from _leaves(self.provenance, "provenance")
 
+    def spoken(self) -> Iterator[str]:
+        """Templates of the role and text of each message, where a record is a conversation: one
+        with an empty message cannot be exported as one."""
+        messages = self.record.get("messages")
+        for message in messages if isinstance(messages, list) else []:
+            if isinstance(message, dict) and not message.get("tool_calls"):
+                said = (message.get("role"), message.get("content"))
+                yield from (source for source in said if isinstance(source, str))
+
 
 class Recipe(Part):
     """How rows become records.
@@ -239,8 +248,10 @@ class Recipe(Part):
     @cached_property
     def filled_fields(self) -> frozenset[str]:
         """Those of them that may not be empty: those listed or looped over, and those that a prompt
-        prints whatever the row says. What is only carried into records may be."""
+        or a conversation's message prints whatever the row says. What else is only carried into
+        records may be."""
         sources = [source for step in self.steps for _, _, source in step.templates()]
+        sources += self.output.spoken()
         printed = (fields_printed(source, "row") for source in sources)
         return frozenset(self.input.required).union(*printed, self._fields_looped())
 

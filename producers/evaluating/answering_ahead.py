@@ -58,10 +58,10 @@ class AnsweringAhead:
             gold_letter(suite.choice, row)
 
     def first_requests(self, row: dict[str, Any]) -> Iterator[Requested]:
-        """What the row asks of contestants before they answer, of its own text alone: documents are
-        left out."""
+        """What the row asks of contestants before they answer, of its own text alone: as many
+        documents as usual, and nothing in them."""
         told = self.evaluation.suite.retrieval
-        names = self._names(row, [])
+        names = self._names(row, [""] * len(typical_texts(told)) if told else [])
         if told and self._is_searched:
             yield self._vector(self.asked.text(told.query, row), 1)
         for contestant in self._contestants:

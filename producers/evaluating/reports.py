@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 PAGE, TEXT, FACTS = "report.html", "report.md", "report.json"
 log = logging.getLogger(__name__)
-_CHART = re.compile(r"charts/[0-9]{2,3}-[a-z0-9-]{1,60}\.png")
+_CHART = re.compile(r"charts/[0-9]{2,3}-[a-z0-9][a-z0-9-]{0,59}\.png")
+"""What charts of ours are called: see `charts.draw`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,8 @@ def check_folder(folder: Path, name: str, *, overwrite: bool = False) -> None:
     """`BadInputError` if a report cannot be written there. Ask before anything is paid for.
 
     Files that are there are kept, unless they are a report of the same `name` (the suite's or the
-    recipe's), whosever job it is of: any is made anew from its job at any time.
+    recipe's), whosever job it is of: any is made anew from its job at any time. Of charts, those
+    that it lists.
     """
     if folder.exists() and not folder.is_dir():
         raise BadInputError(f"{folder} is no folder: name another one for the report")
@@ -245,17 +247,22 @@ def write(made: Made, folder: Path, *, overwrite: bool = False) -> list[Path]:
 
 
 def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """All files, each whole or not at all; charts of reports before it go, also of one whose
-    writer died and left no list of them."""
+    """All files, each whole or not at all. The charts that the report before it lists go first,
+    while its list is there: so whoever dies here leaves none that nobody lists."""
+    for name in _charts_of(_written(folder)) - files.keys():
+        (folder / name).unlink(missing_ok=True)
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
         crash_point("report.writing")
-    for path in (folder / "charts").glob("*.png"):
-        name = f"charts/{path.name}"
-        if name not in files and _CHART.fullmatch(name):
-            path.unlink(missing_ok=True)
+
+
+def _charts_of(written: Mapping[str, Any]) -> set[str]:
+    """Names of ours alone, whatever else somebody wrote into the list."""
+    listed = written.get("files")
+    names = listed if isinstance(listed, list) else []
+    return {name for name in names if isinstance(name, str) and _CHART.fullmatch(name)}
 
 
 def _written(folder: Path) -> Mapping[str, Any]:

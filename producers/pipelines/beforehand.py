@@ -67,11 +67,14 @@ def check(told: RunSpec, prices: PriceTable | None = None, *, done: Collection[s
                 _check_stage(told.pipeline, stage, prices)
 
 
-def wants_trainer(told: RunSpec, *, done: Collection[str] = ()) -> bool:
-    """Whether a stage trains, or reads rows to a model, on this machine. `done`: as above."""
+def trained_here(told: RunSpec) -> list[str]:
+    """The stages that train, or read rows to a model, on this machine."""
     pipeline = told.pipeline
-    left = [stage for stage in pipeline.stages if stage.name not in done]
-    return any(_is_read_here(stage) or _trains_here(pipeline, stage) for stage in left)
+    return [
+        stage.name
+        for stage in pipeline.stages
+        if _is_read_here(stage) or _trains_here(pipeline, stage)
+    ]
 
 
 def _is_read_here(stage: Prepared) -> bool:

@@ -27,6 +27,7 @@ from producers.client import Maestrale
 from producers.pipelines import beforehand
 from producers.pipelines.hand import content_of, limit_of, told_of
 from producers.pipelines.reading import check_files
+from producers.pipelines.trainers_wanted import wants_trainer
 from producers.webhooks import Hook, bind
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -63,10 +64,10 @@ class Runs:
         """
         beforehand.check(told, None if budget is None else self._prices)
         check_files(told, self._maestrale.settings.home / "staging")
-        if beforehand.wants_trainer(told):
-            trainers.check(self._maestrale)
         found = fingerprint(told)
         run = self._run(told, found, priority, budget)
+        if told.again or not self._is_under_way(found):
+            self._check_trainer(told)
         with self._maestrale.store.write() as connection:
             one_at_a_time(connection, found)
             known = stages_seen.same_under_way(connection, found)
@@ -88,7 +89,10 @@ class Runs:
         another input, variable, limit or way than is given here.
         """
         name = told.pipeline.name
-        self._check_trainer_left(name)
+        with self._maestrale.store.read() as connection:
+            newest = stages_seen.newest_run(connection, name)
+        if newest is not None:
+            self.check_trainer(newest)
         with self._maestrale.store.write() as connection:
             run = stages_seen.newest_run(connection, name)
             if run is None:
@@ -110,6 +114,18 @@ class Runs:
         with self._maestrale.store.read() as connection:
             return stages_seen.seen(connection, run_id)
 
+    def check_trainer(self, run: Job) -> None:
+        """Raises `BadInputError` for a run that failed or stands and would only go on to wait
+        without end for a trainer."""
+        if run.state in (JobState.FAILED, JobState.PAUSED):
+            self._check_trainer(told_of(run), self.stages(run.id))
+
+    def what_lacks(self, run: Job) -> str:
+        """Why a stage that trains will wait, with what to do; empty: it will not."""
+        lack = trainers.missing(self._maestrale)
+        seen = self.stages(run.id) if lack else []
+        return lack if lack and wants_trainer(self._maestrale, told_of(run), seen) else ""
+
     def check_budget(self, run: Job) -> None:
         """Raises `BadInputError` for what is left to do and could not be done under a budget."""
         with self._maestrale.store.read() as connection:
@@ -118,12 +134,16 @@ class Runs:
     def _check_left(self, connection: Connection, run: Job) -> None:
         beforehand.check(told_of(run), self._prices, done=_done(connection, run))
 
-    def _check_trainer_left(self, name: str) -> None:
+    def _is_under_way(self, found: str) -> bool:
         with self._maestrale.store.read() as connection:
-            run = stages_seen.newest_run(connection, name)
-            done = [] if run is None else _done(connection, run)
-        if run is not None and beforehand.wants_trainer(told_of(run), done=done):
+            return stages_seen.same_under_way(connection, found) is not None
+
+    def _check_trainer(self, told: RunSpec, seen: Sequence[StageSeen] = ()) -> None:
+        try:
             trainers.check(self._maestrale)
+        except BadInputError:
+            if wants_trainer(self._maestrale, told, seen):
+                raise
 
     @property
     def _prices(self) -> PriceTable:

@@ -11,6 +11,7 @@ from producers.cli.options import AsJson, JobId
 
 if TYPE_CHECKING:
     from models.tables import Job
+    from producers.client import Maestrale
 
 
 def retry(job_id: JobId, as_json: AsJson = False) -> None:
@@ -21,6 +22,7 @@ def retry(job_id: JobId, as_json: AsJson = False) -> None:
     from producers.cli.voice import Voice
 
     with client() as maestrale:
+        _check_trainer(maestrale, maestrale.get(job_id))
         count = maestrale.retry(job_id)
         job = maestrale.get(job_id)
     what = "lost stage" if job.kind == JobKind.PIPELINE else "failed row"
@@ -58,6 +60,7 @@ def resume(
             from producers.pipelines import Runs
 
             Runs(maestrale).check_budget(job)
+        _check_trainer(maestrale, job)
         job = maestrale.resume(job_id, budget=budget)
         strangers = not Services(maestrale.settings).serves_us
     voice = Voice(as_json=as_json)
@@ -70,6 +73,14 @@ def resume(
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     """Give a job up for good. What it paid for stays in the ledger."""
     _move(job_id, "cancel", as_json=as_json)
+
+
+def _check_trainer(maestrale: "Maestrale", job: "Job") -> None:
+    """A run is not opened again to wait without end."""
+    if job.kind == JobKind.PIPELINE:
+        from producers.pipelines import Runs
+
+        Runs(maestrale).check_trainer(job)
 
 
 def _meaning(job: "Job", move: Literal["pause", "cancel"]) -> str:

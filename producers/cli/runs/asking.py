@@ -83,11 +83,14 @@ class Asking:
         self._hooks = maestrale.webhooks.prepare(how.webhook or ())
         self.facts: dict[str, Any] = {}
 
-    def submit(self, plan: Checked, beside: Path, *title: RenderableType) -> Job | None:
+    def submit(
+        self, plan: Checked, beside: Path, *title: RenderableType, makes_folder: bool = False
+    ) -> Job | None:
         """Says what the plan will take and submits it. None: it was a dry run.
 
-        The rows that were left out are listed first, beside `beside`: whoever cannot write there
-        has paid nothing. Raises `BadInputError` for a model that the server does not have.
+        The rows that were left out are listed beside `beside`, in a draft until the job is there:
+        whoever cannot write has paid nothing, and who is refused keeps the list of an earlier job.
+        Raises `BadInputError` for a model that the server does not have.
         """
         if not plan.reads_here:
             check_models(plan.models, self._maestrale, plan.embedding_models)
@@ -98,8 +101,9 @@ class Asking:
             return None
         if plan.reads_here:
             trainers.check(self._maestrale)
-        rejects = plan.found.write_rejects(outputs.rejects_path(beside))
-        job = self._maestrale.submit(plan, **self._how.terms(self._hooks))
+        list_at = outputs.rejects_path(beside)
+        with plan.found.listing_rejects(list_at, makes_folder=makes_folder) as rejects:
+            job = self._maestrale.submit(plan, **self._how.terms(self._hooks))
         self._warn(plan)
         self._voice.say(showing.line("job", Text(job.id, style="bold")))
         self.facts["job"] = facts.job_facts(job)

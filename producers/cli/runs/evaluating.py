@@ -49,7 +49,9 @@ class Evaluation:
 
     def _submit(self, asking: Asking, plan: EvaluationPlan) -> Job | None:
         try:
-            return asking.submit(plan, self._beside(plan), *title_of(plan))
+            for_report = self._folder is not None
+            beside = self._beside(plan)
+            return asking.submit(plan, beside, *title_of(plan), makes_folder=for_report)
         except DuplicateJobError as error:
             if not error.job_id:
                 raise

@@ -90,7 +90,7 @@ class PipelineRun:
             run = (
                 self._resume(maestrale, told) if self._how.resume else self._start(maestrale, told)
             )
-            self._warn(maestrale)
+            self._warn(maestrale, run)
             return self._end(self._see(maestrale, run))
 
     def _announce(self, told: RunSpec) -> None:
@@ -135,9 +135,11 @@ class PipelineRun:
         self._voice.say(showing.line("run", Text(f"{run.id} goes on", style="bold")))
         return run
 
-    def _warn(self, maestrale: Maestrale) -> None:
+    def _warn(self, maestrale: Maestrale, run: Job) -> None:
         if not Services(maestrale.settings).serves_us:
             self._voice.say(showing.warning(OTHER_ACCOUNT))
+        if lack := Runs(maestrale).what_lacks(run):
+            self._voice.say(showing.warning(lack))
 
     def _see(self, maestrale: Maestrale, run: Job) -> int:
         voice = self._voice

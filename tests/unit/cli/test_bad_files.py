@@ -242,6 +242,33 @@ def test_a_list_of_bad_rows_that_cannot_be_written_costs_nothing(
     assert run(*COMMANDS[name].of("rows.jsonl"), "--dry-run").code == 0
 
 
+@pytest.mark.parametrize("name", BESIDE)
+def test_who_is_refused_keeps_the_list_of_an_earlier_job(run: Run, name: str) -> None:
+    """The same again is no job: its list neither replaces that one nor is written anew."""
+    Path("rows.jsonl").write_bytes(FILES["NaN"].content)
+    again = [one for one in COMMANDS[name].of("rows.jsonl") if one != "--again"]
+    assert run(*again).code == 0
+    (place := Path(BESIDE[name])).write_text("edited")
+    ended = run(*again)
+    assert (ended.code, "job_" in ended.err) == (2, True), ended.err
+    assert place.read_text() == "edited"
+    place.unlink()
+    before = {path.name for path in Path().iterdir()}
+    assert run(*again).code == 2
+    assert {path.name for path in Path().iterdir()} == before
+
+
+def test_a_folder_that_is_misspelt_is_not_made(
+    run: Run, count: Callable[[], dict[str, int]]
+) -> None:
+    """The list of bad rows would lie in it, and the records nowhere."""
+    Path("rows.jsonl").write_bytes(FILES["NaN"].content)
+    ended = run(*COMMANDS["generate"].of("rows.jsonl"), "--out", "typo/x.jsonl")
+    assert (ended.code, "typo: make it first" in ended.err) == (2, True), ended.err
+    assert not Path("typo").exists()
+    assert count() == {}
+
+
 def test_an_evaluation_lists_them_in_the_folder_of_its_report(run: Run) -> None:
     """Nothing is written here, nor over the list of a recipe of the same name."""
     Path("rows.jsonl").write_bytes(FILES["NaN"].content)

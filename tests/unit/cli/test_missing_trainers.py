@@ -132,6 +132,8 @@ def test_a_run_that_would_wait_for_a_trainer_is_not_begun(
     assert run(*command).code == 0
     with user_store.write() as connection:
         connection.execute(fleet.workers.delete())
+    (begun,) = run("jobs", "--json").facts
+    assert run("pause", begun["id"]).code == 0
     ended = run(*command, "--resume")
     assert (ended.code, INSTALL in ended.err) == (2, True), ended.err
     if kind == "train":

@@ -160,21 +160,57 @@ def test_answers_of_this_machine_are_marked(run: Run, user_store: Store, job_id:
 
 
 def test_charts_of_the_report_before_go(run: Run, user_store: Store, job_id: str):
-    """Those of a writer that died, too; what is named as ours, and never what lies elsewhere."""
+    """What the one before lists and is named as ours; never what lies elsewhere, nor somebody's
+    own, whatever it is called."""
     with Maestrale() as maestrale:
         made = reports.keep(maestrale, maestrale.get(job_id), a_report(job_id=job_id))
         reports.write(made, Path("rep"))
         told = json.loads(Path("rep/report.json").read_text())
-        told["files"] += ["../precious.png", "charts/../report.md"]
+        told["files"] += ["../precious.png", "charts/../report.md", "charts/mine.png", 7]
         Path("rep/report.json").write_text(json.dumps(told))
         Path("precious.png").write_text("mine")
-        Path("rep/charts/mine.png").write_text("mine")
-        Path("rep/charts/07-of-the-dead.png").write_text("its list was written over")
+        own = ("mine.png", "10-mine.png")
+        for name in own:
+            Path("rep/charts", name).write_text("mine")
         few = a_report(job_id=job_id, sections=a_report().sections[:1])
         reports.write(reports.keep(maestrale, maestrale.get(job_id), few), Path("rep"))
-    there = sorted(one.name for one in Path("rep/charts").iterdir())
-    assert there == ["01-shares-by-model.png", "02-what-news-smol-said.png", "mine.png"]
+    there = {one.name for one in Path("rep/charts").iterdir()}
+    assert there == {"01-shares-by-model.png", "02-what-news-smol-said.png", *own}
     assert Path("precious.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize("dies_at", range(1, 6))
+def test_charts_of_the_report_before_go_also_where_a_writer_died(
+    user_store: Store, job_id: str, monkeypatch: pytest.MonkeyPatch, dies_at: int
+):
+    """Whichever file was its last: whoever writes after it leaves the charts of its own alone."""
+    points = iter(range(1, 100))
+
+    def die(name: str) -> None:
+        if name == "report.writing" and next(points) == dies_at:
+            raise KeyboardInterrupt
+
+    with Maestrale() as maestrale:
+        job = maestrale.get(job_id)
+        few = a_report(job_id=job_id, sections=a_report().sections[:1])
+        whole = reports.keep(maestrale, job, a_report(job_id=job_id))
+        reports.write(whole, Path("rep"))
+        with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+            dying.setattr(reports, "crash_point", die)
+            reports.write(reports.keep(maestrale, job, few), Path("rep"))
+        none = reports.keep(maestrale, job, a_report(job_id=job_id, sections=[]))
+        reports.write(none, Path("rep"))
+    assert list(Path("rep/charts").iterdir()) == []
+
+
+def test_charts_beside_no_report_are_kept(user_store: Store, job_id: str):
+    """Under a name that ours may have, in a folder that is somebody's own."""
+    (own := Path("rep/charts/10-mine.png")).parent.mkdir(parents=True)
+    own.write_text("mine")
+    with Maestrale() as maestrale:
+        made = reports.keep(maestrale, maestrale.get(job_id), a_report(job_id=job_id))
+        reports.write(made, Path("rep"), overwrite=True)
+    assert own.read_text() == "mine"
 
 
 def test_who_dies_while_writing_a_report_may_write_it_again(

@@ -52,6 +52,13 @@ def test_what_is_asked_first_has_nothing_made_up(store: Path, named: str) -> Non
     assert all(option in str(asked) for option in OPTIONS.values())
 
 
+def test_a_prompt_may_name_the_first_document(store: Path) -> None:
+    """What is asked first has empty ones, or a row too long by its own text would pass."""
+    prompts = {"open": {"prompt": "<{{ context[0] }}> {{ row.question }}"}}
+    _, asked = Previewer(an_exam(store, prompts=prompts)).first_requests(ROW)
+    assert asked["messages"] == [{"role": "user", "content": f"<> {ROW['question']}"}]
+
+
 def test_whoever_is_shown_nothing_costs_no_vector(store: Path) -> None:
     """Only the prompt with its options."""
     (asked,) = requests(an_exam(store, "m@bare"))

@@ -1,5 +1,6 @@
 """Hostile templates and rows: nothing is reached, nothing grows, data stays data."""
 
+import re
 import time
 
 import pytest
@@ -253,6 +254,15 @@ LARGE = {
             "{% for t in range(13) %}{{ answers | map('lower') | join | length }};{% endfor %}",
             "4800000;" * 13,
         ),
+        ("{{ row.text | replace('b', 'q') }}", LARGE["row"]["text"].replace("b", "q")),
+        ("{{ row.text | indent }}", LARGE["row"]["text"]),
+        ("{{ [row.text] | map('replace', 'b', 'q') | join | length }}", 4_100_000),
+        ("{{ row.text + '.' }}", f"{LARGE['row']['text']}."),
+        ("{{ (row.numbers + [1]) | length }}", 150_001),
+        ("{{ answers | sort | join }}", "".join(LARGE["answers"])),
+        ("{{ answers | unique | join }}", "".join(LARGE["answers"])),
+        ("{{ answers | groupby(0) | length }}", 1),
+        ("{{ {'a': row.text} | dictsort | length }}", 1),
     ],
 )
 def test_a_record_may_hold_what_its_row_and_answers_hold(source: str, value: object) -> None:
@@ -274,6 +284,31 @@ def test_a_record_that_holds_it_many_times_fails_its_row(source: str) -> None:
     """What templates make of it stays within bounds: about as much again."""
     with pytest.raises(RowProblem):
         compile_tree(source, "record")(LARGE)
+
+
+@pytest.mark.parametrize(
+    ("source", "usual", "wide"),
+    [
+        (
+            "{% for t in range(9999) %}{% for n in row.some %}{% endfor %}{% endfor %}",
+            "more than 100000 rounds",
+            r"more than 251\d\d\d rounds",
+        ),
+        (
+            "{% for t in range(9999) %}{% set x = row.most | upper %}{% endfor %}",
+            "more than 100000000 bytes",
+            r"more than 128\d{6} bytes",
+        ),
+        ("{{ row.most + row.most + row.most + row.most }}", "the cap is 4000000", "is 11100000"),
+    ],
+)
+def test_the_cap_that_held_is_named(source: str, usual: str, wide: str) -> None:
+    """In prompts, and in records of large rows."""
+    few = {"most": "b" * 3_000_000, "some": list(range(1_000))}
+    for make, known, said in ((compile_text, {}, usual), (compile_tree, LARGE["row"], wide)):
+        with pytest.raises(RowProblem) as caught:
+            make(source, "x")({"row": {**few, **known}})
+        assert re.search(said, caught.value.detail), caught.value.detail
 
 
 def test_a_long_chain_is_told_from_what_is_nested() -> None:
