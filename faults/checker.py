@@ -7,8 +7,8 @@ I1  accepted rows = done + failed (each with a reason, no more than the fault ma
 I2  a row has one result, its own, and handing the same in again gives the same results for no call
 I3  what is done was asked for; what is paid twice was in flight at a kill, or its outcome unknown;
     each marked and priced
-I4  queued, running, the end and the way out of each pause have their events; each event reaches
-    each endpoint, signed, or is listed after ten attempts
+I4  queued, running, the end, and between a pause and the next run the way out of it have their
+    events; each event reaches each endpoint, signed, or is listed after ten attempts
 I5  where there is a budget: spend <= budget + calls in flight
 I6  no canary (key, secret, prompt) in any place that was looked at
 
@@ -136,20 +136,35 @@ def _by_batch(lines: Sequence[Line]) -> list[Line]:
 
 def _told(lines: Sequence[Line]) -> Iterator[Finding]:
     """Each job has its events: numbered without a gap, from the first to that of its end; it ran
-    if rows of it are done, and after each pause it was queued again."""
+    if rows of it are done, and between a pause and the next run it was queued again."""
     for job, end in last_by_job(lines).items():
         types = {e["event"]: e["type"] for e in _of_job(lines, "event", job)}
         gaps = {f"{job}:{no}" for no in range(1, len(types) + 1)} - types.keys()
-        moves = Counter(types.values())
-        silent = {"job.queued", f"job.{end['state']}"} - moves.keys()
-        if end["rows_done"] and not moves["job.running"]:
+        moves = [types[name] for name in sorted(types, key=_number)]
+        silent = {"job.queued", f"job.{end['state']}"} - set(moves)
+        if end["rows_done"] and "job.running" not in moves:
             silent.add("job.running")
-        if moves["job.paused"] >= moves["job.queued"] and end["state"] != "cancelled":
+        if _goes_on_unqueued(moves):
             silent.add("job.queued after a pause")
         if gaps or silent:
             words = f"{len(types)} events of {job}"
             words += some(" numbers without one", gaps) + some(" moves without one", silent)
             yield Finding("I4", holds=False, words=words)
+
+
+def _number(event: str) -> int:
+    return int(event.rpartition(":")[2])
+
+
+def _goes_on_unqueued(moves: Iterable[str]) -> bool:
+    """Whether it runs after a pause that nothing has ended. A paused job may end as it is: what was
+    in flight may have been the last of it."""
+    is_paused = False
+    for move in moves:
+        if move == "job.running" and is_paused:
+            return True
+        is_paused = move == "job.paused" or (is_paused and move != "job.queued")
+    return False
 
 
 def _events(lines: Sequence[Line]) -> Iterator[Finding]:

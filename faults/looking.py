@@ -42,7 +42,7 @@ def look(on: Stage, log: Log, canaries: dict[str, str]) -> None:
 
 def _places(on: Stage) -> Iterator[tuple[str, Iterator[bytes], bool]]:
     yield "Redis", _redis(on), False
-    yield "AOF: every write that Redis was sent", _appended(on.home / "redis"), False
+    yield "AOF: Redis's append-only file", _appended(on.home / "redis"), False
     yield "Redis's other files", _files(on.home / "redis", but=APPENDED), False
     yield "logs", _files(on.home / "logs"), False
     for table in _tables(on):

@@ -6,12 +6,13 @@ full may never be paid again, however many others are in doubt.
 
 What stays loose: marks and prices are sums over all jobs, since nobody outside can say for which
 of them a call was made. Where a fault may make the living hang up (a stop, a lost disk or
-database), all are excused from it until some seconds after its healing. Who died by his own hand is
-excused for the last call of each port that no living worker has.
+database), all are excused from it until some seconds after its healing. Who died by his own hand
+is excused at each port that no living worker has: his own are not known.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from math import inf
 
 from faults.findings import Finding, last_by_job, of, some
 from faults.history import Line
@@ -20,6 +21,8 @@ from models.prices import load_prices
 
 ANSWERED_BUT_UNHEARD_S = 0.05
 """So shortly before a kill an answer may have been read by the victim, and not noted yet."""
+READ_LATE_S = 1.0
+"""So long after a kill was noted a busy simulator may first read what the victim had sent."""
 HEALED_S = 10.0
 """So long after a fault was healed a worker may hang up for it: two leases of most worlds."""
 
@@ -78,8 +81,13 @@ def _reckoned(lines: Sequence[Line], executed: Sequence[Line]) -> Iterator[Findi
 
 
 def in_flight_at_kills(lines: Sequence[Line]) -> set[int]:
-    """Numbers of the calls over connections of a victim that had not been heard whole: of each
-    connection the last one, since nobody asks on before he has heard the answer."""
+    """Numbers of the calls over connections of a victim of which it had no answer, or one that it
+    may not have noted.
+
+    Of those unread or unanswered it is the last of a connection: nobody asks on before he has the
+    answer. An answer just before the stop may have been read and not noted, whatever came after it:
+    a connection is free for the next call at the end of a body, before who asked has got his turn.
+    """
     arrived = of(lines, "simulator", "arrived")
     answered, left = (
         {line["n"]: line.at for line in of(lines, "simulator", what)}
@@ -87,23 +95,14 @@ def in_flight_at_kills(lines: Sequence[Line]) -> set[int]:
     )
     found = set()
     for kill in of(lines, "campaign", "killed"):
-        last = {call["peer"]: call["n"] for call in arrived if call.at <= kill.at}
-        open_ = (last[port] for port in kill["ports"] if port in last)
-        unread = {last.get(port) for port in kill.facts.get("unread", ())}
+        until, ports = kill.at + READ_LATE_S, set(kill["ports"])
+        calls = [call for call in arrived if call["peer"] in ports and call.at <= until]
+        last = {call["peer"]: call["n"] for call in calls}
         since = kill.facts.get("stopped", kill.at) - ANSWERED_BUT_UNHEARD_S
-        found |= {n for n in open_ if n in unread or _is_open(answered.get(n), left.get(n), since)}
+        found |= {last[port] for port in kill.facts.get("unread", ()) if port in last}
+        found |= {n for n in last.values() if n not in answered and left.get(n, inf) > since}
+        found |= {call["n"] for call in calls if answered.get(call["n"], -inf) > since}
     return found
-
-
-def _is_open(answered_at: float | None, left_at: float | None, since: float) -> bool:
-    """Whether a call of a victim was not yet answered then, and the victim had not hung up before.
-
-    Of who died by his own hand only when he was found dead is known. What arrives over his ports
-    between his stop and his death was sent before: nobody else can have them yet.
-    """
-    if answered_at is not None:
-        return answered_at > since
-    return left_at is None or left_at > since
 
 
 def _unknown(lines: Sequence[Line]) -> set[int]:

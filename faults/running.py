@@ -44,7 +44,7 @@ def play_all(
     runs: Sequence[Run], server: Databases, kept: Path, seed: int, *, jobs: int
 ) -> Iterator[Played]:
     """Plays them, and answers each when it is over. With several `jobs`, those whose bounds are
-    seconds come last, one by one: what they are held to is the machine's to keep as well."""
+    tight come last, one by one: what they are held to is the machine's to keep as well."""
     beside = [run for run in runs if not run[0].is_alone] if jobs > 1 else []
     if beside:
         yield from _side_by_side(beside, server, kept, seed, jobs)

@@ -22,7 +22,7 @@ from faults.looking import look
 from faults.sink import Sink, sink
 from models.states import SETTLED
 from models.store.money import Cost
-from models.tables import Job
+from models.tables import Event, Job
 from proving.sinks import LOOPBACK
 from proving.stage import Stage, stage, write_rows
 
@@ -103,16 +103,20 @@ class World:
         return second
 
     def told(self, *, within_s: float = RESTED_S) -> None:
-        """Waits until no delivery is open, and notes those that are exhausted."""
-        hooks = self.on.client.webhooks
+        """Waits until each event was relayed and no delivery is open; notes those events, and the
+        deliveries that are exhausted."""
+        hooks, events = self.on.client.webhooks, self.on.client.events
+        written: list[Event] = []
 
-        def open_ones() -> list[dict[str, Any]]:
-            found = hooks.deliveries(limit=100_000)
-            return [one for one in found if one["state"] == "pending"]
+        def are_over() -> bool:  # in this order: no event has a delivery before it is relayed
+            written[:] = [e for subject in self._subjects() for e in events.of(subject)]
+            is_relayed = all(event.relayed_at is not None for event in written)
+            found = hooks.deliveries(limit=100_000) if is_relayed else ()
+            return is_relayed and all(one["state"] != "pending" for one in found)
 
-        self.until(lambda: not open_ones(), "all deliveries are over", within_s)
-        for subject in [*self._ended, *self._endpoints]:  # what was written since the last look
-            self._note_events(subject)
+        self.until(are_over, "all deliveries are over", within_s)
+        for event in written:
+            self._note_event(event)
         for one in hooks.deliveries(limit=100_000, failed=True):
             seq = one["message_id"].rpartition("_")[2]
             self.producer.write(
@@ -123,6 +127,17 @@ class World:
                 tries=one["tries"],
             )
 
+    def conducted(self, run: Job) -> None:
+        """Notes the end of a pipeline's run: rows, costs and doubts are those of its jobs."""
+        self._ended.add(run.id)
+        self.producer.write(
+            "ended",
+            job=run.id,
+            state=str(run.state),
+            rows_done=run.rows_done,
+            **dict.fromkeys(("cost_nano", "doubts", "doubts_unpriced", "doubts_nano"), 0),
+        )
+
     def _note_end(self, job: Job, may_fail: int) -> None:
         client, texts = self.on.client, self._texts.get(job.id, {})
         self._ended.add(job.id)
@@ -131,7 +146,8 @@ class World:
             self.producer.write("result", job=job.id, row=row, digest=_digest(records), own=own)
         for failure in client.failures(job.id, limit=1_000_000):
             self.producer.write("failed", job=job.id, row=failure["row_id"], code=failure["code"])
-        self._note_events(job.id)
+        for event in client.events.of(job.id):
+            self._note_event(event)
         cost = next(iter(client.costs(job.id)), Cost(job.id))
         self.producer.write(
             "ended",
@@ -147,12 +163,12 @@ class World:
             doubts_nano=cost.doubts_nano,
         )
 
-    def _note_events(self, subject: str) -> None:
-        for event in self.on.client.events.of(subject):
-            name = f"{subject}:{event.seq}"
-            self.producer.write(
-                "event", event=name, job=subject, type=event.type, created=event.created_at
-            )
+    def _subjects(self) -> list[str]:
+        return [*self._ended, *self._endpoints]
+
+    def _note_event(self, event: Event) -> None:
+        subject, told = event.subject_id, {"type": event.type, "created": event.created_at}
+        self.producer.write("event", event=f"{subject}:{event.seq}", job=subject, **told)
 
     # -- what is done to them ------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ JOB, AGAIN, ENDPOINT, LOST = "job_a", "job_b", "hook", "lost"
 MODEL = "mistral-small-latest"
 TOKENS = {"tokens_in": 100, "tokens_out": 20, "cached": 0}
 COST = load_prices().cost_nano(MODEL, Usage(100, 20, 0)) or 0
-PLACES = ("Redis", "AOF: every write", "logs", "database: rows", "home (notes, spools)")
+PLACES = ("Redis", "AOF: its file", "logs", "database: rows", "home (notes, spools)")
 
 
 class Told:

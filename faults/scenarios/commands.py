@@ -23,6 +23,7 @@ from producers.reviewing.reviewing import Reviewing
 
 RUN = "from producers.cli import main; raise SystemExit(main())"
 REVIEWER = "amira"
+BEFORE = "a file that was there before\n"
 
 
 @scenario(11, databases=(SQLITE,))
@@ -37,8 +38,15 @@ def commands_die(begin: Begin) -> None:
         conducted(world, run)
         pairs, exam, model = _made(world, run)
         records = out / "records.jsonl"
-        export = ("export", pairs.id, "-o", str(records))
-        _dies_and_again(world, drafted, export, lambda: _lines(records) == pairs.rows_total)
+        records.write_text(BEFORE)
+        export = ("export", pairs.id, "-o", str(records), "--overwrite")
+        _dies_and_again(
+            world,
+            drafted,
+            export,
+            lambda: _lines(records) == pairs.rows_total,
+            lambda: records.read_text() == BEFORE,
+        )
         copy = out / "copy"
         to = ("models", "export", model, "--to", str(copy))
         _run(world, to)
@@ -48,7 +56,13 @@ def commands_die(begin: Begin) -> None:
         _dies_and_again(world, writing, report, lambda: _is_whole(page, "report"))
         review, sheet = _filled_sheet(world, out)
         take_in = ("review", "import", review, str(sheet), "--reviewer", REVIEWER)
-        _dies_and_again(world, written, take_in, lambda: _said(world, review) == 2)
+        _dies_and_again(
+            world,
+            written,
+            take_in,
+            lambda: _said(world, review) == 2,
+            lambda: _said(world, review) == 0,
+        )
 
 
 def _made(world: World, run: Job) -> tuple[Job, Job, str]:
@@ -60,14 +74,21 @@ def _made(world: World, run: Job) -> tuple[Job, Job, str]:
 
 
 def _dies_and_again(
-    world: World, point: str, words: tuple[str, ...], is_whole: Callable[[], bool]
+    world: World,
+    point: str,
+    words: tuple[str, ...],
+    is_whole: Callable[[], bool],
+    is_as_before: Callable[[], bool] | None = None,
 ) -> None:
-    """Half done it is not taken for done; the same command once more makes it whole."""
+    """The same command once more makes it whole. Until then a file and a table are as they were
+    before; a folder, of which a part may be there, is not taken for whole."""
     die(world, point, _command(words))
-    half = is_whole()
+    is_left = is_as_before() if is_as_before else not is_whole()
+    found = "all is as it was before" if is_as_before else "it is not taken for whole"
+    world.expect(is_left, f"{' '.join(words[:2])}: dead at {point}, and {found}")
     code = _run(world, words)
     world.expect(
-        code == 0 and not half and is_whole(),
+        code == 0 and is_whole(),
         f"{' '.join(words[:2])}: dead at {point}; once more, and it is whole (exit code {code})",
     )
 

@@ -73,6 +73,7 @@ def conducted(world: World, run: Job) -> None:
     for job in jobs:
         _noted(world, job)
     ended = client.get(run.id)
+    world.conducted(ended)
     kinds = Counter(str(job.kind) for job in jobs)
     world.expect(
         ended.state == JobState.SUCCEEDED and kinds == {"generate": 1, "train": 1, "evaluate": 1},

@@ -29,7 +29,7 @@ class Scenario:
     in_slice: tuple[str, ...]
     """On which of them it is part of the minute that `make test` takes."""
     is_alone: bool
-    """Its bounds are seconds or rates: nothing else may run beside it."""
+    """Its bounds are tight: nothing else may run beside it."""
 
 
 SCENARIOS: dict[str, Scenario] = {}

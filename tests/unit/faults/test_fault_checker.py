@@ -10,7 +10,7 @@ from histories import AGAIN, COST, JOB, LOST, MODEL, TOKENS, Told, a_history, te
 
 from faults.checker import check
 from faults.history import Line
-from faults.payments import paid_twice, spent
+from faults.payments import in_flight_at_kills, paid_twice, spent
 
 Lines = list[Line]
 Breaks = Callable[[Lines, Random], Lines]
@@ -126,10 +126,16 @@ def ran_unseen(lines: Lines, _: Random) -> Lines:
 
 
 def never_resumed(lines: Lines, random: Random) -> Lines:
-    """A pause is told, to all, and no way out of it."""
+    """A pause is told, to all, and that it runs again, but no way out of it."""
+    return paused(lines, random, "job.running")
+
+
+def paused(lines: Lines, random: Random, *then: str) -> Lines:
+    """Told of a job: it was paused, and these moves after it, before it ended once more."""
     told = Told(random)
     told.now = lines[-1].at
-    tell(told, JOB, 4, "job.paused")
+    for seq, kind in enumerate(("job.paused", *then, "job.succeeded"), start=4):
+        tell(told, JOB, seq, kind)
     return [*lines, *told.lines]
 
 
@@ -181,7 +187,7 @@ BROKEN: dict[str, tuple[str, Breaks]] = {
     "overspent": ("I5", changed("budget", {"nano": lambda nano: nano - COST})),
     "a leaked key": ("I6", changed("looked", {"found": ["key"]})),
     "nobody looked at Redis": ("I6", without("looked", place="Redis")),
-    "an empty AOF": ("I6", changed("looked", {"size": 0}, place="AOF: every write")),
+    "an empty AOF": ("I6", changed("looked", {"size": 0}, place="AOF: its file")),
     "an empty database": ("I6", changed("looked", {"size": 0}, place="database: rows")),
     "not as expected": ("also", changed("expected", {"holds": False})),
 }
@@ -215,6 +221,24 @@ def test_a_random_mutation_of_a_random_history_is_found(seed: int) -> None:
     assert invariant in broken(breaks(a_history(1000 + seed), random))
 
 
+@pytest.mark.parametrize(
+    ("then", "is_told"),
+    [
+        ((), True),
+        (("job.queued", "job.running"), True),
+        (("job.queued", "job.running", "job.paused"), True),
+        (("job.running",), False),
+        (("job.progressed", "job.running"), False),
+        (("job.queued", "job.running", "job.paused", "job.running"), False),
+    ],
+)
+def test_a_paused_job_may_end_and_runs_only_when_it_was_queued_again(
+    then: tuple[str, ...], is_told: bool
+) -> None:
+    """Its last rows were in flight; or each pause has its own way out, however many there are."""
+    assert (broken(paused(a_history(), Random(0), *then)) == set()) is is_told
+
+
 def test_a_history_that_says_nothing_proves_nothing() -> None:
     """An empty one is a finding."""
     assert broken([]) == {"seen"}
@@ -236,6 +260,35 @@ def test_an_answer_just_before_a_kill_may_be_unheard_and_one_long_before_not() -
         doubts = told.well("r0") + 1
         told.note("producer", "ended", job=JOB, doubts=doubts, doubts_unpriced=0)
         assert {f.name for f in paid_twice(told.lines) if not f.holds} == wanted
+
+
+@pytest.mark.parametrize(("lag_s", "is_excused"), [(0.01, True), (0.5, False)])
+def test_the_next_call_may_be_sent_before_an_answer_is_noted(
+    lag_s: float, is_excused: bool
+) -> None:
+    """A connection is free at the end of an answer's body: its worker was killed just then, or
+    after it had noted the answer of half a second ago."""
+    told = Told(Random(1))
+    n = told.arrives(4000)
+    told.runs(n, "r0")
+    told.leaves(n)
+    told.runs(told.arrives(4000), "r1")
+    told.now += lag_s
+    killed = {"pid": 1, "name": "worker1", "ports": [4000], "unread": []}
+    told.note("campaign", "killed", stopped=told.now, **killed)
+    assert paid_after(told, "r0") is is_excused
+
+
+def test_an_answer_long_before_a_kill_is_heard_though_the_next_call_is_in_flight() -> None:
+    """Of the two calls over one connection the later is in flight, and the earlier is not."""
+    told = Told(Random(1))
+    heard = told.arrives(4000)
+    told.leaves(heard)
+    told.now += 1
+    later = told.arrives(4000)
+    killed = {"pid": 1, "name": "worker1", "ports": [4000], "unread": []}
+    told.note("campaign", "killed", stopped=told.now, **killed)
+    assert in_flight_at_kills(told.lines) == {later}
 
 
 def test_who_hangs_up_after_a_fault_is_excused() -> None:
@@ -321,18 +374,17 @@ def test_what_our_own_machine_does_is_asked_for_nowhere() -> None:
         assert {f.name for f in paid_twice(told.lines) if not f.holds} == wanted
 
 
-@pytest.mark.parametrize(("is_dead", "is_excused"), [(False, True), (True, False)])
-def test_what_arrives_between_a_stop_and_the_death_was_sent_before(
-    is_dead: bool, is_excused: bool
-) -> None:
-    """A slow server reads it late; after the death its port may be another's."""
+@pytest.mark.parametrize(("read_s", "is_excused"), [(-0.1, True), (0.5, True), (2, False)])
+def test_what_arrives_soon_after_a_stop_was_sent_before(read_s: float, is_excused: bool) -> None:
+    """A busy server reads it before the kill is noted, or late; then its port may be another's."""
     told = Told(Random(1))
     killed = {"pid": 1, "name": "worker1", "ports": [4000], "unread": [], "stopped": told.now}
-    if is_dead:
+    if read_s > 0:
         told.note("campaign", "killed", **killed)
+        told.now += read_s
     n = told.arrives(4000)
     told.runs(n, "r0")
-    if not is_dead:
+    if read_s < 0:
         told.note("campaign", "killed", **killed)
     told.note("simulator", "left", n=n)
     told.well("r0")
