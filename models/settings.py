@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     )
     """What the account allows, `mistral-small-latest=20/s+2000000tok/min, *=60/min`: calls and
     tokens (`tok`) per `s`, `min` or `h`; `*` stands for all other models."""
-    shards_in_flight: int = _env("MAESTRALE_SHARDS_IN_FLIGHT", 8, ge=1, le=64)
+    shards_in_flight: int = _env("MAESTRALE_SHARDS_IN_FLIGHT", 12, ge=1, le=64)
     """Shards a worker process runs at once: its number of Celery threads."""
     rows_in_flight: int = _env("MAESTRALE_ROWS_IN_FLIGHT", 2000, ge=1, le=100_000)
     """Rows a worker process has in hand, and calls under way, at once. Bounds its memory, and what

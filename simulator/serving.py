@@ -16,7 +16,7 @@ from simulator.server import application
 from simulator.settings import Config
 
 _BACKLOG = 4096
-_ACCEPTS = 64
+_ACCEPTS = 16
 """Connections taken at most in one turn of the loop. libuv takes one a turn and listener: a busy
 loop, whose turns are long, would leave a herd of new callers waiting until the load is over."""
 _SHUTDOWN_S = 0.1

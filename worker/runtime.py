@@ -313,7 +313,7 @@ def _calm_the_collector() -> None:
     """Thousands of calls in flight are live objects, not garbage: look at them less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(300_000, 100, 100)
 
 
 def _open_redis(settings: Settings) -> Redis:

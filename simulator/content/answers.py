@@ -7,10 +7,8 @@ from typing import Any
 import orjson
 
 from simulator.bodies import (
-    AssistantMessage,
     ChatBody,
     Function,
-    SystemMessage,
     ToolChoice,
     ToolMessage,
 )
@@ -44,7 +42,7 @@ def choices(
 
 def _said_before(body: ChatBody) -> Iterator[str]:
     for message in body.messages:
-        if isinstance(message, AssistantMessage) and isinstance(message.content, str):
+        if message.role == "assistant" and isinstance(message.content, str):
             yield message.content
 
 
@@ -105,7 +103,7 @@ def _said(body: ChatBody, prose: Prose, taught: Taught | None) -> str:
 
 
 def _instructions(body: ChatBody) -> str:
-    told = (it.content for it in body.messages if isinstance(it, SystemMessage))
+    told = (it.content for it in body.messages if it.role == "system")
     return "\n".join(text for text in told if isinstance(text, str))
 
 

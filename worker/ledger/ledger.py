@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from itertools import count
 from pathlib import Path
 
 from models.crashing import crash_point
@@ -36,6 +37,7 @@ class Ledger:
         self._claims = claims
         self._lookups = Lookups(store, claims)
         self._uncommitted: dict[str, CallRecord] = {}
+        self._life, self._intents = secrets.token_hex(8), count()
         self.writer = Writer(store)
 
     def open(self) -> None:
@@ -76,7 +78,8 @@ class Ledger:
 
     def intend(self, key: str, job_id: str, model: str, cost_nano: int | None) -> Intent:
         """Puts a call on record before it is sent; raises OSError when the disk is full."""
-        doubt = DoubtRecord(key, job_id, model, "crash", cost_nano, secrets.token_hex(8))
+        nonce = f"{self._life}-{next(self._intents):x}"
+        doubt = DoubtRecord(key, job_id, model, "crash", cost_nano, nonce)
         return Intent(doubt, self._spool.intend(doubt))
 
     def paid(self, intent: Intent, record: CallRecord) -> "asyncio.Future[bool]":
