@@ -10,7 +10,10 @@ from worker.app import build_app
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("REDIS_URL", url) for url in ("http://[::1", "amqp://u:hidden@x", "unix:///s", "nonsense")),
+        *(
+            ("REDIS_URL", url)
+            for url in ("http://[::1", "amqp://u:hidden@x", "unix:///s", "nonsense")
+        ),
         *(("REDIS_URL", f"redis://{rest}") for rest in ("u:hidden/x@h:1/0", "u:hidden@h:port/0")),
         ("MAESTRALE_METRICS", "9464"),
         ("MISTRAL_API_KEY", "hidden\udcff"),
