@@ -7,6 +7,7 @@ the others go on. A shard that has seen no death pays nothing for this.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -39,6 +40,9 @@ CUT_AFTER_S = 3.0
 CAREFUL_GROUP = 16
 DEATHS_TO_PARK = 2
 """A marked row whose worker died this often is parked (the shard's first death had no marks)."""
+
+AT_ONCE = 16
+"""Rows that begin in one turn of the loop: some milliseconds, below the limiter's margin."""
 
 T = TypeVar("T")
 Run = Callable[[RowRun], Coroutine[Any, Any, RowOutcome]]
@@ -307,8 +311,26 @@ def _next_window(connection: Connection, job_id: str) -> list[Any]:
 
 
 async def _gather(rows_running: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """All rows to their end, whatever becomes of one; then the first unforeseen error, if any."""
-    ended = await asyncio.gather(*rows_running, return_exceptions=True)
+    """All rows to their end, whatever becomes of one; then the first unforeseen error, if any.
+
+    They begin a few at a time: beginning takes CPU, and meanwhile no call is sent at its time.
+    """
+    tasks: list[asyncio.Task[None]] = []
+    waiting = deque(rows_running)
+    try:
+        while waiting:
+            tasks += [
+                asyncio.create_task(waiting.popleft()) for _ in range(min(AT_ONCE, len(waiting)))
+            ]
+            await asyncio.sleep(0)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        for row in waiting:
+            row.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
     for result in ended:
         if isinstance(result, BaseException):
             raise result
