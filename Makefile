@@ -4,12 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 STAMP := .venv/installed
 SBOM := .venv/sbom/bin/cyclonedx-py
-BENCHMARKS := throughput at_the_limit killed real_size shares webhooks dashboard batches # each is a module `benchmarks.<name>` with a main
+BENCHMARKS := throughput reaction at_the_limit killed real_size shares webhooks dashboard batches # each is a module `benchmarks.<name>` with a main
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq # errors only
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-all test check bench lock train-extra sbom clean
+.PHONY: help venv demo demo-all test check reference bench bench-peers faults lock train-extra sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s  %s\n", $$1, $$2}' Makefile
@@ -32,8 +32,17 @@ check: $(STAMP) ## the gate before a commit: format, lint, types, contracts, uni
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit
 
+reference: $(STAMP) ## docs/reference, made from the code (a test holds it against the code)
+	@$(BIN)/python -m reference
+
 bench: $(STAMP) ## the figures of the README, measured here
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
+
+bench-peers: $(STAMP) ## Maestrale beside litellm, curator and the SDK with threads: 8 minutes, and some to install them
+	@$(BIN)/python -m benchmarks.peers
+
+faults: $(STAMP) ## the fault campaign, some twenty minutes
+	@$(BIN)/python -m faults --jobs 2
 
 lock: ## the lock files anew, from pyproject.toml (needs uv)
 	$(COMPILE) --extra otel --extra evaluate pyproject.toml -o requirements.txt
@@ -51,7 +60,7 @@ sbom: ## what is inside, as CycloneDX: dist/sbom.cdx.json
 	@$(SBOM) requirements requirements.txt --output-reproducible -o dist/sbom.cdx.json
 
 clean: ## forget .venv, caches and the demo
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo dist
+	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo dist
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.growth import size
-from benchmarks.stage import Stage, report, stage, write_rows
 from models.payloads import Options, Usage
 from models.prices import load_prices
 from models.store.money import Cost
 from models.tables import Job
+from proving.stage import Stage, report, stage, write_rows
 
 QUEUED_S = 20
 BY_BATCH = Options(via="batch")

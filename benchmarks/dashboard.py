@@ -21,7 +21,6 @@ from typing import Any
 import psutil
 from sqlalchemy import Connection, text
 
-from benchmarks.stage import Stage, databases, report, stage, write_rows
 from models.payloads import JobSpec
 from models.recipes import load_recipe
 from models.settings import Settings
@@ -33,6 +32,7 @@ from models.tables import Job
 from producers import Maestrale
 from producers.processes import free_port, listens
 from producers.services import Services
+from proving.stage import Stage, databases, report, stage, write_rows
 
 JOBS, ROWS, SHARD = 10_000, 1_000_000, 128
 ASKED, WARM = 40, 5

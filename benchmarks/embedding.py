@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.stage import Stage, stage, write_rows
 from producers.embedding import Embeddings, Wish
+from proving.stage import Stage, stage, write_rows
 
 LATENCY = ("--latency-median", "0.1", "--latency-p95", "0.2")
 ONE_BY_ONE = (

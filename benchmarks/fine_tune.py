@@ -11,16 +11,14 @@ import math
 import os
 import random
 import re
-import subprocess
-import sys
 import tempfile
-import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from producers.processes import free_port, listens
+from benchmarks.commands import run, served
+from producers.processes import free_port
 
 RECIPE = """
 name = "classify"
@@ -91,11 +89,11 @@ class Show:
     def services(self) -> Any:
         """Server, a worker and a trainer."""
         os.environ.update(self._environment)
-        self._run("up", "--no-flower", "--workers", "1")
+        run("up", "--no-flower", "--workers", "1")
         try:
             yield
         finally:
-            self._run("down")
+            run("down")
 
     def make(self) -> None:
         """Rows of each class apart for the test; the others become a dataset."""
@@ -117,41 +115,26 @@ class Show:
         )
         answer = f"{{{{ row.{self._told.label} }}}}"
         learnt_file = str(self.home / "learnt.jsonl")
-        self._run("dataset", "make", "rows", learnt_file, "--prompt", self._prompt(),
-                  "--answer", answer)  # fmt: skip
-        self._run("dataset", "split", "rows", "--train", "0.85", "--validation", "0.15")
+        run("dataset", "make", "rows", learnt_file, "--prompt", self._prompt(), "--answer", answer)
+        run("dataset", "split", "rows", "--train", "0.85", "--validation", "0.15")
 
     def train(self) -> None:
         """The dry run, and the run."""
         command = ("train", "rows", "--base", "smollm2", "--name", "tuned", *self._told.option)
-        self._run(*command, "--dry-run")
-        self._run(*command)
-        self.trained = self._run("models", "show", "tuned")
+        run(*command, "--dry-run")
+        run(*command)
+        self.trained = run("models", "show", "tuned")
 
-    @contextmanager
-    def served(self) -> Any:
+    def served(self) -> AbstractContextManager[None]:
         """`maestrale models serve`: the tuned model, and its base."""
-        command = [*_MAESTRALE, "models", "serve", "tuned", "--port", str(self._port)]
-        print("$ maestrale", *command[len(_MAESTRALE) :], flush=True)
-        with (self.home / "serve.log").open("wb") as log:
-            server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            deadline = time.monotonic() + 120
-            while not listens(self._port) and time.monotonic() < deadline:
-                if server.poll() is not None:
-                    raise SystemExit((self.home / "serve.log").read_text()[-2000:])
-                time.sleep(0.2)
-            yield
-        finally:
-            server.terminate()
-            server.wait(30)
+        return served("tuned", self._port, self.home / "serve.log")
 
     def asked(self, model: str) -> Asked:
         """(right, asked, answers) of the held-out rows."""
         out = self.home / f"{model}.jsonl"
         rows, recipe = str(self.home / "held_out.jsonl"), str(self._recipe())
         how = ("--format", "jsonl", "--max-failed-share", "1")
-        self._run("generate", rows, "--recipe", recipe, "--model", model, "--out", str(out), *how)
+        run("generate", rows, "--recipe", recipe, "--model", model, "--out", str(out), *how)
         records = [json.loads(line) for line in out.open()]
         words = [first_word(record["answer"]) for record in records]
         right = sum(word == record["label"] for word, record in zip(words, records, strict=True))
@@ -165,27 +148,6 @@ class Show:
         classes = " or ".join(self._names.values())
         text = f"{{{{ row.{self._told.text} }}}}"
         return f"{self._told.asked}? Answer with one word: {classes}.\n{text}"
-
-    def _run(self, *arguments: str) -> dict[str, Any]:
-        print("$ maestrale", *(word.replace("\n", "\\n") for word in arguments), flush=True)
-        began = time.monotonic()
-        done = subprocess.run(
-            [*_MAESTRALE, *arguments, "--json"], check=False, stdout=subprocess.PIPE, text=True
-        )
-        print(f"  {time.monotonic() - began:.1f} s", flush=True)
-        if done.returncode:
-            raise SystemExit(done.returncode)
-        return dict(
-            json.loads(done.stdout.splitlines()[-1] if "\n{" in done.stdout else done.stdout)
-        )
-
-
-_MAESTRALE = [
-    sys.executable,
-    "-P",
-    "-c",
-    "import sys; from producers.cli import main; sys.exit(main())",
-]
 
 
 def first_word(answer: str) -> str:

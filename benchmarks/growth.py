@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from benchmarks.stage import Stage, databases, stage, write_rows
 from models.store import deliveries, sqlite_file
 from models.store.engine import Store
 from producers.keeping import Pruner
+from proving.stage import Stage, databases, stage, write_rows
 
 SAMPLE = Path(__file__).parents[1] / "recipes" / "amira" / "sample.jsonl"
 

@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 
-from benchmarks.stage import Stage, report, stage, write_rows
 from models.states import RowState
 from models.store import rows as row_queries
+from proving.stage import Stage, report, stage, write_rows
 
 LATENCY = ("--latency-median", "0.3", "--latency-p95", "0.6", "--limit=*=6000")
 WORKERS = 3

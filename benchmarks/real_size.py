@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from benchmarks.stage import Stage, report, stage
 from models.tables import Job
+from proving.stage import Stage, report, stage
 
 FAULTS = ("--fault", "server_error=0.01", "--fault", "malformed=0.005")
 LATENCY = ("--latency-median", "0.3", "--latency-p95", "0.6")

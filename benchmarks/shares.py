@@ -10,9 +10,9 @@ import sys
 import time
 from dataclasses import dataclass
 
-from benchmarks.stage import Stage, stage, write_rows
 from models import shares
 from models.tables import Job
+from proving.stage import Stage, stage, write_rows
 
 MODEL = "mistral-small-latest"
 LATENCY = ("--latency-median", "0.3", "--latency-p95", "0.6")

@@ -17,16 +17,14 @@ import argparse
 import json
 import os
 import random
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from producers.processes import free_port, listens
+from benchmarks.commands import run, served
+from producers.processes import free_port
 
 SAMPLE = Path(__file__).parents[1] / "recipes/tak/sample.jsonl"
 NEWS, OTHER = "news_related", "not_news_related"
@@ -38,7 +36,6 @@ MOST_HELD_OUT = 400
 LEAST_GAIN = 0.3
 CONTESTANTS = ("base, guided", "base, formed", "tuned, bare")
 FIGURES = ("accuracy", "precision", "recall", "f1", "invalid")
-_START_S = 120.0
 
 
 def main() -> None:
@@ -105,74 +102,69 @@ class Show:
                 "MISTRAL_API_KEY": "any",
             }
         )
-        self._run("up", "--no-flower", "--workers", "1")
+        run("up", "--no-flower", "--workers", "1")
         try:
             yield
         finally:
-            self._run("down")
+            run("down")
 
     def train(self) -> str:
         """The best model's name. Queries and labels, and nothing else, are what it learns."""
-        self._run("dataset", "make", "queries", str(self._home / "learnt.jsonl"), "--prompt",
-                  "{{ row.query }}", "--answer", "{{ row.label }}", "--split-field", "part",
-                  "--dedupe", "exact")  # fmt: skip
-        ranking = self._run("train", "queries", "--base", BASE, "--name", TUNED,
-                            "--sweep", f"lr={self._told.lr}", "--tokens-seen",
-                            self._told.tokens_seen, "--seq-len", "128")["ranking"]  # fmt: skip
-        for run in ranking:
-            metrics = self._run("models", "show", run["model"])["metrics"]
+        run(
+            "dataset",
+            "make",
+            "queries",
+            str(self._home / "learnt.jsonl"),
+            "--prompt",
+            "{{ row.query }}",
+            "--answer",
+            "{{ row.label }}",
+            "--split-field",
+            "part",
+            "--dedupe",
+            "exact",
+        )
+        ranking = run(
+            "train",
+            "queries",
+            "--base",
+            BASE,
+            "--name",
+            TUNED,
+            "--sweep",
+            f"lr={self._told.lr}",
+            "--tokens-seen",
+            self._told.tokens_seen,
+            "--seq-len",
+            "128",
+        )["ranking"]
+        for one in ranking:
+            metrics = run("models", "show", one["model"])["metrics"]
             before, after = metrics["valid_loss_before"], metrics["valid_loss_after"]
             steps, seconds = metrics["steps"], metrics["seconds"]
-            print(f"  at {run['learning_rate']:g}: {steps:.0f} steps in {seconds:.0f} s, "
+            print(f"  at {one['learning_rate']:g}: {steps:.0f} steps in {seconds:.0f} s, "
                   f"validation loss {before:.3f} -> {after:.3f}")  # fmt: skip
         print(f"  chosen by validation loss: {ranking[0]['learning_rate']:g}")
         return str(ranking[0]["model"])
 
-    @contextmanager
-    def served(self, tuned: str) -> Iterator[None]:
+    def served(self, tuned: str) -> AbstractContextManager[None]:
         """`maestrale models serve`: the tuned model, and its base."""
-        command = [*_MAESTRALE, "models", "serve", tuned, "--port", str(self._port)]
-        print("$ maestrale", *command[len(_MAESTRALE) :], flush=True)
-        log = self._home / "serve.log"
-        with log.open("wb") as out:
-            server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-        try:
-            deadline = time.monotonic() + _START_S
-            while not listens(self._port):
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(log.read_text()[-2000:])
-                time.sleep(0.2)
-            yield
-        finally:
-            server.terminate()
-            server.wait(30)
+        return served(tuned, self._port, self._home / "serve.log")
 
     def evaluate(self, tuned: str) -> dict[str, Any]:
         """The report, as JSON."""
         folder = self._told.report or self._home / "report"
-        self._run("evaluate", "tak", "--models", ",".join(_labels(tuned)), "--data",
-                  str(self._home / "held_out.jsonl"), "--report", str(folder))  # fmt: skip
-        return dict(json.loads((folder / "report.json").read_text()))
-
-    def _run(self, *arguments: str) -> dict[str, Any]:
-        print("$ maestrale", *arguments, flush=True)
-        began = time.monotonic()
-        done = subprocess.run(
-            [*_MAESTRALE, *arguments, "--json"], check=False, stdout=subprocess.PIPE, text=True
+        run(
+            "evaluate",
+            "tak",
+            "--models",
+            ",".join(_labels(tuned)),
+            "--data",
+            str(self._home / "held_out.jsonl"),
+            "--report",
+            str(folder),
         )
-        print(f"  {time.monotonic() - began:.1f} s", flush=True)
-        if done.returncode:
-            raise SystemExit(done.returncode)
-        lines = done.stdout
-        return dict(json.loads(lines.splitlines()[-1] if "\n{" in lines else lines))
-
-
-_MAESTRALE = [
-    sys.executable,
-    "-P",
-    "-c",
-    "import sys; from producers.cli import main; sys.exit(main())",
-]
+        return dict(json.loads((folder / "report.json").read_text()))
 
 
 def _labels(tuned: str) -> tuple[str, ...]:

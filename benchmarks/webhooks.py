@@ -19,7 +19,10 @@ from statistics import median, quantiles
 
 from sqlalchemy import func, select, update
 
-from benchmarks.sinks import (
+from models.sealing import Sealer
+from models.store import deliveries, endpoints, events
+from models.store.engine import now_s
+from proving.sinks import (
     LOOPBACK,
     Reply,
     Sinks,
@@ -34,10 +37,7 @@ from benchmarks.sinks import (
     sinks,
     well,
 )
-from benchmarks.stage import Stage, stage, write_rows
-from models.sealing import Sealer
-from models.store import deliveries, endpoints, events
-from models.store.engine import now_s
+from proving.stage import Stage, stage, write_rows
 
 MODEL_LATENCY = ("--latency-median", "0.05", "--latency-p95", "0.1")
 PATIENCE_S = 240.0

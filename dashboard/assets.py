@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tornado.template import Loader, Template
-from tornado.web import StaticFileHandler
+from tornado.web import HTTPError, StaticFileHandler
 
 TEMPLATES = Path(__file__).with_name("templates")
 STATIC = Path(__file__).with_name("static")
@@ -47,6 +47,12 @@ class Templates(Loader):
 
 class StaticFiles(StaticFileHandler):
     """Our style and script: no secrets in them, so they are served as Flower serves its own."""
+
+    def parse_url_path(self, url_path: str) -> str:
+        """No file has NUL in its name, and asking the system for one is an error of ours."""
+        if "\0" in url_path:
+            raise HTTPError(404)
+        return super().parse_url_path(url_path)
 
     def set_extra_headers(self, path: str) -> None:
         """Nobody shall take a style for a script."""

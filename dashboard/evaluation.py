@@ -12,13 +12,13 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from dashboard import measured
-from dashboard.charts import Chart
-from models.figures import Worded, footnotes, worded
+from dashboard.charts import evaluation
+from dashboard.charts.job import Chart
+from models.figure_words import Worded, footnotes, worded
 from models.payloads import JobSpec
 from models.states import SETTLED
-from models.store.jobpage import JobPage
 from models.store.reports import Answered
+from models.store.views.jobpage import JobPage
 from models.suites import Evaluation
 from models.words import counted, safe
 
@@ -111,19 +111,19 @@ def asked_of(spec: str) -> Sequence[tuple[str, str]]:
     """Which suite, which models, how often, judged by whom."""
     try:
         told = JobSpec.model_validate_json(spec).evaluation
-        evaluation = Evaluation.model_validate(told) if told else None
+        asked = Evaluation.model_validate(told) if told else None
     except ValidationError:  # of another version, or damaged
         return [("Suite", "this version cannot read it")]
-    if evaluation is None:  # a pipeline's
+    if asked is None:  # a pipeline's
         return []
-    suite = evaluation.suite
-    asked = [
+    suite = asked.suite
+    lines = [
         ("Suite", f"{suite.name}, {suite.kind}"),
-        ("Models", ", ".join(one.label for one in evaluation.contestants)),
-        ("Attempts", f"{evaluation.attempts} at each row"),
-        ("Judged by", ", ".join(evaluation.judges)),
+        ("Models", ", ".join(one.label for one in asked.contestants)),
+        ("Attempts", f"{asked.attempts} at each row"),
+        ("Judged by", ", ".join(asked.judges)),
     ]
-    return [(label, value) for label, value in asked if value]
+    return [(label, value) for label, value in lines if value]
 
 
 @lru_cache(maxsize=16)  # likewise, and a report is made anew a few times at most
@@ -148,7 +148,7 @@ def _told(report: Mapping[str, Any]) -> ReportFacts:
         notes=[(mark, safe(why)) for why, mark in marks.items()],
         verdicts=verdicts[:MOST_VERDICTS],
         warnings=[safe(one, 600) for one in report.get("warnings", ())][:MOST_WARNINGS],
-        charts=measured.of_report(report),
+        charts=evaluation.of_report(report),
     )
 
 

@@ -10,7 +10,7 @@ from tornado.options import options
 
 from dashboard.opening import secure
 from dashboard.pages import install
-from dashboard.wording import readable
+from dashboard.task_words import readable
 from models.errors import SetupError
 
 format_task = readable

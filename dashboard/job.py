@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 
-from dashboard import charts, evaluation, stages, training
-from dashboard.facts import facts_of
+from dashboard import evaluation, stages, training
+from dashboard.charts import job
 from dashboard.frame import Action, View
+from dashboard.job_facts import facts_of
 from dashboard.reasons import MEANINGS
 from models import doorbell
 from models.budgets import parse_budget
@@ -22,7 +23,8 @@ from models.errors import BadInputError
 from models.prices import load_prices
 from models.settings import Settings
 from models.states import JobState
-from models.store import jobpage, jobs, money, retries
+from models.store import jobs, money, retries
+from models.store.views import jobpage
 
 BY_HAND = "paused on the dashboard"
 UNKNOWN = "there is no such job: the tab Jobs lists them"
@@ -52,7 +54,7 @@ class JobView(View):
             page=page,
             job=page.job,
             facts=facts,
-            charts=charts.of_job(page.points) if is_real_time else [],
+            charts=job.of_job(page.points) if is_real_time else [],
             training=training.facts_of(page),
             evaluation=evaluation.facts_of(page),
             stages=stages.lines_of(page),

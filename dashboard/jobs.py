@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 from dashboard import pace
 from dashboard.frame import View
 from models.states import JobKind, JobState
-from models.store import board, pulses, trainings
-from models.store.board import PAGE, SORTS, Listed, Wanted
+from models.store import pulses, trainings
 from models.store.engine import read_now
+from models.store.views import board
+from models.store.views.board import PAGE, SORTS, Listed, Wanted
 
 COLUMNS: Mapping[str, str] = {
     "job": "Job",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from dashboard.frame import View
-from models.store import board
-from models.store.board import Standing
 from models.store.engine import read_now
+from models.store.views import board
+from models.store.views.board import Standing
 
 SOURCES: Mapping[str, str] = {
     "told": "told by MAESTRALE_LIMITS",

@@ -16,10 +16,10 @@ from dashboard.frame import View
 from models.doorbell import queued
 from models.errors import MaestraleError
 from models.exposition import Exposition
+from models.nano import NANO
 from models.states import DeliveryState, EndpointState, JobState
-from models.store.board import Standing
-from models.store.overview import JobNumbers, Overview, overview
-from models.tables import NANO
+from models.store.views.board import Standing
+from models.store.views.overview import JobNumbers, Overview, overview
 from models.words import is_unknown_cost
 
 log = logging.getLogger(__name__)

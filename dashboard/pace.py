@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from models.states import JobState
-from models.store.board import Listed, Standing
+from models.store.views.board import Listed, Standing
 from models.tables import Job
 
 SHORTEST_S = 5.0

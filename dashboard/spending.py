@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from dashboard.words import short_cost
 from models.states import SETTLED
-from models.store.jobpage import JobPage
 from models.store.money import Cost
-from models.store.trainingpage import SweptRun
+from models.store.views.jobpage import JobPage
+from models.store.views.trainingpage import SweptRun
 from models.tables import Job
 from models.words import is_unknown_cost
 

@@ -1,12 +1,11 @@
 """What the page of a pipeline's run derives: its stages, worded. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard import words
 from models.states import STAGE_GOOD, StageState
-from models.store.jobpage import JobPage
 from models.store.stages_seen import StageSeen
+from models.store.views.jobpage import JobPage
 from models.words import duration
 
 COLOURS = {
@@ -45,11 +44,6 @@ class StageLine:
 def lines_of(page: JobPage) -> list[StageLine]:
     """The stages of a run in the order of the file; none: the job is no run."""
     return [_line(one, page.now) for one in page.stages]
-
-
-def done_of(lines: Sequence[StageLine]) -> int:
-    """How many are done."""
-    return sum(line.state in STAGE_GOOD for line in lines)
 
 
 def _line(one: StageSeen, now: float) -> StageLine:

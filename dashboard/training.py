@@ -8,14 +8,15 @@ from typing import TypedDict
 
 import orjson
 
-from dashboard import curves, pace, swept
-from dashboard.charts import Chart
-from dashboard.facts import HASH_LENGTH
-from dashboard.scales import scientific, short
+from dashboard import pace
+from dashboard.charts import sweep, training
+from dashboard.charts.job import Chart
+from dashboard.charts.scales import scientific, short
+from dashboard.job_facts import HASH_LENGTH
 from models.payloads import training_of
 from models.states import SETTLED, JobState
-from models.store.jobpage import JobPage
-from models.store.trainingpage import SweptRun, TrainingPage
+from models.store.views.jobpage import JobPage
+from models.store.views.trainingpage import SweptRun, TrainingPage
 from models.tables import TrainingPoint, TunedModel
 from models.training import TrainingSpec
 from models.training.plan import perplexity, seconds_per_step
@@ -152,12 +153,12 @@ def rate_of(spec: TrainingSpec | None, point: TrainingPoint | None, *, is_over: 
 
 def charts_of(seen: TrainingPage, spec: TrainingSpec | None, *, is_over: bool) -> Sequence[Chart]:
     """The curves of a run; of a sweep, those of its runs and their scores."""
-    empty = "Nothing was told" if is_over else curves.NOTHING
+    empty = "Nothing was told" if is_over else training.NOTHING
     if not seen.runs:
         has_rate = not is_hosted(spec)
-        return curves.of_run(seen.losses, seen.validations, empty=empty, has_rate=has_rate)
+        return training.of_run(seen.losses, seen.validations, empty=empty, has_rate=has_rate)
     specs = [(run, spec_of(run.spec)) for run in seen.runs]
-    return swept.of_sweep([(run, spec) for run, spec in specs if spec], empty=empty)
+    return sweep.of_sweep([(run, spec) for run, spec in specs if spec], empty=empty)
 
 
 def seconds_left(page: JobPage, spec: TrainingSpec | None) -> float | None:

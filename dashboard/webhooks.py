@@ -7,8 +7,9 @@ import orjson
 from tornado.web import HTTPError
 
 from dashboard.frame import Action, View
-from models.store import deliveries, endpoints, hookpage
-from models.store.hookpage import DeliveryPage
+from models.store import deliveries, endpoints
+from models.store.views import hookpage
+from models.store.views.hookpage import DeliveryPage
 from models.words import printable
 
 BY_HAND = "disabled on the dashboard"

@@ -10,6 +10,7 @@ from models.words import (
     counted,
     duration,
     is_unknown_cost,
+    iso,
     money,
     printable,
     safe,
@@ -50,11 +51,6 @@ LOCKED = (
 def moment(at: float | None) -> str:
     """`2026-11-22 19:31:08` in UTC; a dash for none."""
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def iso(at: float) -> str:
-    """For `<time datetime=...>`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def rate(per_s: float | None) -> str:

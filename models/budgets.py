@@ -4,8 +4,8 @@ import re
 from decimal import Decimal
 
 from models.errors import BadInputError
+from models.nano import NANO
 from models.prices import PriceTable
-from models.tables import NANO
 
 LARGEST_USD = 1_000_000_000
 _WRITTEN = re.compile(

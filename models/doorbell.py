@@ -25,6 +25,9 @@ TRAIN = "train"
 CLOCK = "clock"
 """The queue of the clock's ticks."""
 KEY_PREFIX = "maestrale:"
+UNREADABLE = (ValueError, KeyError)
+"""What kombu raises for a REDIS_URL that does not parse, or names another kind of server: the job
+is there all the same, and `maestrale doctor` says what is wrong."""
 PRIORITY_STEPS = [0, 3, 6, 9]
 """Redis has no priorities: kombu keeps one list per step and empties the lower number first."""
 
@@ -39,6 +42,7 @@ TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 15,  # never retry_on_timeout: it turns batched publishing off
+    "max_retries": 0,  # of a connection: else 2 s of sleep and all of the patience once more
     "max_connections": 50,
     "client_name": "maestrale",
     "priority_steps": PRIORITY_STEPS,
@@ -60,6 +64,7 @@ def make_celery(settings: Settings, *, patience_s: float = 15.0) -> Celery:
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that refuses writes (a full disk) comes back
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",
@@ -93,7 +98,7 @@ def ring(app: Celery, messages: Iterable[ShardMessage]) -> bool:
                     kwargsrepr="",
                     retry=False,
                 )
-    except (OperationalError, OSError):
+    except (OperationalError, OSError, *UNREADABLE):
         return False
     return True
 
@@ -116,5 +121,5 @@ def queued(app: Celery) -> int | None:
             channel: Any = connection.default_channel
             # kombu's own count over all priority lists
             return sum(int(channel._size(queue)) for queue in (SHARDS, TRAIN))
-    except (OperationalError, OSError):
+    except (OperationalError, OSError, *UNREADABLE):
         return None

@@ -1,7 +1,7 @@
 """The vocabulary of events: every type, what it means, and what it carries.
 
 A message to an endpoint is `{"type", "timestamp", "data"}` (Standard Webhooks); `data` is one of
-the models here. `docs/events.md` and `docs/events.schema.json` are made from this module.
+the models here. `docs/reference/events.md` and its JSON schema are made from this module.
 """
 
 from collections.abc import Mapping
@@ -27,24 +27,24 @@ class EventData(BaseModel):
 class JobEvent(EventData):
     """A job as it stood when the event became true."""
 
-    job_id: str
+    job_id: str = Field(description="its id, by which every command knows it")
     kind: str = Field(description="generate, embed, train, evaluate or pipeline")
-    name: str = Field(description="the recipe's name")
-    input_name: str
-    state: str
+    name: str = Field(description="of its recipe, suite, pipeline, store or model")
+    input_name: str = Field(description="the file or dataset it works on, without its folder")
+    state: str = Field(description="the job's state when the event became true")
     reason: str = Field(default="", description="why it is paused, failed or cancelled")
-    rows_total: int
-    rows_done: int
-    rows_failed: int
+    rows_total: int = Field(description="rows it has (a run: stages)")
+    rows_done: int = Field(description="those that ended as results")
+    rows_failed: int = Field(description="those that ended as named failures")
     calls_made: int = Field(description="answers paid for")
     calls_from_ledger: int = Field(description="answers that were paid for before")
-    cost_usd: float | None = Field(description="null: a model's price is unknown")
+    cost_usd: float | None = Field(description="what it has cost; null: a model's price is unknown")
 
 
 class BudgetReached(JobEvent):
     """A job whose next call might pass its budget."""
 
-    budget_usd: float
+    budget_usd: float = Field(description="what the job may spend")
 
 
 class ModelRegistered(JobEvent):
@@ -63,7 +63,7 @@ class StageEvent(JobEvent):
 
     stage: str = Field(description="its name")
     stage_kind: str = Field(description="generate, dataset, embed, train, evaluate or review")
-    stage_state: str
+    stage_state: str = Field(description="working (it began), done, reused or failed")
     stage_job: str | None = Field(description="the job that does it; null: none does")
     stage_reason: str = Field(description="why it failed")
 
@@ -71,9 +71,9 @@ class StageEvent(JobEvent):
 class EndpointEvent(EventData):
     """An endpoint. `origin` is its URL without path and query: those may hold a secret."""
 
-    endpoint_id: str
-    origin: str
-    reason: str = ""
+    endpoint_id: str = Field(description="its id, by which `maestrale webhooks` knows it")
+    origin: str = Field(description="its URL's scheme, host and port")
+    reason: str = Field(default="", description="why it is disabled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The one list of metrics: what Prometheus may be told, by whom, and under which labels.
 
-Both exporters serve what stands here and nothing else; `docs/metrics.md` is made from it (a test
-holds all three together). Labels hold ids, kinds and names of models and recipes: never data.
+Both exporters serve what stands here and nothing else; `docs/reference/metrics.md` is made from
+it (a test holds all three together). Labels hold ids, kinds and names of models and recipes:
+never data.
 """
 
 from dataclasses import dataclass
@@ -124,21 +125,3 @@ DASHBOARD = (
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*WORKER, *DASHBOARD)}
-
-
-def as_markdown() -> str:
-    """The body of `docs/metrics.md`: a table for each exporter."""
-    exporters = {
-        "Worker processes (`MAESTRALE_METRICS`)": WORKER,
-        "The dashboard (`/metrics` of Flower)": DASHBOARD,
-    }
-    return "\n".join(f"## {title}\n\n{_table(served)}" for title, served in exporters.items())
-
-
-def _table(metrics: tuple[Metric, ...]) -> str:
-    head = "| metric | type | labels | what it tells |\n|---|---|---|---|\n"
-    rows = (
-        f"| `{m.name}` | {m.kind} | {', '.join(f'`{label}`' for label in m.labels)} | {m.help} |\n"
-        for m in metrics
-    )
-    return head + "".join(rows)

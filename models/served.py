@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from models.births import born
 from models.requests import SERVED_HERE
+from models.whole_files import SECRET, write_whole
 
 FOLDER = "serving"
 _LARGEST = 64 * 1024
@@ -55,7 +56,9 @@ def note(home: Path, port: int, models: tuple[str, ...], *, parallel: int, base:
             path.unlink(missing_ok=True)
     pid = os.getpid()
     told = Served(f"http://127.0.0.1:{port}", models, pid, born(pid), parallel, base)
-    return _written(folder / f"{pid}.json", json.dumps(asdict(told)))
+    path = folder / f"{pid}.json"
+    write_whole(path, json.dumps(asdict(told)), SECRET)
+    return path
 
 
 def serving(home: Path) -> list[Served]:
@@ -75,15 +78,6 @@ def by_model(servers: list[Served]) -> dict[str, Served]:
 
 def _named(servers: list[Served], at: int) -> Iterator[tuple[str, Served]]:
     return ((one.models[at], one) for one in servers if at < len(one.models))
-
-
-def _written(path: Path, text: str) -> Path:
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-    return fresh.replace(path)
 
 
 def _read(path: Path) -> Served | None:

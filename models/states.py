@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
+
+S = TypeVar("S", bound=StrEnum)
 
 
 class JobState(StrEnum):
@@ -18,8 +21,8 @@ class JobState(StrEnum):
     """Remote work (a batch, a training run) is all that is left of it, and is polled by the clock.
     The first shard that is claimed again takes it out; whoever dies meanwhile changes nothing."""
     PAUSED = "paused"
-    """The user, a spending limit or a refused key stopped it: rows in flight finish, nothing new
-    starts. `resume` takes it out."""
+    """The user stopped it, or no row of it could succeed (key, money, budget, price, store, another
+    version): rows in flight finish, nothing new starts. `resume` takes it out."""
     SUCCEEDED = "succeeded"
     """Every row is settled and the failed ones are within `max_failed_share`. `retry` re-opens."""
     FAILED = "failed"
@@ -251,16 +254,16 @@ def sources_of(target: JobState) -> tuple[JobState, ...]:
     return tuple(state for state, nexts in JOB_TRANSITIONS.items() if target in nexts)
 
 
-def lifecycle_diagram() -> str:
-    """The job's lifecycle as a Mermaid state diagram; the README's is this very text."""
-    lines = ["stateDiagram-v2", "    [*] --> queued"]
+def lifecycle_diagram(moves: Mapping[S, frozenset[S]]) -> str:
+    """A lifecycle as a Mermaid state diagram; pages show this very text."""
+    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(moves))}"]
     lines += [
         f"    {state} --> {target}"
-        for state, nexts in JOB_TRANSITIONS.items()
-        for target in JobState
+        for state, nexts in moves.items()
+        for target in moves
         if target in nexts
     ]
-    lines += [f"    {state} --> [*]" for state in JobState if state in FINAL]
+    lines += [f"    {state} --> [*]" for state, nexts in moves.items() if not nexts]
     return "\n".join(lines)
 
 

@@ -9,17 +9,16 @@ import base64
 import hashlib
 import json
 import math
-import os
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.errors import BadInputError
+from models.whole_files import drafted
 
 if TYPE_CHECKING:
     import numpy
@@ -112,16 +111,8 @@ def write_store(path: Path, rows: Iterable[Embedded], model: str) -> str:
     Raises `BadInputError` where there are no rows, or their vectors are not of one length.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        told = _write(unfinished, iter(rows), model)
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())
-        unfinished.replace(path)
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()
-    return told
+    with drafted(path) as draft:
+        return _write(draft, iter(rows), model)
 
 
 def describe(path: Path) -> StoreFacts:

@@ -1,6 +1,8 @@
 """Numbers, money, times and foreign text as people read them, in a terminal or a browser. Pure."""
 
-from models.tables import NANO
+from datetime import UTC, datetime
+
+from models.nano import NANO
 
 UNKNOWN_COST = "unknown (the model is not in the price table)"
 
@@ -51,6 +53,11 @@ def cost(nano: int, *, calls: int, unpriced: int) -> str:
     if unpriced:
         return f"at least {money(nano)} ({counted(unpriced, 'call')} without a known price)"
     return money(nano)
+
+
+def iso(at: float) -> str:
+    """A moment (seconds since the epoch) as programs read it: ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def duration(seconds: float) -> str:

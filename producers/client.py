@@ -15,15 +15,16 @@ from models.prices import load_prices
 from models.recipes import Recipe, load_recipe
 from models.settings import Settings
 from models.states import SETTLED, JobState
-from models.store import fleet, jobs, operations_seen, retries, rows, schema, sqlite_file
+from models.store import fleet, jobs, retries, rows, schema, sqlite_file
 from models.store.engine import Store, open_store
 from models.store.money import By, Cost, costs
+from models.store.views import operations_seen
 from models.tables import Job, WorkerSeen
-from producers import estimate, exports, registry, routing, spending, submitting
+from producers import estimate, exports, fitting, registry, routing, spending, submitting
 from producers.eventlog import EventLog
 from producers.keeping import Pruned, Pruner
 from producers.planning import Checked, Plan
-from producers.readers import OnDuplicate, ReadOptions, read
+from producers.readers import KEEP_ONE, OnDuplicate, ReadOptions, read
 from producers.spending import Amount
 from producers.webhooks import Hook, Webhooks
 
@@ -102,13 +103,17 @@ class Maestrale:
         """
         asked = recipe if isinstance(recipe, Recipe) else load_recipe(str(recipe))
         asked = asked.with_model(model) if model else asked
+        asked = asked.with_names(lambda name: registry.called(name, self.store))
         asked = asked.with_variables(variables) if variables else asked
         options = ReadOptions(
             id_field=asked.input.id,
             required=asked.required_fields,
+            filled=asked.filled_fields,
             limit=limit,
             on_duplicate=on_duplicate,
+            on_stop=KEEP_ONE,
             max_rejected_share=max_rejected_share,
+            fits=fitting.of_recipe(asked, self),
         )
         if via == "batch":
             models = {step.model for step in asked.steps}
@@ -151,7 +156,7 @@ class Maestrale:
             spec=told.spec,
             content_hash=told.content_hash,
             estimate=plan.estimate_by(chosen.via),
-            priority=_checked_priority(priority),
+            priority=submitting.checked_priority(priority),
             idempotency_key=idempotency_key,
             max_failed_share=max_failed_share,
             on_duplicate=plan.on_duplicate,
@@ -291,9 +296,9 @@ class Maestrale:
 
     def prioritise(self, job_id: str, priority: int) -> Job:
         """0 (first) to 9 (last); workers follow within two seconds."""
-        job = self.get(job_id)
+        job, checked = self.get(job_id), submitting.checked_priority(priority)
         with self.store.write() as connection:
-            if not jobs.set_priority(connection, job.id, _checked_priority(priority)):
+            if not jobs.set_priority(connection, job.id, checked):
                 raise BadInputError(f"{job.id} is {job.state}: its turn is over")
         return self.get(job.id)
 
@@ -342,9 +347,3 @@ class Maestrale:
         except SetupError:
             learnt = {}
         return {**learnt, **self.settings.limits}
-
-
-def _checked_priority(priority: int) -> int:
-    if not 0 <= priority <= 9:
-        raise BadInputError(f"the priority must be 0 (first) to 9 (last), not {priority}")
-    return priority

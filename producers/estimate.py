@@ -10,10 +10,10 @@ import orjson
 
 from models.embedding import MOST_TEXTS, MOST_TOKENS
 from models.limits import Limit, limit_for
+from models.nano import NANO
 from models.payloads import Estimate, Usage
 from models.prices import PriceTable
 from models.recipes import Compiled, Recipe, RowProblem
-from models.tables import NANO
 from producers.readers import ReadResult
 from producers.tokens import TokenCounter, token_counter
 

@@ -2,13 +2,13 @@
 
 import json
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import Future
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from http.client import HTTPException
 from threading import Thread
-from typing import Any
+from typing import Any, Protocol
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from models.errors import BadInputError
 from models.requests import SIMULATED
 from models.settings import Settings
 from models.store import registry
-from producers.client import Maestrale
+from models.store.engine import Store
 from producers.services import Services
 
 PATIENCE_S = 1.5
@@ -25,8 +25,22 @@ PATIENCE_S = 1.5
 PROVIDER: str = Settings.model_fields["base_url"].default
 TUNED = "ft:"
 NAMED = 8
+EMBEDS = "embed"
+"""By this in their names models that embed are told from those that chat."""
 _LARGEST = 16 << 20
 """Bytes of a list; a longer one is none of models."""
+
+
+class Client(Protocol):
+    """Through whom it is asked: `Maestrale`, which plans with what is told here."""
+
+    @property
+    def settings(self) -> Settings:
+        """Whose server, and with which key."""
+
+    @property
+    def store(self) -> Store:
+        """Where models of our own are registered."""
 
 
 def cards(settings: Settings, timeout_s: float) -> list[Any]:
@@ -69,8 +83,11 @@ def _cards(settings: Settings, timeout_s: float) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def check_offered(names: Iterable[str], maestrale: Maestrale) -> list[str]:
+def check_offered(
+    names: Iterable[str], maestrale: Client, *, embedding: Container[str] = ()
+) -> list[str]:
     """Warnings of models that the server does not list: it may answer for them all the same.
+    Those of `embedding` are asked for vectors, and what is advised for each does its work.
 
     Raises `BadInputError` where it answers for no others: the provider's own, and the simulator.
     Models of our own and tuned ones of the provider's pass; so does everything where the list
@@ -85,24 +102,55 @@ def check_offered(names: Iterable[str], maestrale: Maestrale) -> list[str]:
     lacking = [name for name in asked if not any(_is_called(name, one) for one in offered)]
     if not offered or not lacking:
         return []
+    advice = {name: _advice(name, found, embeds=_embeds(name, embedding)) for name in lacking}
     if _lists_all(settings, found):
-        advice = _advice(lacking[0], offered)
-        raise BadInputError(f"{settings.base_url} has no model {lacking[0]!r}: {advice}")
+        raise BadInputError(f"{settings.base_url} has no model {lacking[0]!r}{advice[lacking[0]]}")
     return [
-        f"{settings.base_url} does not list a model {name!r}, and may answer for it all the same: "
-        f"{_advice(name, offered)}"
+        f"{settings.base_url} does not list a model {name!r}, and may answer for it all the same"
+        f"{advice[name]}"
         for name in lacking
     ]
 
 
-def _advice(name: str, offered: set[str]) -> str:
+def windows(names: Iterable[str], maestrale: Client) -> dict[str, int]:
+    """How many tokens each of these models takes, as far as the server's cards say; asks it once.
+
+    Nothing of models of our own, and nothing where the list cannot be had at once.
+    """
+    asked = from_the_api(names, maestrale)
+    if not asked or not Services(maestrale.settings).serves_us:
+        return {}
+    found = {
+        name: card.get("max_context_length")
+        for card in _listed(maestrale.settings)
+        for name in _names([card])
+    }
+    told = {name: found.get(name) for name in asked}
+    return {name: most for name, most in told.items() if type(most) is int and most > 0}
+
+
+def _advice(name: str, found: Iterable[dict[str, Any]], *, embeds: bool) -> str:
+    """`: did you mean ...?`, or what there is, of models for the same work; empty: of none."""
+    offered = _names([card for card in found if _may(card, embeds=embeds)])
     if close := get_close_matches(name, offered, n=1):
-        return f"did you mean {close[0]}?"
+        return f": did you mean {close[0]}?"
     more = f" and {len(offered) - NAMED} more" if len(offered) > NAMED else ""
-    return f"it has {', '.join(sorted(offered)[:NAMED])}{more}"
+    return f": it has {', '.join(sorted(offered)[:NAMED])}{more}" if offered else ""
 
 
-def from_the_api(names: Iterable[str], maestrale: Maestrale) -> list[str]:
+def _embeds(name: str, embedding: Container[str]) -> bool:
+    return name in embedding or EMBEDS in name.lower()
+
+
+def _may(card: dict[str, Any], *, embeds: bool) -> bool:
+    """Whether the card's model embeds, or else chats, as far as the card tells of either."""
+    told = card.get("capabilities")
+    chats = told.get("completion_chat") if isinstance(told, dict) else None
+    is_embedding = _embeds(str(card.get("id")), ())
+    return is_embedding or chats is None if embeds else not is_embedding and chats is not False
+
+
+def from_the_api(names: Iterable[str], maestrale: Client) -> list[str]:
     """The models among these that are not our own: neither registered nor served here."""
     here = served.by_model(served.serving(maestrale.settings.home))
     with maestrale.store.read() as connection:

@@ -64,6 +64,11 @@ class Checked:
         raise NotImplementedError
 
     @property
+    def embedding_models(self) -> list[str]:
+        """Those of them that are asked for vectors."""
+        return []
+
+    @property
     def reads_here(self) -> bool:
         """Whether its rows are read to models by a trainer of ours, and nobody is called."""
         return False
@@ -102,6 +107,12 @@ class EvaluationPlan(Checked):
         return self.evaluation.models
 
     @property
+    def embedding_models(self) -> list[str]:
+        """Those of the store and of the likeness of questions."""
+        told = self.evaluation.suite.grounding
+        return [self.evaluation.store_model, *([told.embed_model] if told else [])]
+
+    @property
     def reads_here(self) -> bool:
         """Whether its rows are read to models by a trainer of ours, and nobody is called."""
         return self.evaluation.suite.kind == SuiteKind.PERPLEXITY
@@ -123,6 +134,11 @@ class EmbeddingPlan(Checked):
     def models(self) -> list[str]:
         """The one that embeds."""
         return [self.embedding.model]
+
+    @property
+    def embedding_models(self) -> list[str]:
+        """The same."""
+        return self.models
 
     def told(self, options: Options) -> Told:
         """The text and its model; the store is its name."""

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from models.births import born
 
-_LOG_TAIL = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -65,17 +63,6 @@ def end(services: Sequence[Service], patience_s: float) -> None:
         time.sleep(0.05)
 
 
-def last_line(log: Path) -> str:
-    """The last line of a log that says anything; empty if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _LOG_TAIL))
-            lines = file.read().decode("utf-8", "replace").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
 def free_port() -> int:
     """A port on loopback that nobody listens on just now.
 
@@ -115,13 +102,3 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Replaces the file in one move; only its owner may read it."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-    fresh.replace(path)

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,14 @@ from typing import Any
 import orjson
 
 from models import served
+from models.crashing import crash_point
 from models.errors import BadInputError, NotFoundError
 from models.prices import load_prices
 from models.settings import Settings
 from models.store import registry
 from models.store.engine import Store
 from models.tables import TunedModel
+from models.whole_files import draft_of
 
 LINEAGE = "lineage.json"
 FILES = "files"
@@ -92,6 +93,14 @@ def _is_of_the_api(name: str, settings: Settings) -> bool:
     return any(price.input or price.output for price in found if price is not None)
 
 
+def called(name: str, store: Store) -> str:
+    """What the API calls a model: the provider's own id for one tuned there and named as in the
+    registry, any other as it was given."""
+    with store.read() as connection:
+        known = registry.by_name(connection, name)
+    return known.place if known is not None and known.trainer != "local" else name
+
+
 def check_no_batches(names: Iterable[str], store: Store, home: Path) -> None:
     """Raises `BadInputError` for a model of our own: batches are the provider's."""
     here = served.by_model(served.serving(home))
@@ -141,9 +150,8 @@ def export(
     """
     target = _target(to, home, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(
-        tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".half", dir=target.parent)
-    )
+    work = draft_of(target, "half")
+    work.mkdir(mode=0o700)
     try:
         half = work / "new"
         half.mkdir()
@@ -205,6 +213,7 @@ def _exchange(new: Path, target: Path, old: Path) -> None:
     """Puts `new` into its place; what was there is `old` then, or back if that fails."""
     if target.exists():
         target.rename(old)
+        crash_point("copy.swapping")
     try:
         new.rename(target)
     except OSError:
@@ -215,7 +224,7 @@ def _exchange(new: Path, target: Path, old: Path) -> None:
 
 def _copy(folder: Path, to: Path) -> None:
     for path in sorted(folder.iterdir()):
-        if path.name in NOT_COPIED or path.name.endswith(".half"):
+        if path.name in NOT_COPIED or path.name.endswith((".half", ".part")):
             continue
         if path.is_dir():
             shutil.copytree(path, to / path.name)

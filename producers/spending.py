@@ -4,9 +4,10 @@ from sqlalchemy import Connection
 
 from models.budgets import parse_budget
 from models.errors import BadInputError
+from models.nano import NANO
 from models.prices import PriceTable
 from models.store import money
-from models.tables import NANO, Job
+from models.tables import Job
 from models.words import counted, dollars
 from models.words import money as words_of
 from producers.estimate import Ways

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import orjson
 from sqlalchemy import Connection
 
+from models.crashing import crash_point
 from models.errors import BadInputError, DuplicateJobError
 from models.payloads import Estimate, JobSpec, Options
 from models.states import JobKind
@@ -95,6 +96,11 @@ def shard_size(count: int) -> int:
     return max(SMALLEST_SHARD, min(LARGEST_SHARD, -(-count // SHARDS_WANTED)))
 
 
+def bounds_of(count: int, size: int) -> list[tuple[int, int]]:
+    """First and last row of each shard."""
+    return [(first, min(first + size, count) - 1) for first in range(0, count, size)]
+
+
 def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job, bool]:
     """Commits the job; answers it, and whether it is new (False: the idempotency key's own job).
 
@@ -112,11 +118,12 @@ def submit(store: Store, submission: Submission, found: ReadResult) -> tuple[Job
         count = rows.insert_all(connection, _rows(job.id, size, found))
         if count != found.accepted:
             raise BadInputError(f"{found.name} changed while it was read: submit it again")
-        bounds = [(first, min(first + size, count) - 1) for first in range(0, count, size)]
-        shards.create(connection, job.id, bounds)
+        shards.create(connection, job.id, bounds_of(count, size))
         # last: what happens to the run waits for it
         joining.stay_below(connection, job.id, job.parent_id)
         created = jobs.get(connection, job.id)
+        crash_point("job.written")
+    crash_point("job.committed")
     assert created is not None
     return created, True
 
@@ -143,8 +150,8 @@ def _known(connection: Connection, submission: Submission, job: Job) -> Job | No
     if known is not None and not submission.again:
         raise DuplicateJobError(
             f"this file was submitted with {_with_what(submission)} before: {known.id} exists "
-            f"({known.state}). See it with `maestrale show {known.id}`, or submit with --again "
-            "(answers already paid for come from the ledger)",
+            f"({known.state}). See it with `maestrale show {known.id}`, {_made_of(known)}or submit "
+            "with --again (answers already paid for come from the ledger)",
             known.id,
         )
     return None
@@ -154,6 +161,13 @@ def _with_what(submission: Submission) -> str:
     """What the file was submitted with, in words for people."""
     words = {JobKind.EVALUATE: "this suite and these models", JobKind.EMBED: "this text and model"}
     return words.get(submission.kind, "this recipe")
+
+
+def _made_of(known: Job) -> str:
+    """How to have what came of a job once more."""
+    if known.kind == JobKind.GENERATE:
+        return f"write its records with `maestrale export {known.id}`, "
+    return ""
 
 
 def _job(submission: Submission, found: ReadResult) -> Job:
@@ -186,3 +200,10 @@ def _rows(job_id: str, size: int, found: ReadResult) -> Iterator[dict[str, Any]]
             "shard_no": seq // size,
             "data": orjson.dumps(row.data).decode(),
         }
+
+
+def checked_priority(priority: int) -> int:
+    """The priority, if it is one. `BadInputError` else."""
+    if not 0 <= priority <= 9:
+        raise BadInputError(f"the priority must be 0 (first) to 9 (last), not {priority}")
+    return priority

@@ -20,6 +20,7 @@ CHARS_PER_TOKEN = 4
 _DATA_FILE = "tekken_240911.json"
 _PIECE_CHARS = 20_000
 """Texts are cut here: the tokenizer's regular expression gives up on runs of a million blanks."""
+_STEP_CHARS = 4000
 _COUNTED_AT_LEAST = 200
 _Encode = Callable[[str], int]
 
@@ -62,6 +63,20 @@ class TokenCounter:
             self._count_piece(text[start : start + _PIECE_CHARS])
             for start in range(0, len(text), _PIECE_CHARS)
         )
+
+    def above(self, text: str, most: int) -> int | None:
+        """Its tokens if they are more than `most`; else None, as soon as that is sure.
+
+        A token has a byte or more, so that texts of few bytes are not counted at all.
+        """
+        tokens, left, start = 0, len(text.encode()), 0
+        while tokens + left > most and left:
+            space = text.rfind(" ", start + 1, start + _STEP_CHARS)  # a word and its blank are one
+            piece = text[start : space if space > 0 else start + _STEP_CHARS]
+            start += len(piece)
+            left -= len(piece.encode())
+            tokens += self._count_piece(piece)
+        return tokens if tokens > most else None
 
     def sample(self, texts: Iterable[str], share: float = 0.01) -> TokenEstimate:
         """Tokens of all texts: the first 200 counted, then one in `1 / share` of the others.

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from socket import gethostname
 
+from models.errors import BadInputError
 from models.settings import Settings
 from producers.client import Maestrale
 from producers.services import Services, can_train
 
 TRAINER = "trainer"
 """The service's name; a sign of life does not say what a worker of another home takes on."""
+NOT_INSTALLED = "what training takes is not installed here"
 INSTALL = (
     "`pip install 'maestrale[train]'`, or name a Python that has it by MAESTRALE_TRAIN_PYTHON, "
     "then `maestrale up`"
@@ -39,7 +41,7 @@ def what_lacks(settings: Settings) -> Lack | None:
         return None
     if can_train(settings):
         return Lack("none runs here", "`maestrale up` starts one")
-    return Lack("what training takes is not installed here", INSTALL)
+    return Lack(NOT_INSTALLED, INSTALL)
 
 
 def missing(maestrale: Maestrale) -> str:
@@ -50,6 +52,16 @@ def missing(maestrale: Maestrale) -> str:
     others = strangers(maestrale)
     unless = f"unless {others} trains" if others else "until then"
     return f"{lack.words}; {unless}, the run stays queued"
+
+
+def check(maestrale: Maestrale) -> None:
+    """Raises `BadInputError` where a run would wait without end: what training takes is not
+    installed here, and nobody who might have it is alive."""
+    settings = maestrale.settings
+    if not (lives_here(settings) or can_train(settings) or strangers(maestrale)):
+        raise BadInputError(
+            f"no trainer: {NOT_INSTALLED}, and no worker elsewhere is alive: {INSTALL}"
+        )
 
 
 def strangers(maestrale: Maestrale) -> str:

@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 
 from models.budgets import parse_budget
 from models.errors import BadInputError, NotFoundError
+from models.nano import NANO
 from models.payloads import training_of
 from models.prices import load_prices
 from models.store import registry, trainings
-from models.tables import NANO, Job, TrainingPoint, TunedModel
+from models.tables import Job, TrainingPoint, TunedModel
 from models.training import DatasetRef, TrainingSpec
 from models.training.counts import Counts
 from models.training.grid import child_name, combinations
@@ -37,7 +38,7 @@ from producers.client import Maestrale
 from producers.datasets import Dataset, open_dataset
 from producers.datasets.before_training import check_dataset
 from producers.datasets.by_base import Uncounted, as_trained, counts_of, parts_of, place_of
-from producers.training_files import with_validation
+from producers.training_files import file_too_large, with_validation
 from producers.training_jobs import Submission
 
 FIELDS: Mapping[str, str] = {
@@ -126,7 +127,8 @@ class Training:
         price = load_prices(self._maestrale.settings.prices_file).price(spec.base)
         usd = price.training if price is not None else None
         told = plan(spec, usd_per_million=usd, pace=pace)
-        return Planned(spec, told, counts, uncounted)
+        too_large = file_too_large(dataset) if wish.trainer == "mistral" else ""
+        return Planned(spec, told, counts, uncounted, too_large)
 
     def _counts(self, wish: Wish, dataset: DatasetRef) -> tuple[Counts | None, str]:
         """By the base's own tokenizer, or why not; the provider's are the dataset's own."""

@@ -141,7 +141,10 @@ class Webhooks:
         return self.get(found.id)
 
     def enable(self, endpoint_id: str) -> Endpoint:
-        """Sends there again what happens from now on; `replay` sends what was missed."""
+        """Sends there again what happens from now on; `replay` sends what was on its way before.
+
+        What happened in between was not kept for it.
+        """
         found = self.get(endpoint_id)
         with self._store().write() as connection:
             endpoints.enable(connection, found.id)

@@ -4,6 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_ANSWERS = 128
+"""To one request; the specification names no bound, and a billion would take all memory."""
+
 Chunks = list[dict[str, Any]]
 Text = str | Chunks
 
@@ -148,7 +151,7 @@ class ChatBody(_Strict):
     tool_choice: ToolChoice | Literal["auto", "none", "any", "required"] = "auto"
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    n: int | None = Field(None, ge=1)
+    n: int | None = Field(None, ge=1, le=MOST_ANSWERS)
     prediction: Prediction = Field(default_factory=Prediction)
     parallel_tool_calls: bool = True
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None

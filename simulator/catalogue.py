@@ -17,7 +17,8 @@ USUAL_MODELS = (
     "mistral-embed",
 )
 _CREATED = 1_785_542_400  # 2026-08-01
-_CONTEXT = 131_072
+CONTEXT = 131_072
+"""Tokens that a model takes, its answer among them."""
 _EMBEDDING_CONTEXT = 8_192
 
 
@@ -44,7 +45,7 @@ def model_card(model: str) -> dict[str, Any]:
         },
         "name": model,
         "description": f"{SIMULATED}{model}",
-        "max_context_length": _CONTEXT if chats else _EMBEDDING_CONTEXT,
+        "max_context_length": CONTEXT if chats else _EMBEDDING_CONTEXT,
         "aliases": [],
         "deprecation": None,
         "default_model_temperature": 0.3 if chats else None,

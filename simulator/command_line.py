@@ -1,9 +1,10 @@
-"""The options of `python -m simulator`, read into a `Config`."""
+"""The options of `maestrale simulator`, read into a `Config`."""
 
 import argparse
 import re
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from models.errors import BadInputError
 from simulator.catalogue import USUAL_MODELS
@@ -23,7 +24,7 @@ _WINDOW = re.compile(
 
 def read_options(arguments: Sequence[str]) -> Config:
     """The set-up asked for. Exits with 2 and a message on options that make no sense."""
-    parser = _parser()
+    parser = option_parser()
     options = parser.parse_args(arguments)
     try:
         return _config(options)
@@ -50,11 +51,13 @@ def _config(options: argparse.Namespace) -> Config:
         latency_median_s=options.latency_median,
         latency_p95_s=options.latency_p95,
         seed=options.seed,
+        journal=options.journal,
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description=_ABOUT)
+def option_parser() -> argparse.ArgumentParser:
+    """All options, with their help."""
+    parser = argparse.ArgumentParser(prog="maestrale simulator", description=_ABOUT)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=_port, default=8099, help="0 takes a free one (default: %(default)s)")
@@ -64,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of faults and latencies (default: %(default)s)")
     add("--latency-median", type=float, default=0.0, metavar="S", help="seconds; 0: none")
     add("--latency-p95", type=float, default=0.0, metavar="S", help="95th percentile, seconds")
+    add("--journal", type=Path, metavar="FILE", help="append a line for each call")
     _add_limits(parser)
     _add_faults(parser)
     _add_hosted(parser)

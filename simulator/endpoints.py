@@ -9,19 +9,20 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from simulator.answers import CHARACTERS_PER_TOKEN, choices, tokens_in, tokens_out
 from simulator.bodies import ChatBody, EmbeddingBody
-from simulator.catalogue import embeds
-from simulator.embeddings import embeddings, too_much
+from simulator.catalogue import CONTEXT, embeds
+from simulator.content.answers import CHARACTERS_PER_TOKEN, choices, tokens_in, tokens_out
+from simulator.content.embeddings import embeddings, too_much
+from simulator.content.taught import Taught
 from simulator.replies import (
     NO_STREAMING,
     Reply,
     invalid_model,
+    prompt_too_long,
     too_large,
     unprocessable,
     wrong_in,
 )
-from simulator.taught import Taught
 
 Body = ChatBody | EmbeddingBody
 _CACHE_BLOCK = 64  # characters; prefixes are cached in whole blocks
@@ -66,6 +67,16 @@ class Call:
         """The model it is for."""
         return self.body.model
 
+    def told(self, usage: Usage) -> dict[str, Any]:
+        """What a journal says of it once it ran."""
+        used = {"tokens_in": usage.prompt, "tokens_out": usage.completion}
+        return {
+            "digest": f"{self.digest:016x}",
+            "model": self.model,
+            **used,
+            "cached": usage.cached or 0,
+        }
+
 
 Answerer = Callable[[Any, int, "PromptCache", Taught | None], tuple[dict[str, Any], Usage]]
 
@@ -86,14 +97,17 @@ class Endpoint:
             body = self.body_type.model_validate(data)
         except (orjson.JSONDecodeError, ValidationError) as problem:
             return unprocessable(wrong_in(problem))
-        return self._refusal(body, models) or Call(self, body, self._digest(data))
+        return self._refusal(body, len(raw), models) or Call(self, body, self._digest(data))
 
-    def _refusal(self, body: Body, models: tuple[str, ...]) -> Reply | None:
+    def _refusal(self, body: Body, size: int, models: tuple[str, ...]) -> Reply | None:
         if body.model not in models or embeds(body.model) != isinstance(body, EmbeddingBody):
             return invalid_model(body.model)
         if isinstance(body, EmbeddingBody):
             problem = too_much(body)
             return too_large(problem) if problem else None
+        may_be_long = size >= CONTEXT * CHARACTERS_PER_TOKEN  # counting each costs the calls' rate
+        if may_be_long and (asked := _tokens_asked(body, body.prompt())) > CONTEXT:
+            return prompt_too_long(asked, CONTEXT)
         return NO_STREAMING if body.stream else None
 
     def _digest(self, data: object) -> int:
@@ -138,11 +152,18 @@ def _chat(
 ) -> tuple[dict[str, Any], Usage]:
     prompt = body.prompt()
     made = choices(body, prompt, seed, taught)
-    schemas = sum(len(orjson.dumps(function.parameters)) for function in body.functions())
-    asked = tokens_in(prompt) + schemas // CHARACTERS_PER_TOKEN + 4 * len(body.messages)
-    usage = Usage(asked, tokens_out(made), cache.cached_tokens(body.prompt_cache_key, prompt))
+    usage = Usage(
+        _tokens_asked(body, prompt),
+        tokens_out(made),
+        cache.cached_tokens(body.prompt_cache_key, prompt),
+    )
     payload = _payload("chat.completion", body, seed, usage)
     return {**payload, "created": int(time.time()), "choices": made}, usage
+
+
+def _tokens_asked(body: ChatBody, prompt: str) -> int:
+    schemas = sum(len(orjson.dumps(function.parameters)) for function in body.functions())
+    return tokens_in(prompt) + schemas // CHARACTERS_PER_TOKEN + 4 * len(body.messages)
 
 
 def _embed(

@@ -11,17 +11,20 @@ import orjson
 from aiohttp import web
 
 from models.errors import BadInputError
+from simulator.content.taught import Taught
 from simulator.endpoints import Call, Endpoint, PromptCache
 from simulator.fault_plan import FaultPlan
 from simulator.faults import Damaged, Fault, Hang, Instead, Malformed, Reset
+from simulator.journal import Journal
 from simulator.latency import Latency
 from simulator.limits import Admission, Gates
 from simulator.replies import JSON, UNAUTHORIZED, Reply, invalid_request, rate_limited
 from simulator.settings import Config
 from simulator.stats import Stats
-from simulator.taught import Taught
 
 _FOREVER_S = 86_400.0
+NUMBER = web.RequestKey("maestrale.number", int)
+"""Under which a request carries its number in the journal."""
 # SO_LINGER on, 0 s: closing sends RST at once, as a dying peer or proxy would.
 _NO_LINGER = struct.pack("ii", 1, 0)
 _REFUSALS = {
@@ -44,6 +47,7 @@ class Simulation:
         self.faults = FaultPlan(config.faults, seed=config.seed, now=now)
         self._latency = Latency(config.latency_median_s, config.latency_p95_s, seed=config.seed + 1)
         self._cache = PromptCache()
+        self.journal = Journal(config.journal)
 
     def knows(self, request: web.Request) -> bool:
         """Whether the request carries a key that is accepted."""
@@ -54,10 +58,18 @@ class Simulation:
         """Answer a request to an inference route, well or badly."""
         now = time.monotonic()
         self.stats.arrived(now)
+        request[NUMBER] = number = self.journal.number()
+        fault = self.faults.draw(now)
+        cuts = isinstance(fault, Damaged | Reset | Hang)
+        self.journal.note("arrived", n=number, peer=_port_of(request), cuts=cuts)
         try:
-            return await self._run(request, endpoint, self.faults.draw(now))
+            reply = await self._run(request, endpoint, fault)
+            whole = _is_heard(request) and not cuts
+            self.journal.note("answered", n=number, status=reply.status, whole=whole)
+            return reply
         finally:
             self.stats.left()
+            self.journal.note("left", n=number)
 
     async def _run(
         self, request: web.Request, endpoint: Endpoint, fault: Fault | None
@@ -116,6 +128,7 @@ class Simulation:
             return self._send(invalid_request(str(problem)))
         self.stats.executed(call.model, call.digest)
         self.stats.used(call.model, usage.prompt, usage.completion, usage.cached or 0)
+        self.journal.note("executed", n=request[NUMBER], **call.told(usage))
         try:
             await self._think()
         finally:
@@ -159,6 +172,16 @@ class Simulation:
     def _send(self, reply: Reply) -> web.Response:
         self.stats.answered(reply.status)
         return response(reply)
+
+
+def _port_of(request: web.Request) -> int:
+    """The client's, by which a call can be told from those of other processes."""
+    peer = request.transport and request.transport.get_extra_info("peername")
+    return int(peer[1]) if peer else 0
+
+
+def _is_heard(request: web.Request) -> bool:
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def response(reply: Reply) -> web.Response:

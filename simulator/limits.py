@@ -4,6 +4,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 MINUTE_S = 60.0
 EVERY_MODEL = "*"
@@ -30,7 +33,7 @@ class LimitRules:
 
     requests: Mapping[str, int] = field(default_factory=dict)
     tokens: Mapping[str, int] = field(default_factory=dict)
-    window_s: float = MINUTE_S
+    window_s: Annotated[float, Field(gt=0, le=3600)] = MINUTE_S
     count_refused: bool = False
 
     def for_model(self, model: str) -> Limit:

@@ -77,6 +77,12 @@ def too_large(message: str) -> Reply:
     return error(400, message, "invalid_request_prompt", "3210")
 
 
+def prompt_too_long(tokens: int, most: int) -> Reply:
+    """400, code 3051: more than the model's window."""
+    told = f"Prompt contains {tokens} tokens and 0 draft tokens, too large for model with {most}"
+    return error(400, f"{told} maximum context length", "invalid_request_prompt", "3051")
+
+
 def rate_limited(message: str = "Rate limit exceeded", **headers: str) -> Reply:
     """429, code 1300: the account's own limit."""
     reply = error(429, message, "rate_limited", "1300")

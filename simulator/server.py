@@ -14,7 +14,7 @@ from simulator.catalogue import model_card, model_list
 from simulator.endpoints import ENDPOINTS, Endpoint
 from simulator.fault_plan import FaultRules
 from simulator.faults import FAULTS, GROUPS
-from simulator.hosted import Hosted
+from simulator.hosting.hosted import Hosted
 from simulator.inference import Simulation, answer, response
 from simulator.limits import LimitRules
 from simulator.replies import NOT_FOUND, UNAUTHORIZED, Reply, invalid_model, invalid_request
@@ -124,5 +124,5 @@ class Control:
 def _read(adapter: TypeAdapter[Rules], raw: bytes, usual: dict[str, Any]) -> Rules | Reply:
     try:
         return adapter.validate_python({**usual, **orjson.loads(raw or b"{}")})
-    except (ValidationError, BadInputError, ValueError) as problem:
+    except (ValidationError, BadInputError, TypeError, ValueError) as problem:
         return invalid_request(str(problem))

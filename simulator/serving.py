@@ -1,5 +1,6 @@
 """A simulator inside the running event loop."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -15,6 +16,9 @@ from simulator.server import application
 from simulator.settings import Config
 
 _BACKLOG = 4096
+_ACCEPTS = 16
+"""Connections taken at most in one turn of the loop. libuv takes one a turn and listener: a busy
+loop, whose turns are long, would leave a herd of new callers waiting until the load is over."""
 _SHUTDOWN_S = 0.1
 
 
@@ -50,13 +54,28 @@ async def serve(config: Config | None = None) -> AsyncIterator[Serving]:
         yield Serving(f"http://{host}:{port}", simulation)
     finally:
         await runner.cleanup()
+        simulation.journal.close()
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:
+    """Several listeners on each socket: every one takes one connection a turn."""
+    loop = asyncio.get_running_loop()
     try:
-        await web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG).start()
+        found = await loop.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
+        for family, *_, address in found if config.port else found[:1]:
+            try:
+                listening = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+            except OSError as error:
+                if error.errno != errno.EAFNOSUPPORT:  # `localhost` may name ::1 without IPv6
+                    raise
+                continue
+            with listening:
+                for _ in range(_ACCEPTS):
+                    await web.SockSite(runner, listening.dup(), backlog=_BACKLOG).start()
     except OSError as error:
         raise BadInputError(_refusal(error, config)) from error
+    if not runner.addresses:
+        raise BadInputError(f"{config.host!r} is no address of this machine: choose another --host")
 
 
 def _refusal(error: OSError, config: Config) -> str:

@@ -1,6 +1,7 @@
 """How a simulator is set up: a value to pass to `simulator.serving.serve`."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from simulator.catalogue import USUAL_MODELS
 from simulator.fault_plan import FaultRules
@@ -23,3 +24,4 @@ class Config:
     latency_median_s: float = 0.0
     latency_p95_s: float = 0.0
     seed: int = 0
+    journal: Path | None = None

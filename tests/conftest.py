@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Postgres, Valkey, keys_that_live_for_ever, start
 
 from models.settings import Settings
 from models.store import schema
 from models.store.engine import Store, open_store
+from proving.servers import Postgres, Valkey, keys_that_live_for_ever, start
 
 
 def missing(what: str) -> None:

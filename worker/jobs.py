@@ -56,10 +56,15 @@ class JobInHand:
 
     @classmethod
     def of(cls, claim: Claim, pausing: Pausing) -> "JobInHand":
-        """The job of a claimed shard."""
+        """The job of a claimed shard. Raises what pydantic and the templates' compiler raise, where
+        another version made it: every row would fail by that."""
         spec = JobSpec.model_validate_json(claim.spec)
         job = cls(claim.job_id, JobKind(claim.kind), spec, claim.priority, pausing)
         job.has_budget = claim.has_budget
+        if spec.recipe:
+            _ = job.compiled
+        if spec.evaluation:
+            _ = job.asked
         return job
 
     @property

@@ -10,10 +10,11 @@ from typing import Any, Literal, assert_never
 
 import orjson
 
+from models.crashing import crash_point
 from models.payloads import CallRecord, Failed, Snoozed, Usage
 from models.prices import PriceTable
 from models.store.batches import Wanted
-from worker.figures import Figures
+from worker.call_counts import CallCounts
 from worker.gateway.faults import Fault
 from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway, serve_first
@@ -117,7 +118,7 @@ class Payer:
         gateway: Gateway,
         prices: PriceTable,
         purses: Purses,
-        figures: Figures,
+        figures: CallCounts,
         random: Random,
         local: Way | None = None,
         is_ours: IsOurs = _none_is,
@@ -177,6 +178,7 @@ class Payer:
             try:
                 cost = self._prices.cost_nano(wish.model, guess)
                 intent = self._ledger.intend(wish.key, wish.job.id, wish.model, cost)
+                crash_point("call.intended")
             except OSError:  # the disk is full: nothing may be paid for that could be lost
                 permit.abandon()
                 stake.void()

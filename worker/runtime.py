@@ -8,7 +8,6 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -25,12 +24,13 @@ from models.states import JobKind
 from models.store import fleet, jobs
 from models.store.engine import open_store
 from worker.asking import Asker
+from worker.call_counts import CallCounts
 from worker.clock import Clock
+from worker.database import Database
 from worker.evaluating.libraries import Stores
 from worker.evaluating.losses import Losses
 from worker.evaluating.scorers import Scorers
-from worker.exporter import Exporter, Sources, expose, parse_address
-from worker.figures import Figures
+from worker.exporter import Exporter, Sources, expose
 from worker.gateway.gateway import Gateway
 from worker.gateway.local import LocalGateway
 from worker.gateway.remote import RemoteApi
@@ -78,8 +78,6 @@ class Runtime:
     def start(self) -> "Runtime":
         """Opens everything; raises what could not be opened, with nothing left running."""
         address = self._settings.metrics_address
-        if address:
-            parse_address(address)
         self._thread.start()
         try:
             self._call(self._open(), START_TIMEOUT_S)
@@ -123,6 +121,7 @@ class Runtime:
         self.owner = f"{socket.gethostname()}:{self.pid}:{secrets.token_hex(3)}"
         self.store = open_store(settings)
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="store")
+        self.database = Database(self.store, self.threads)
         self.redis = _open_redis(settings)
         self.limiter = self._open_limiter()  # reads the database: what is missing is said first
         self.gateway = await Gateway.from_settings(settings).open()
@@ -130,8 +129,10 @@ class Runtime:
         claims = Claims(self.redis, self.owner)
         self.ledger = Ledger(self.store, settings.home / "spool", claims)
         self.ledger.open()
-        self.figures = Figures()
-        self.purses = Purses(self._write, self._stop_job, self.owner, ttl_s=settings.lease_s)
+        self.figures = CallCounts()
+        self.purses = Purses(
+            self.database.write, self._stop_job, self.owner, ttl_s=settings.lease_s
+        )
         prices = load_prices(settings.prices_file)
         self.asker = self._open_asker(prices)
         self.losses = self._open_losses()
@@ -140,12 +141,12 @@ class Runtime:
         self.operations = self._open_operations(prices)
         self.clock = self._open_clock()
         await self.clock.open()
-        self.deliverer = Deliverer(settings, self.store, self.threads)
+        self.deliverer = Deliverer(settings, self.database)
         await self.deliverer.open()
         _calm_the_collector()
 
     def _open_asker(self, prices: PriceTable) -> Asker:
-        ours = OurModels(self._read, self._settings.base_url)
+        ours = OurModels(self.database.read, self._settings.base_url)
         payer = Payer(
             ledger=self.ledger,
             limiter=self.limiter,
@@ -168,11 +169,10 @@ class Runtime:
     def _open_shards(self) -> Shards:
         settings = self._settings
         return Shards(
-            store=self.store,
+            database=self.database,
             ledger=self.ledger,
             asker=self.asker,
             app=self._app,
-            threads=self.threads,
             owner=self.owner,
             lease_s=settings.lease_s,
             drain_s=settings.drain_s,
@@ -187,12 +187,22 @@ class Runtime:
             settings,
             self.shards,
             self.ledger,
-            self.store,
+            self.database,
             self._app,
             self.owner,
             self.purses,
-            Sharing(self.shards, self.limiter, self.owner, settings.shards_in_flight),
-            Signs(settings, self.shards, self.ledger, self.limiter, self.figures, self.owner),
+            Sharing(
+                self.database, self.shards, self.limiter, self.owner, settings.shards_in_flight
+            ),
+            Signs(
+                settings,
+                self.database,
+                self.shards,
+                self.ledger,
+                self.limiter,
+                self.figures,
+                self.owner,
+            ),
             self.operations,
         )
 
@@ -201,7 +211,9 @@ class Runtime:
         settings = self._settings
         wandb_key = settings.wandb_key.get_secret_value()
         start = partial(Run.start, python=settings.train_python, wandb_key=wandb_key)
-        trainings = Trainings(write=self._write, read=self._read, home=settings.home, start=start)
+        trainings = Trainings(
+            write=self.database.write, read=self.database.read, home=settings.home, start=start
+        )
         return {
             JobKind.GENERATE: generate.run_row,
             JobKind.EMBED: embed.run_row,
@@ -211,26 +223,28 @@ class Runtime:
 
     def _open_losses(self) -> Losses:
         home, python = self._settings.home, self._settings.train_python
-        return Losses(self._read, home, Scorers(partial(Scorer.start, home=home, python=python)))
+        return Losses(
+            self.database.read, home, Scorers(partial(Scorer.start, home=home, python=python))
+        )
 
     def _open_operations(self, prices: PriceTable) -> Operations:
         batches = Batches(
             api=self.remote,
             store=self.store,
-            write=self.shards.write,
+            write=self.database.write,
             prices=prices,
             folder=self._settings.home / "remote",
         )
         trainings = HostedTrainings(
             api=self.remote,
-            write=self.shards.write,
+            write=self.database.write,
             prices=prices,
             folder=self._settings.home / "remote",
             wandb_key=self._settings.wandb_key.get_secret_value(),
         )
         return Operations(
-            write=self.shards.write,
-            read=self.shards.read,
+            write=self.database.write,
+            read=self.database.read,
             ring_for=self.shards.ring_for,
             handlers={"batch": batches, "training": trainings},
             random=random.SystemRandom(),
@@ -278,21 +292,15 @@ class Runtime:
         found: list[Metric] = self._call(told(), SCRAPE_TIMEOUT_S)
         return found
 
-    async def _write(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        return await self.shards.write(function, *args, **named)
-
-    async def _read(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await self.shards.read(function, *args)
-
     def _stop_job(self, job_id: str, reason: str) -> None:
         self.shards.stop_job(job_id, reason)
 
     def _pause(self, job_id: str, reason: PauseReason, detail: str) -> None:
         log.error("job %s paused (%s): %s", job_id, reason, detail)
-        self._later(self.shards.write(jobs.pause, job_id, f"{reason}: {detail}"))
+        self._later(self.database.write(jobs.pause, job_id, f"{reason}: {detail}"))
 
     def _remember_limit(self, model: str, limit: Limit) -> None:
-        write = self.shards.write(fleet.limit_learnt, self._settings.account, model, limit)
+        write = self.database.write(fleet.limit_learnt, self._settings.account, model, limit)
         self._later(write)
 
     def _later(self, coroutine: Any) -> None:
@@ -305,7 +313,7 @@ def _calm_the_collector() -> None:
     """Thousands of calls in flight are live objects, not garbage: look at them less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(300_000, 100, 100)
 
 
 def _open_redis(settings: Settings) -> Redis:

@@ -7,26 +7,26 @@ the others go on. A shard that has seen no death pays nothing for this.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Executor
-from functools import partial
 from typing import Any, TypeVar
 
 from celery import Celery
 from sqlalchemy import Connection
 
+from models.crashing import crash_point
 from models.doorbell import ring
 from models.payloads import Failed, RowInHand, RowOutcome, RowSettled, Snoozed, Submitted, Succeeded
 from models.states import FailureCode, JobKind
 from models.store import batches, fleet, rows, shards
 from models.store import jobs as job_moves
-from models.store.engine import Store
 from models.store.shards import Claim, Held
 from worker.asking import Asker
+from worker.database import Database
 from worker.jobs import Collecting, JobInHand, Pausing, ShardInHand
 from worker.ledger.ledger import Ledger
 from worker.logs import bound
-from worker.places import Places
+from worker.row_places import Places
 from worker.rows import RowRun
 from worker.tally import Tally
 
@@ -41,6 +41,9 @@ CAREFUL_GROUP = 16
 DEATHS_TO_PARK = 2
 """A marked row whose worker died this often is parked (the shard's first death had no marks)."""
 
+AT_ONCE = 16
+"""Rows that begin in one turn of the loop: some milliseconds, below the limiter's margin."""
+
 T = TypeVar("T")
 Run = Callable[[RowRun], Coroutine[Any, Any, RowOutcome]]
 """How a row of a kind is run."""
@@ -52,11 +55,10 @@ class Shards:
     def __init__(
         self,
         *,
-        store: Store,
+        database: Database,
         ledger: Ledger,
         asker: Asker,
         app: Celery,
-        threads: Executor,
         owner: str,
         lease_s: float,
         drain_s: float,
@@ -64,12 +66,11 @@ class Shards:
         pausing: Pausing,
         runs: Mapping[JobKind, Run],
     ) -> None:
-        self._store = store
+        self._database = database
         self._runs_by_kind = runs
         self._ledger = ledger
         self._asker = asker
         self._app = app
-        self._threads = threads
         self._owner = owner
         self._lease_s = lease_s
         self._drain_s = drain_s
@@ -89,16 +90,18 @@ class Shards:
     async def run(self, job_id: str, no: int) -> str:
         """The whole life of one shard in this process; answers its counts."""
         if self.draining:
-            await self.write(shards.unpublish, [(job_id, no)])
+            await self._database.write(shards.unpublish, [(job_id, no)])
             return "the worker is stopping: left to others"
         if job_id in self.full:
-            await self.write(shards.unpublish, [(job_id, no)])
+            await self._database.write(shards.unpublish, [(job_id, no)])
             self.hushed.add(job_id)
             return "left open: other jobs wait for their share"
-        claim = await self.write(self._claim, job_id, no)
+        claim = await self._database.write(self._claim, job_id, no)
         if claim is None:
             return "nothing to do: settled, stopped, or in other hands"
+        crash_point("shard.claimed")
         tally = await self._run_claimed(claim)
+        crash_point("shard.settled")
         await self.ring_for(job_id)
         return str(tally)
 
@@ -130,29 +133,19 @@ class Shards:
         loop.call_later(self._drain_s, self._asker.cut)
         loop.call_later(self._drain_s + CUT_AFTER_S, self._cut_runs)
 
-    async def read(self, function: Callable[..., T], *args: Any) -> T:
-        """Runs `function(connection, ...)` on a snapshot, off the loop; waits for no writer."""
-        call = partial(self._on_snapshot, function, *args)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
-    async def write(self, function: Callable[..., T], *args: Any, **named: Any) -> T:
-        """Runs `function(connection, ...)` in one transaction, off the loop."""
-        call = partial(self._in_transaction, function, *args, **named)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
     async def ring_for(self, job_id: str) -> bool:
         """Publishes the next shards of the job's window; False: the broker took none."""
         if job_id in self.full:  # its messages would stand before those of the jobs that wait
             self.hushed.add(job_id)
             return True
-        messages = await self.write(_next_window, job_id)
+        messages = await self._database.write(_next_window, job_id)
         if not messages:
             return True
         # not on the database's threads: a silent broker would hold up the heartbeats
         loop = asyncio.get_running_loop()
         rung = await loop.run_in_executor(None, ring, self._app, messages)
         if not rung:
-            await self.write(shards.unpublish, [(m.job_id, m.no) for m in messages])
+            await self._database.write(shards.unpublish, [(m.job_id, m.no) for m in messages])
         return rung
 
     # -- steps ---------------------------------------------------------------------------------
@@ -168,10 +161,11 @@ class Shards:
             shard = await self._take_in_hand(claim, held)
             if shard is not None:
                 tally = await self._run_rows(shard, claim)
+                crash_point("shard.worked")
         finally:
             self._runs.discard(task)
             try:
-                await self.write(self._give_back, held, tally, shard and shard.collecting)
+                await self._database.write(self._give_back, held, tally, shard and shard.collecting)
             finally:
                 self._let_go(held)
         return tally
@@ -180,14 +174,6 @@ class Shards:
         """What still runs then waits for a database that does not answer."""
         for task in self._runs:
             task.cancel()
-
-    def _on_snapshot(self, function: Callable[..., T], *args: Any) -> T:
-        with self._store.read() as connection:
-            return function(connection, *args)
-
-    def _in_transaction(self, function: Callable[..., T], *args: Any, **named: Any) -> T:
-        with self._store.write() as connection:
-            return function(connection, *args, **named)
 
     def _claim(self, connection: Connection, job_id: str, no: int) -> Claim | None:
         claim = shards.claim(connection, job_id, no, owner=self._owner, lease_s=self._lease_s)
@@ -201,14 +187,17 @@ class Shards:
         if job is None or job.is_stopped:  # a resumed job starts afresh
             try:
                 job = JobInHand.of(claim, self._pausing)
-            except ValueError:
-                log.error("job %s was made by another version", claim.job_id)
-                await self.write(job_moves.pause, claim.job_id, UNREADABLE)
+            except Exception as error:  # compilers of templates, patterns, schemas: each its own
+                kind = type(error).__name__
+                log.error("job %s was made by another version (%s)", claim.job_id, kind)
+                await self._database.write(job_moves.pause, claim.job_id, UNREADABLE)
                 return None
             self.jobs[claim.job_id] = job
         shard = self.held[held] = job.take()
         if job.spec.options.via == "batch":
-            shard.collecting = Collecting(await self.read(batches.known, claim.job_id, claim.no))
+            shard.collecting = Collecting(
+                await self._database.read(batches.known, claim.job_id, claim.no)
+            )
         if self.draining:  # told to stop while the claim was under way
             job.stop(STOPPING)
         return shard
@@ -225,7 +214,7 @@ class Shards:
 
     async def _run_rows(self, shard: ShardInHand, claim: Claim) -> Tally:
         tally = Tally()
-        found = await self.read(rows.open_of_shard, claim.job_id, claim.no)
+        found = await self._database.read(rows.open_of_shard, claim.job_id, claim.no)
         for group in _groups(found, claim.deaths):
             running = [self._run_row(shard, claim, row, tally) for row in group]
             await (
@@ -247,7 +236,7 @@ class Shards:
 
     async def _mark(self, job: JobInHand, group: Sequence[RowInHand], *, in_hand: bool) -> None:
         numbers = [row.seq for row in group]
-        await self.write(rows.mark_in_hand, job.id, numbers, in_hand=in_hand)
+        await self._database.write(rows.mark_in_hand, job.id, numbers, in_hand=in_hand)
 
     async def _run_row(
         self, shard: ShardInHand, claim: Claim, row: RowInHand, tally: Tally
@@ -322,8 +311,26 @@ def _next_window(connection: Connection, job_id: str) -> list[Any]:
 
 
 async def _gather(rows_running: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """All rows to their end, whatever becomes of one; then the first unforeseen error, if any."""
-    ended = await asyncio.gather(*rows_running, return_exceptions=True)
+    """All rows to their end, whatever becomes of one; then the first unforeseen error, if any.
+
+    They begin a few at a time: beginning takes CPU, and meanwhile no call is sent at its time.
+    """
+    tasks: list[asyncio.Task[None]] = []
+    waiting = deque(rows_running)
+    try:
+        while waiting:
+            tasks += [
+                asyncio.create_task(waiting.popleft()) for _ in range(min(AT_ONCE, len(waiting)))
+            ]
+            await asyncio.sleep(0)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        for row in waiting:
+            row.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
     for result in ended:
         if isinstance(result, BaseException):
             raise result

@@ -3,6 +3,7 @@
 from models import shares
 from models.shares import Verdict, Wanting
 from models.store import shards as shard_store
+from worker.database import Database
 from worker.limiter import Limiter
 from worker.shards import Shards
 
@@ -10,7 +11,10 @@ from worker.shards import Shards
 class Sharing:
     """Once a second, as a duty of the clock: shards to yield, and shares of the limits."""
 
-    def __init__(self, here: Shards, limiter: Limiter, owner: str, slots: int) -> None:
+    def __init__(
+        self, database: Database, here: Shards, limiter: Limiter, owner: str, slots: int
+    ) -> None:
+        self._database = database
         self._here = here
         self._limiter = limiter
         self._owner = owner
@@ -19,7 +23,7 @@ class Sharing:
     async def look(self) -> None:
         """Reads who wants what, and does this process's part."""
         is_at_work = self._here.held or self._here.hushed
-        wanting = await self._here.read(shard_store.wanting) if is_at_work else []
+        wanting = await self._database.read(shard_store.wanting) if is_at_work else []
         self._weigh(wanting)
         self._give_way(wanting)
         for job_id in self._here.hushed - self._here.full:

@@ -17,7 +17,8 @@ from models.settings import Settings
 from models.store import fleet, pulses
 from models.store.fleet import LimiterSign
 from models.store.pulses import Beat
-from worker.figures import Figures
+from worker.call_counts import CallCounts
+from worker.database import Database
 from worker.ledger.ledger import Ledger
 from worker.limiter import Limiter, ModelUse
 from worker.shards import Shards
@@ -31,13 +32,15 @@ class Signs:
     def __init__(
         self,
         settings: Settings,
+        database: Database,
         shards_here: Shards,
         ledger: Ledger,
         limiter: Limiter,
-        figures: Figures,
+        figures: CallCounts,
         owner: str,
     ) -> None:
         self._settings = settings
+        self._database = database
         self._shards = shards_here
         self._ledger = ledger
         self._limiter = limiter
@@ -61,7 +64,7 @@ class Signs:
             await asyncio.wait({self._giving})
         try:
             await self.give()
-            await self._shards.write(fleet.gone, self._owner)
+            await self._database.write(fleet.gone, self._owner)
         except MaestraleError as error:
             log.warning("left without a goodbye: %s", error)
 
@@ -77,7 +80,7 @@ class Signs:
             "backlog": self._ledger.writer.backlog,
             "limiter": [self._of_model(use, now - before) for use in uses],
         }
-        at = await self._shards.write(_tell, self._owner, beats, standing)
+        at = await self._database.write(_tell, self._owner, beats, standing)
         self._ahead_s = at - time.monotonic()
         self._figures.told()
 

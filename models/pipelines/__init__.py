@@ -4,7 +4,8 @@ Pure but for `load_pipeline`, which reads the pipeline's own files.
 """
 
 from models.pipelines.loading import load_pipeline, shipped_pipelines
-from models.pipelines.schema import OUTPUTS, Pipeline, Prepared, StageKind
+from models.pipelines.named import OUTPUTS
+from models.pipelines.schema import Pipeline, Prepared, StageKind
 
 __all__ = [
     "OUTPUTS",

@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from models.errors import BadInputError
+from models.pipelines.named import OUTPUTS
 from models.pipelines.rendering import NAMES, sources_of
-from models.pipelines.schema import OUTPUTS, Document, StageKind, Train
+from models.pipelines.schema import Document, StageKind, Train
 from models.recipes.checking import RESERVED, template_complaints
 from models.recipes.fields import fields_read, names_read
 from models.training.grid import AXES

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from models.errors import BadInputError, RecipeError
 from models.pipelines.checking import complaints, needs_of, reads_of
+from models.pipelines.named import RAW
 from models.pipelines.rendering import rendered, with_vars
-from models.pipelines.schema import KINDS, RAW, Document, Generate, Pipeline, Prepared, StageKind
+from models.pipelines.schema import KINDS, Document, Generate, Pipeline, Prepared, StageKind
 from models.recipes import Recipe, documents, load_recipe
 from models.recipes.schema import Part
 from models.recipes.variables import Variable, read_variables
@@ -89,13 +90,13 @@ def _input(found: Document, folder: Path, given: str | None) -> str | None:
 
 def _check_stage(stage: Mapping[str, Any], where: str) -> None:
     kind, named = stage.get("kind"), stage.get("name", "?")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         known = ", ".join(KINDS)
         raise RecipeError(f"{where}kind: there is no kind {kind!r} of stages; there are: {known}")
     try:
-        KINDS[str(kind)].model_validate(stage)
+        KINDS[kind].model_validate(stage)
     except ValidationError as error:
-        told = documents.in_words(error, SHAPES[StageKind(str(kind))])
+        told = documents.in_words(error, SHAPES[StageKind(kind)])
         raise RecipeError(f"{where}{told} (stage {named!r}, {kind})") from None
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.errors import BadInputError
-from models.pipelines.schema import KINDS, RAW, RENDERED, Pipeline, Prepared, Stage
+from models.pipelines.named import RAW
+from models.pipelines.schema import KINDS, RENDERED, Pipeline, Prepared, Stage
 from models.recipes.problems import RowProblem
 from models.recipes.strict_json import Json
 from models.recipes.templates import compile_tree

@@ -19,7 +19,7 @@ from models.recipes.loops import Scope, rounds
 from models.recipes.problems import Problem, RowProblem
 from models.recipes.repairing import repaired
 from models.recipes.schema import Part, Recipe, Step
-from models.recipes.strict_json import Json, check_text
+from models.recipes.strict_json import Json
 from models.recipes.templates import Render, compile_text, compile_tree
 from models.states import FailureCode
 
@@ -43,6 +43,8 @@ class Compiled:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        self.prompt_hashes = {step.name: cache_key(recipe, step) for step in recipe.steps}
+        """By step, for the provenance of each row."""
         self._steps = {step.name: _CompiledStep(recipe, step) for step in recipe.steps}
         self._record = compile_tree(recipe.output.record, "output.record")
         self._provenance = compile_tree(recipe.output.provenance, "output.provenance")
@@ -143,12 +145,6 @@ class _CompiledStep:
             raise RowProblem(
                 FailureCode.BAD_ROW, f"step {self._step.name}, {key}: the text is empty"
             )
-        try:
-            check_text(text)
-        except ValueError as error:
-            raise RowProblem(
-                FailureCode.BAD_ROW, f"step {self._step.name}, {key}: {error}"
-            ) from None
         return text
 
 

@@ -1,5 +1,6 @@
 """TOML files of ours as their authors write them: found, read, inlined; complaints in words."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,12 @@ from models.recipes.strict_json import Json, parse_json
 
 MAX_FILE = 1_000_000
 """Bytes of such a file, or of a file it names."""
+_PART = r"""(?:[\w-]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(
+    rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{100}}", re.ASCII | re.MULTILINE
+)
+"""Time to read a key grows with the square of its parts: half a megabyte of them takes minutes. It
+begins a line, or stands behind what keys stand behind: looked for there, it is found in no time."""
 MOST_TOLD = 5
 """Complaints told at once; of more the number."""
 MISSPELT = "extra_forbidden"
@@ -76,22 +83,29 @@ def _shipped_root() -> Path:
 
 def read_document(path: Path) -> dict[str, Json]:
     """A TOML file's content; `RecipeError` names the file."""
+    text = read_text(path, str(path))
+    if _LONG_KEY.search(text):
+        raise RecipeError(f"{path}: a key has more than 100 parts with dots between them")
     try:
-        return tomllib.loads(read_text(path, str(path)))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not TOML: {error}. Mend that line") from None
+    except (RecursionError, ValueError) as error:  # nested too deeply; a number of 5,000 digits
+        raise RecipeError(f"{path}: it cannot be read ({error}). Make it simpler") from None
 
 
 def read_text(path: Path, label: str) -> str:
     """A file's text; `RecipeError`, beginning with `label`, for what is no such file."""
-    if not path.is_file():  # a FIFO or device would never end
-        raise RecipeError(f"{label}: {path} is no regular file; name one below the recipe's folder")
     try:
+        if not path.is_file():  # a FIFO or device would never end
+            raise RecipeError(
+                f"{label}: {path} is no regular file; name one below the recipe's folder"
+            )
         if path.stat().st_size > MAX_FILE:
             raise RecipeError(f"{label}: {path} is larger than {MAX_FILE} bytes; make it smaller")
         return path.read_text("utf-8-sig")
     except OSError as error:
-        raise RecipeError(f"{label}: cannot read {path}: {error.strerror}") from None
+        raise RecipeError(f"{label}: cannot read {path!s:.200}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise RecipeError(
             f"{label}: {path} is not UTF-8 (byte {error.start}); save it as UTF-8"
@@ -140,7 +154,7 @@ def _in_words(one: ErrorDetails, shape: Shape) -> str:
         case "missing":
             return f"{key}: it is missing; add it"
         case _:
-            given = "" if isinstance(one["input"], (dict, list)) else f", not {one['input']!r}"
+            given = "" if isinstance(one["input"], (dict, list)) else f", not {one['input']!r:.200}"
             return f"{key}: {one['msg']}{given}"
 
 
@@ -204,7 +218,7 @@ def _content(name: object, folder: Path, label: str) -> Json:
 
 
 def _key(loc: tuple[int | str, ...]) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part:.100}" for part in loc)
     return "".join(parts).lstrip(".")
 
 

@@ -18,7 +18,9 @@ IN_FILES: Mapping[type[Any], tuple[str, ...]] = {
     AnswerSchema: ("schema",),
 }
 """Keys that may stand in a file of their own, named by `<key>_file`."""
-SHAPE = documents.Shape(Recipe, IN_FILES, more=("model",))
+MORE: Mapping[str, str] = {"model": "The model of every step that names none."}
+"""Keys of the file that the snapshot has elsewhere, with what they mean."""
+SHAPE = documents.Shape(Recipe, IN_FILES, more=tuple(MORE))
 
 
 def load_recipe(name_or_path: str) -> Recipe:

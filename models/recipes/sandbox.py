@@ -7,21 +7,26 @@ are Python's), but it cannot reach Python, files or the network, and cannot eat 
 * attributes: only keys of objects and the methods in `_METHODS`; `str.format`, `ljust` and the like
   do not exist; nothing can be changed;
 * operators: `*`, `**`, `+`, `~` and `%` are checked before they are done;
+* values: texts and lists are paid for when they are made, out of one budget for each render;
 * statements: `if`, `for`, `set x = ...`, `with`; no macros, includes, imports, blocks, recursion;
 * globals: `range` (10,000 numbers at most) only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from jinja2 import StrictUndefined, nodes
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from models.recipes.filters import INTERNAL, MAX_ITEMS, MAX_TEXT, PUBLIC, check_length
+from models.recipes.filters import CAPS, INTERNAL, PUBLIC, Caps, charged, check_length
 from models.recipes.strict_json import Json
 
 MAX_RANGE = 10_000
+MAX_NESTING = 100
+"""Levels of statements, operators and filters in each other, as those of `a + b + c + ...` are;
+Python's own compiler gives up soon after, with less to say."""
 _METHODS: dict[type, frozenset[str]] = {
     str: frozenset(
         {
@@ -69,13 +74,13 @@ def few(*bounds: int) -> range:
     return numbers
 
 
-def _check_plus(left: Json, right: Json) -> None:
-    for kind, limit in ((str, MAX_TEXT), (list, MAX_ITEMS), (tuple, MAX_ITEMS)):
+def _check_plus(left: Json, right: Json, caps: Caps) -> None:
+    for kind, limit in ((str, caps.text), (list, caps.items), (tuple, caps.items)):
         if isinstance(left, kind) and isinstance(right, kind):
             check_length(len(left) + len(right), limit)
 
 
-def _check_times(left: Json, right: Json) -> None:
+def _check_times(left: Json, right: Json, _: Caps) -> None:
     for many, count in ((left, right), (right, left)):
         if isinstance(many, (str, list, tuple)) and isinstance(count, int):
             check_length(len(many) * max(count, 0), MAX_RANGE)
@@ -83,22 +88,43 @@ def _check_times(left: Json, right: Json) -> None:
         check_length(left.bit_length() + right.bit_length(), 4096)
 
 
-def _check_power(left: Json, right: Json) -> None:
+def _check_power(left: Json, right: Json, _: Caps) -> None:
     if abs(right) > 64 or abs(left) > 10**9:
         raise SecurityError("** takes bases up to 10**9 and exponents up to 64")
 
 
-def _check_modulo(left: Json, right: Json) -> None:
+def _check_modulo(left: Json, right: Json, _: Caps) -> None:
     if isinstance(left, str):
         raise SecurityError("% formats no text here: write {{ ... }} or use ~")
 
 
-_CHECKS: dict[str, Callable[[Json, Json], None]] = {
+_CHECKS: dict[str, Callable[[Json, Json, Caps], None]] = {
     "+": _check_plus,
     "*": _check_times,
     "**": _check_power,
     "%": _check_modulo,
 }
+
+
+@contextmanager
+def only_syntax_errors() -> Iterator[None]:
+    """Whatever parsers and compilers raise becomes a `TemplateSyntaxError`."""
+    try:
+        yield
+    except (ArithmeticError, MemoryError, RecursionError, SyntaxError, ValueError) as error:
+        raise TemplateSyntaxError(f"it cannot be used ({error}); make it simpler", 1) from None
+
+
+def _check_nesting(tree: nodes.Template) -> None:
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_NESTING):
+        level = [part for whole in level for part in whole.iter_child_nodes()]
+    if level:
+        raise TemplateSyntaxError(
+            f"it is nested more than {MAX_NESTING} levels deep, or a chain of more than "
+            f"{MAX_NESTING} operators; make it simpler",
+            level[0].lineno,
+        )
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -134,15 +160,25 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Json, right: Json) -> Json:
         """Check an operator, then do it; undefined operands complain by themselves."""
         if not isinstance(left, Undefined) and not isinstance(right, Undefined):
-            _CHECKS[operator](left, right)
-        return self.binop_table[operator](left, right)
+            _CHECKS[operator](left, right, context.parent[CAPS])
+        return charged(context, self.binop_table[operator](left, right))
+
+    def call(self, context: Context, method: Json, /, *args: Json, **kwargs: Json) -> Json:
+        """Call a method; what it makes is paid for."""
+        return charged(context, super().call(context, method, *args, **kwargs))
+
+    def call_filter(self, name: str, value: Json, *how: Json, **more: Json) -> Json:
+        """A filter that `map` applies; what it makes is paid for."""
+        return charged(more["context"], super().call_filter(name, value, *how, **more))
 
     def parse_checked(self, source: str) -> nodes.Template:
         """The syntax tree; `TemplateSyntaxError` also for statements a recipe may not use."""
-        tree = self.parse(source)
-        for node in tree.find_all(nodes.Node):
-            self._check_node(node)
-        return tree
+        with only_syntax_errors():
+            tree = self.parse(source)
+            _check_nesting(tree)
+            for node in tree.find_all(nodes.Node):
+                self._check_node(node)
+            return tree
 
     def _check_node(self, node: nodes.Node) -> None:
         if not isinstance(node, _NODES) or (isinstance(node, nodes.For) and node.recursive):

@@ -40,6 +40,16 @@ def check_text(text: str) -> None:
         raise ValueError("not usable: it holds half a character (a lone surrogate)") from None
 
 
+def check_leaf(value: str | float | None) -> None:
+    """Refuse (`ValueError`) a text or number that JSON, UTF-8 and 64 bits cannot hold."""
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"not usable: {value} is not a JSON number")
+    elif isinstance(value, int) and not -_INT_LIMIT <= value < _INT_LIMIT:
+        raise ValueError("not usable: a number has more than 64 bits")
+
+
 def check_value(value: Json) -> None:
     """Refuse (`ValueError`) what a looser parser let through: NaN, infinities, lone surrogates."""
     try:

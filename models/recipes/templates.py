@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from jinja2 import Template, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.visitor import NodeTransformer
 
-from models.recipes.filters import BUDGET, MAX_ITEMS, MAX_TEXT, check_length, check_size
+from models.recipes.filters import USUAL, Caps, check_length, check_size, fresh_budget
 from models.recipes.problems import RowProblem
-from models.recipes.sandbox import SANDBOX
-from models.recipes.strict_json import Json
+from models.recipes.sandbox import SANDBOX, only_syntax_errors
+from models.recipes.strict_json import Json, check_leaf
 from models.states import FailureCode
 
 Variables = Mapping[str, Json]
@@ -25,10 +26,10 @@ def compile_text(source: str, where: str) -> Callable[[Variables], str]:
     tree = SANDBOX.parse_checked(source)
     if (constant := _constant(tree)) is not None:
         return lambda variables: constant
-    template = SANDBOX.from_string(_woven(tree))
+    template = _compiled(tree)
 
     def render(variables: Variables) -> str:
-        return str(_guarded(lambda: _joined(template, variables), where))
+        return str(_guarded(lambda: _joined(template, variables, USUAL), where))
 
     return render
 
@@ -36,7 +37,9 @@ def compile_text(source: str, where: str) -> Callable[[Variables], str]:
 def compile_tree(value: Json, where: str) -> Render:
     """A function from variables to a value shaped like `value`, whose texts are templates.
 
-    A text that is one `{{ expression }}` and nothing else keeps the type of the expression.
+    A text that is one `{{ expression }}` and nothing else keeps the type of the expression. A value
+    may be as large as what the variables hold, and the usual caps on top: with a record's, the row
+    was paid for.
     """
     if isinstance(value, str):
         return _compile_leaf(value, where)
@@ -76,26 +79,46 @@ def name_of(node: nodes.Node) -> str | None:
 
 
 def _compile_leaf(source: str, where: str) -> Render:
-    expression = expression_of(SANDBOX.parse_checked(source))
+    tree = SANDBOX.parse_checked(source)
+    if (constant := _constant(tree)) is not None:
+        return lambda variables: constant
+    expression = expression_of(tree)
     if expression is None:
-        return compile_text(source, where)
+        text = _compiled(tree)
+        return _roomy(lambda variables, caps: _joined(text, variables, caps), where)
     assign = nodes.Assign(nodes.Name(_RESULT, "store", lineno=1), expression, lineno=1)
-    template = SANDBOX.from_string(_woven(nodes.Template([assign], lineno=1)))
+    template = _compiled(nodes.Template([assign], lineno=1))
     label = name_of(expression) or "the expression"
-    return lambda variables: _guarded(lambda: _value(template, variables, label), where)
+    return _roomy(lambda variables, caps: _value(template, variables, label, caps), where)
 
 
-def _value(template: Template, variables: Variables, label: str) -> Json:
-    context = template.new_context({**variables, BUDGET: [MAX_ITEMS]})
+def _roomy(render: Callable[[Variables, Caps], Json], where: str) -> Render:
+    """Renders again where a cap was met: what the variables hold is measured only then."""
+
+    def twice(variables: Variables) -> Json:
+        try:
+            return render(variables, USUAL)
+        except SecurityError:
+            room = USUAL.beside(variables)
+            if not room.is_wider_than(USUAL):
+                raise
+            return render(variables, room)
+
+    return lambda variables: _guarded(lambda: twice(variables), where)
+
+
+def _value(template: Template, variables: Variables, label: str, caps: Caps) -> Json:
+    context = template.new_context({**variables, **fresh_budget(caps)})
     for _ in template.root_render_func(context):
         pass
     value = context.vars[_RESULT]
-    check_size(value)
+    check_size(value, caps)
     return _plain(value, label)
 
 
 def _plain(value: Json, label: str) -> Json:
     if value is None or isinstance(value, (str, int, float)):
+        check_leaf(value)
         return value
     if isinstance(value, Mapping):
         return {str(key): _plain(part, label) for key, part in value.items()}
@@ -106,16 +129,18 @@ def _plain(value: Json, label: str) -> Json:
     raise TypeError(f"{label} is no JSON value but a {type(value).__name__}")
 
 
-def _joined(template: Template, variables: Variables) -> str:
-    context = template.new_context({**variables, BUDGET: [MAX_ITEMS]})
+def _joined(template: Template, variables: Variables, caps: Caps) -> str:
+    context = template.new_context({**variables, **fresh_budget(caps)})
     parts: list[str] = []
     size = 0
     for part in template.root_render_func(context):
         parts.append(part)
         size += len(part)
-        if size > MAX_TEXT:
-            check_length(size)
-    return "".join(parts)
+        if size > caps.text:
+            check_length(size, caps.text)
+    text = "".join(parts)
+    check_leaf(text)
+    return text
 
 
 def _guarded(render: Callable[[], Json], where: str) -> Json:
@@ -136,6 +161,14 @@ def _constant(tree: nodes.Template) -> str | None:
     return "".join(text.data for text in texts if isinstance(text, nodes.TemplateData))
 
 
+def _compiled(tree: nodes.Template) -> Template:
+    with only_syntax_errors():
+        template = SANDBOX.from_string(_woven(tree))
+    # each rendering copies them, and out of jinja2's chain of maps that takes longer than to render
+    template.globals = dict(template.globals)
+    return template
+
+
 def _woven(tree: nodes.Template) -> nodes.Template:
     woven = _Weaver().visit(tree)
     assert isinstance(woven, nodes.Template)
@@ -148,7 +181,8 @@ def _filtered(node: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Filter:
 
 
 class _Weaver(NodeTransformer):
-    """Weaves the guards in: what is printed is named, loops are counted, `~` is capped."""
+    """Weaves the guards in: what is printed is named, loops are counted, `~` is capped, and what
+    makes a value pays for it."""
 
     def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 # jinja2 names it so
         shown: list[nodes.Expr] = []
@@ -170,4 +204,12 @@ class _Weaver(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:  # noqa: N802 # jinja2 names it so
         self.generic_visit(node)
         first, *others = node.nodes
-        return _filtered(first, "_concat", *others)
+        return _filtered(_filtered(first, "_concat", *others), "_charged")
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Filter:  # noqa: N802 # jinja2 names it so
+        self.generic_visit(node)
+        return _filtered(node, "_charged")
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:  # noqa: N802 # jinja2 names it so
+        self.generic_visit(node)
+        return _filtered(node, "_charged") if isinstance(node.arg, nodes.Slice) else node

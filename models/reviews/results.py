@@ -8,9 +8,9 @@ once, by what more than half of them said, and as a tie where no word has more t
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from typing import Any
 
+from models import extras
 from models.errors import BadInputError
 from models.reviews.agreement import Agreement, agreement
 from models.reviews.blinding import Choice
@@ -129,12 +129,7 @@ class About:
 
 def require_libraries() -> None:
     """`BadInputError` (exit code 2) if the extra is not installed."""
-    missing = [name for name in _LIBRARIES if find_spec(name) is None]
-    if missing:
-        raise BadInputError(
-            f"a review's figures need {', '.join(missing)}, which is not installed: "
-            "pip install 'maestrale[evaluate]'"
-        )
+    extras.require("a review's figures", _LIBRARIES, "evaluate")
 
 
 def result_of(about: About, said: Sequence[Said], left_is_first: Mapping[int, bool]) -> Result:

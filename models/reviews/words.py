@@ -1,6 +1,6 @@
 """Results in words, for a terminal, a page and a file alike. Pure."""
 
-from models.figures import worded
+from models.figure_words import worded
 from models.reviews.results import ByReviewer, Result, Share
 from models.reviews.votes import Preferred
 

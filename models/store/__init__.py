@@ -1,1 +1,4 @@
-"""The only SQL. Each module holds the statements of one table; `engine` opens the database."""
+"""The only SQL: modules hold the moves of one table, or what one reader sees of several.
+
+`engine` opens the database.
+"""

@@ -17,13 +17,13 @@ from models.store import inserts, money, remote
 from models.store import jobs as job_moves
 from models.store import shards as shard_moves
 from models.store.engine import one_at_a_time
-from models.tables import BatchRequest, Call, Job, RemoteOperation, Shard
+from models.tables import BatchRequest, Call, Job, RemoteOperation, Shard, table_of
 
-requests = BatchRequest.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-operations = RemoteOperation.__table__  # type: ignore[attr-defined]
-jobs = Job.__table__  # type: ignore[attr-defined]
-shards = Shard.__table__  # type: ignore[attr-defined]
-paid = Call.__table__  # type: ignore[attr-defined]
+requests = table_of(BatchRequest)
+operations = table_of(RemoteOperation)
+jobs = table_of(Job)
+shards = table_of(Shard)
+paid = table_of(Call)
 
 MOST_REQUESTS = 100_000
 MOST_BYTES = 500_000_000

@@ -11,10 +11,10 @@ from models.payloads import CallRecord, DoubtRecord, Usage
 from models.store import inserts, money
 from models.store import jobs as job_moves
 from models.store.engine import now_s
-from models.tables import Call, Doubt
+from models.tables import Call, Doubt, table_of
 
-calls = Call.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-doubts = Doubt.__table__  # type: ignore[attr-defined]
+calls = table_of(Call)
+doubts = table_of(Doubt)
 
 REPLAY_BATCH = 500
 

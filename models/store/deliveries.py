@@ -30,12 +30,12 @@ from models.states import DeliveryState, EndpointState
 from models.store import events as outbox
 from models.store import inserts
 from models.store.engine import now_s
-from models.tables import Attempt, Delivery, Endpoint, Event
+from models.tables import Attempt, Delivery, Endpoint, Event, table_of
 
-attempts = Attempt.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-deliveries = Delivery.__table__  # type: ignore[attr-defined]
-endpoints = Endpoint.__table__  # type: ignore[attr-defined]
-events = Event.__table__  # type: ignore[attr-defined]
+attempts = table_of(Attempt)
+deliveries = table_of(Delivery)
+endpoints = table_of(Endpoint)
+events = table_of(Event)
 
 RELAY_BATCH = 200
 BATCH = 500

@@ -6,10 +6,11 @@ import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
 from models.states import EndpointState
+from models.store import reading
 from models.store.engine import now_s
-from models.tables import Endpoint
+from models.tables import Endpoint, table_of
 
-endpoints = Endpoint.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+endpoints = table_of(Endpoint)
 
 OVERLAP_S = 24 * 3600.0
 """How long the old secret signs beside the new one: time to change it at the receiver."""
@@ -96,8 +97,7 @@ def for_url(connection: Connection, url: str) -> Endpoint | None:
         )
         .limit(1)
     )
-    found = connection.execute(query).mappings().first()
-    return Endpoint(**found) if found else None
+    return reading.one(connection, query, Endpoint)
 
 
 def same(

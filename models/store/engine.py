@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from models.errors import SetupError, StoreAwayError, StoreBusyError
+from models.errors import BadInputError, SetupError, StoreAwayError, StoreBusyError
 from models.settings import Settings
 
 BUSY_TIMEOUT_MS = 30_000
@@ -78,12 +78,12 @@ class Store:
 
 
 def open_store(settings: Settings, *, pool_size: int = 6) -> Store:
-    """Opens (not migrates) the database of `settings`. Raises `SetupError` on a bad URL."""
+    """Opens (not migrates) the database of `settings`. Raises `BadInputError` on a bad URL."""
     url = settings.sqlalchemy_url
     try:
         parsed = make_url(url)
     except (SQLAlchemyError, ValueError):  # whose text would show a part of the password
-        raise SetupError(
+        raise BadInputError(
             "DATABASE_URL does not parse: use sqlite:///... or postgresql://..., and what is "
             "special in a password (/ # ? @) percent-encoded"
         ) from None
@@ -100,7 +100,7 @@ def open_store(settings: Settings, *, pool_size: int = 6) -> Store:
                 connect_args={"connect_timeout": 5},
             )
         )
-    raise SetupError(
+    raise BadInputError(
         "DATABASE_URL must name SQLite or PostgreSQL: sqlite:///... or postgresql://..."
     )
 

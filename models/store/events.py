@@ -7,12 +7,14 @@ import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
 from models.events import EVENT_TYPES, REASON_LENGTH, BudgetReached, EndpointEvent
+from models.nano import NANO
+from models.store import reading
 from models.store.engine import now_s
-from models.tables import NANO, Endpoint, Event, Job
+from models.tables import Endpoint, Event, Job, table_of
 
-events = Event.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-endpoints = Endpoint.__table__  # type: ignore[attr-defined]
-jobs = Job.__table__  # type: ignore[attr-defined]
+events = table_of(Event)
+endpoints = table_of(Endpoint)
+jobs = table_of(Job)
 
 _OF_A_JOB = (
     "kind",
@@ -74,7 +76,7 @@ def of_subject(connection: Connection, subject_id: str, *, after: int = 0) -> li
         .where(events.c.subject_id == subject_id, events.c.seq > after)
         .order_by(events.c.seq)
     )
-    return [Event(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Event)
 
 
 def later(connection: Connection, after_id: int) -> list[Event]:
@@ -83,7 +85,7 @@ def later(connection: Connection, after_id: int) -> list[Event]:
     On PostgreSQL an event may become visible after one with a higher id: look back some ids.
     """
     query = select(events).where(events.c.id > after_id).order_by(events.c.id)
-    return [Event(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Event)
 
 
 def last_id(connection: Connection) -> int:

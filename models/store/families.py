@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, func, select
 
 from models.states import SETTLED, JobKind, JobState
-from models.tables import Doubt, Job
+from models.tables import Doubt, Job, table_of
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-doubts = Doubt.__table__  # type: ignore[attr-defined]
+jobs = table_of(Job)
+doubts = table_of(Doubt)
 
 SPENT = "budget:"
 """How the reason of a job begins that stands because its budget is spent."""

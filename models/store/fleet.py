@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from models.limits import Limit
-from models.store import inserts
+from models.store import inserts, reading
 from models.store.engine import now_s, read_now
-from models.tables import ClockHand, LimiterSeen, LimitSeen, WorkerSeen
+from models.tables import ClockHand, LimiterSeen, LimitSeen, WorkerSeen, table_of
 
-workers = WorkerSeen.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-limits = LimitSeen.__table__  # type: ignore[attr-defined]
-limiters = LimiterSeen.__table__  # type: ignore[attr-defined]
-hands = ClockHand.__table__  # type: ignore[attr-defined]
+workers = table_of(WorkerSeen)
+limits = table_of(LimitSeen)
+limiters = table_of(LimiterSeen)
+hands = table_of(ClockHand)
 
 ALIVE_S = 20.0
 """A worker is taken for alive this long after its last sign."""
@@ -99,13 +99,13 @@ def limiters_seen(connection: Connection) -> list[LimiterSeen]:
     """How the living processes stand with each model, by account and model."""
     query = select(limiters).where(limiters.c.seen_at > now_s() - ALIVE_S)
     query = query.order_by(limiters.c.account, limiters.c.model, limiters.c.worker)
-    return [LimiterSeen(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, LimiterSeen)
 
 
 def alive(connection: Connection) -> list[WorkerSeen]:
     """Workers that gave a sign within `ALIVE_S`."""
     query = select(workers).where(workers.c.seen_at > now_s() - ALIVE_S).order_by(workers.c.id)
-    return [WorkerSeen(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, WorkerSeen)
 
 
 def slots(connection: Connection) -> int:

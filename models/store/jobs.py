@@ -10,25 +10,22 @@ from models.states import (
     SETTLED,
     STAGE_OPEN,
     WORKABLE,
-    JobKind,
     JobState,
     ShardState,
     StageState,
     sources_of,
 )
-from models.store import events, portions, remote
+from models.store import events, portions, reading, remote
 from models.store.engine import now_s
 from models.store.families import family, sweep_of, unsettled_children, why_it_stands
-from models.store.progress import tenths_to_tell
-from models.tables import Job, Row, Shard, Stage
+from models.store.progress import ROUNDING, tenths_to_tell, why_failed
+from models.tables import Job, Row, Shard, Stage, table_of
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-rows = Row.__table__  # type: ignore[attr-defined]
-shards = Shard.__table__  # type: ignore[attr-defined]
-stages = Stage.__table__  # type: ignore[attr-defined]
+jobs = table_of(Job)
+rows = table_of(Row)
+shards = table_of(Shard)
+stages = table_of(Stage)
 
-ROUNDING = 1e-6
-"""0.29 * 100 is a little less than 29; as many failed rows as allowed are not too many."""
 COUNTERS = (
     "rows_done",
     "rows_failed",
@@ -63,8 +60,7 @@ def create(connection: Connection, job: Job) -> None:
 
 def get(connection: Connection, job_id: str) -> Job | None:
     """The job, or None."""
-    found = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
-    return Job(**found) if found else None
+    return reading.one(connection, select(jobs).where(jobs.c.id == job_id), Job)
 
 
 def like(connection: Connection, beginning: str) -> list[str]:
@@ -78,7 +74,7 @@ def newest(connection: Connection, *, limit: int = 50, state: str | None = None)
     query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
     if state:
         query = query.where(jobs.c.state == state)
-    return [Job(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Job)
 
 
 def by_fingerprint(connection: Connection, fingerprint: str) -> Job | None:
@@ -89,14 +85,12 @@ def by_fingerprint(connection: Connection, fingerprint: str) -> Job | None:
         .order_by(jobs.c.created_at.desc())
         .limit(1)
     )
-    found = connection.execute(query).mappings().first()
-    return Job(**found) if found else None
+    return reading.one(connection, query, Job)
 
 
 def by_idempotency_key(connection: Connection, key: str) -> Job | None:
     """The job submitted under `key`, or None."""
-    found = connection.execute(select(jobs).where(jobs.c.idempotency_key == key)).mappings().first()
-    return Job(**found) if found else None
+    return reading.one(connection, select(jobs).where(jobs.c.idempotency_key == key), Job)
 
 
 def control(connection: Connection, ids: Sequence[str]) -> dict[str, Control]:
@@ -247,8 +241,6 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
     """
     allowed = jobs.c.max_failed_share * jobs.c.rows_total + ROUNDING
     too_many = jobs.c.rows_failed > allowed
-    many = "more rows failed than max_failed_share allows"
-    why = case((jobs.c.kind == JobKind.TRAIN, literal("the training failed")), else_=literal(many))
     moved = connection.execute(
         update(jobs)
         .where(
@@ -260,16 +252,25 @@ def settle_if_done(connection: Connection, job_id: str) -> JobState | None:
             state=case(
                 (too_many, literal(JobState.FAILED.value)), else_=literal(JobState.SUCCEEDED.value)
             ),
-            state_reason=case((too_many, why), else_=literal("")),
+            state_reason="",
             finished_at=now_s(),
         )
-        .returning(jobs.c.state)
-    ).scalar()
+        .returning(*(jobs.c[name] for name in _JUDGED))
+    ).first()
     if moved is None:
         return None
-    events.write(connection, job_id, f"job.{moved}")
+    if moved.state == JobState.FAILED:
+        why = why_failed(moved)
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(state_reason=why))
+    events.write(connection, job_id, f"job.{moved.state}")
     tell_parent(connection, job_id)
-    return JobState(moved)
+    return JobState(moved.state)
+
+
+_JUDGED = (
+    *("state", "kind", "parent_id", "idempotency_key"),
+    *("rows_failed", "rows_total", "max_failed_share"),
+)
 
 
 def tell_parent(connection: Connection, job_id: str) -> None:

@@ -16,17 +16,18 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from models.errors import BadInputError
+from models.nano import NANO
 from models.payloads import CallRecord
 from models.store import families, inserts, portions
 from models.store import jobs as job_moves
 from models.store.engine import now_s
-from models.tables import NANO, BudgetHold, Doubt, Job, Spending
+from models.tables import BudgetHold, Doubt, Job, Spending, table_of
 from models.words import money
 
-spending = Spending.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-holds = BudgetHold.__table__  # type: ignore[attr-defined]
-doubts = Doubt.__table__  # type: ignore[attr-defined]
-jobs = Job.__table__  # type: ignore[attr-defined]
+spending = table_of(Spending)
+holds = table_of(BudgetHold)
+doubts = table_of(Doubt)
+jobs = table_of(Job)
 
 DAY_S = 86_400
 SHARE = 4

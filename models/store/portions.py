@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select, update
 
 from models.states import SETTLED, JobKind
 from models.store.families import all_below, spent_below_nano, spent_nano, unsettled_children
-from models.tables import Job
+from models.tables import Job, table_of
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+jobs = table_of(Job)
 
 
 def budget_of(connection: Connection, job_id: str) -> int | None:

@@ -41,26 +41,27 @@ from models.tables import (
     Shard,
     Stage,
     TrainingPoint,
+    table_of,
 )
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+jobs = table_of(Job)
 sweeps = jobs.alias("sweeps")
 runs = jobs.alias("runs")
-rows = Row.__table__  # type: ignore[attr-defined]
-shards = Shard.__table__  # type: ignore[attr-defined]
-calls = Call.__table__  # type: ignore[attr-defined]
-doubts = Doubt.__table__  # type: ignore[attr-defined]
-holds = BudgetHold.__table__  # type: ignore[attr-defined]
-events = Event.__table__  # type: ignore[attr-defined]
-endpoints = Endpoint.__table__  # type: ignore[attr-defined]
-deliveries = Delivery.__table__  # type: ignore[attr-defined]
-attempts = Attempt.__table__  # type: ignore[attr-defined]
-pulses = Pulse.__table__  # type: ignore[attr-defined]
-operations = RemoteOperation.__table__  # type: ignore[attr-defined]
-requests = BatchRequest.__table__  # type: ignore[attr-defined]
-points = TrainingPoint.__table__  # type: ignore[attr-defined]
-reports = EvaluationReport.__table__  # type: ignore[attr-defined]
-stages = Stage.__table__  # type: ignore[attr-defined]
+rows = table_of(Row)
+shards = table_of(Shard)
+calls = table_of(Call)
+doubts = table_of(Doubt)
+holds = table_of(BudgetHold)
+events = table_of(Event)
+endpoints = table_of(Endpoint)
+deliveries = table_of(Delivery)
+attempts = table_of(Attempt)
+pulses = table_of(Pulse)
+operations = table_of(RemoteOperation)
+requests = table_of(BatchRequest)
+points = table_of(TrainingPoint)
+reports = table_of(EvaluationReport)
+stages = table_of(Stage)
 
 BATCH = 500
 """Rows of a table that one transaction deletes: some ten milliseconds."""

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, case, func, select
 from models.store import inserts
 from models.store import jobs as job_moves
 from models.store.engine import now_s, read_now
-from models.tables import Pulse
+from models.tables import Pulse, table_of
 
-pulses = Pulse.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+pulses = table_of(Pulse)
 
 WIDTH_S = 10
 LATE_S = 5.0

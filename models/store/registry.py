@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert, select
 
-from models.store import events
+from models.store import events, reading
 from models.store import jobs as job_moves
 from models.store.engine import now_s, one_at_a_time
-from models.tables import TunedModel
+from models.tables import TunedModel, table_of
 
-models = TunedModel.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+models = table_of(TunedModel)
 
 
 def register(
@@ -49,6 +49,11 @@ def by_name(connection: Connection, name: str) -> TunedModel | None:
     return _one(connection, models.c.name == name)
 
 
+def by_place(connection: Connection, place: str) -> TunedModel | None:
+    """The model that the provider calls so, or that lies there below a home; or None."""
+    return _one(connection, models.c.place == place)
+
+
 def of_job(connection: Connection, job_id: str) -> TunedModel | None:
     """What the job's training became, or None."""
     return _one(connection, models.c.job_id == job_id)
@@ -57,9 +62,8 @@ def of_job(connection: Connection, job_id: str) -> TunedModel | None:
 def newest(connection: Connection, *, limit: int = 50) -> list[TunedModel]:
     """The newest models first."""
     query = select(models).order_by(models.c.created_at.desc(), models.c.name).limit(limit)
-    return [TunedModel(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, TunedModel)
 
 
 def _one(connection: Connection, which: Any) -> TunedModel | None:
-    found = connection.execute(select(models).where(which)).mappings().first()
-    return TunedModel(**found) if found else None
+    return reading.one(connection, select(models).where(which), TunedModel)

@@ -21,11 +21,11 @@ from sqlalchemy import (
 from models.payloads import JobSpec, Options
 from models.states import REMOTE_TRANSITIONS, JobState, RemoteState, ShardState
 from models.store.engine import now_s, read_now
-from models.tables import Job, RemoteOperation, Shard
+from models.tables import Job, RemoteOperation, Shard, table_of
 
-operations = RemoteOperation.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
-shards = Shard.__table__  # type: ignore[attr-defined]
+operations = table_of(RemoteOperation)
+jobs = table_of(Job)
+shards = table_of(Shard)
 
 OPEN = tuple(state for state, nexts in REMOTE_TRANSITIONS.items() if nexts)
 IS_OPEN = operations.c.state.in_([literal_column(f"'{state}'") for state in OPEN])

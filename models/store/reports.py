@@ -13,11 +13,11 @@ from sqlalchemy import Connection, or_, select
 from models.states import JobKind, JobState, RowState
 from models.store import inserts
 from models.store.engine import now_s
-from models.tables import EvaluationReport, Job, Row
+from models.tables import EvaluationReport, Job, Row, table_of
 
-reports = EvaluationReport.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
-rows = Row.__table__  # type: ignore[attr-defined]
+reports = table_of(EvaluationReport)
+jobs = table_of(Job)
+rows = table_of(Row)
 
 PATIENCE_S = 15.0
 """For so long whoever watched the job may be making its report."""
@@ -75,13 +75,6 @@ def page(connection: Connection, job_id: str) -> str | None:
     """The page of the report, or None."""
     found = connection.scalar(select(reports.c.page).where(reports.c.job_id == job_id))
     return None if found is None else str(found)
-
-
-def newest(connection: Connection, *, limit: int = 50) -> list[tuple[str, float]]:
-    """(job, when its report was made), the newest first."""
-    query = select(reports.c.job_id, reports.c.made_at)
-    found = connection.execute(query.order_by(reports.c.made_at.desc()).limit(limit))
-    return [(job_id, made_at) for job_id, made_at in found]
 
 
 def lacking(connection: Connection, *, since_s: float = PATIENCE_S) -> list[str]:

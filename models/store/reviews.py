@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select
 
 from models.reviews.votes import Said
+from models.store import reading
 from models.store.engine import now_s, one_at_a_time
 from models.store.inserts import replace
 from models.store.rows import storable
-from models.tables import Judgement, Review, ReviewPair
+from models.tables import Judgement, Review, ReviewPair, table_of
 
-reviews = Review.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-pairs = ReviewPair.__table__  # type: ignore[attr-defined]
-judgements = Judgement.__table__  # type: ignore[attr-defined]
+reviews = table_of(Review)
+pairs = table_of(ReviewPair)
+judgements = table_of(Judgement)
 
 INSERT_BATCH = 200
 """Pairs, of two long answers each."""
@@ -60,8 +61,7 @@ def create(connection: Connection, review: Review, made: Sequence[ReviewPair]) -
 
 def get(connection: Connection, review_id: str) -> Review | None:
     """The review of this id, or None."""
-    found = connection.execute(select(reviews).where(reviews.c.id == review_id)).mappings().first()
-    return Review(**found) if found else None
+    return reading.one(connection, select(reviews).where(reviews.c.id == review_id), Review)
 
 
 def like(connection: Connection, beginning: str) -> list[str]:
@@ -75,7 +75,7 @@ def newest(connection: Connection, *, job_id: str = "", limit: int = 50) -> list
     query = select(reviews).order_by(reviews.c.created_at.desc(), reviews.c.id).limit(limit)
     if job_id:
         query = query.where(reviews.c.job_id == job_id)
-    found = [Review(**one) for one in connection.execute(query).mappings()]
+    found = reading.all_of(connection, query, Review)
     judged = progress(connection, [one.id for one in found])
     return [Listed(one, judged.get(one.id, {})) for one in found]
 

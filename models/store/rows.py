@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -10,9 +11,9 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from models.payloads import Failed, RowInHand, RowSettled, Succeeded
 from models.states import FailureCode, RowState
 from models.store import jobs as job_moves
-from models.tables import Row
+from models.tables import Row, table_of
 
-rows = Row.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+rows = table_of(Row)
 
 INSERT_BATCH = 1000
 PAGE = 500
@@ -38,14 +39,13 @@ def _insert(connection: Connection, batch: Sequence[Mapping[str, Any]]) -> int:
 
 def open_of_shard(connection: Connection, job_id: str, no: int) -> list[RowInHand]:
     """The shard's open rows, in order."""
-    query = (
-        select(rows.c.seq, rows.c.row_id, rows.c.data, rows.c.deaths, rows.c.attempt)
-        .where(rows.c.job_id == job_id, rows.c.shard_no == no, rows.c.state == RowState.OPEN)
-        .order_by(rows.c.seq)
-    )
+    query = select(rows.c.seq, rows.c.row_id, rows.c.data, rows.c.deaths, rows.c.attempt).where(
+        rows.c.job_id == job_id, rows.c.shard_no == no, rows.c.state == RowState.OPEN
+    )  # sorted here: to have them in order SQLite would read all rows of the job
+    found = sorted(connection.execute(query), key=attrgetter("seq"))
     return [
-        RowInHand(found.seq, found.row_id, orjson.loads(found.data), found.deaths, found.attempt)
-        for found in connection.execute(query)
+        RowInHand(row.seq, row.row_id, orjson.loads(row.data), row.deaths, row.attempt)
+        for row in found
     ]
 
 

@@ -24,11 +24,11 @@ from models.shares import Wanting
 from models.states import WORKABLE, JobKind, RowState, ShardState
 from models.store import jobs as job_moves
 from models.store.engine import now_s
-from models.tables import Job, Row, Shard
+from models.tables import Job, Row, Shard, table_of
 
-jobs = Job.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-rows = Row.__table__  # type: ignore[attr-defined]
-shards = Shard.__table__  # type: ignore[attr-defined]
+jobs = table_of(Job)
+rows = table_of(Row)
+shards = table_of(Shard)
 
 SOON_S = 0.5
 """A message that new is on its way to a free slot: nobody need yield one."""
@@ -112,24 +112,12 @@ def heartbeat(connection: Connection, held: Iterable[Held], *, lease_s: float) -
 
 def hand_back(connection: Connection, held: Held) -> bool:
     """leased -> open without a death: the worker drains or the job was stopped."""
-    job_id, no, token = held
-    moved = connection.execute(
-        update(shards)
-        .where(_ours(job_id, no, token))
-        .values(state=ShardState.OPEN, lease_until=None, owner="", published_at=None)
-    )
-    return bool(moved.rowcount)
+    return _release(connection, held, ShardState.OPEN)
 
 
 def wait(connection: Connection, held: Held) -> bool:
     """leased -> waiting: its open rows wait for remote work."""
-    job_id, no, token = held
-    moved = connection.execute(
-        update(shards)
-        .where(_ours(job_id, no, token))
-        .values(state=ShardState.WAITING, lease_until=None, owner="", published_at=None)
-    )
-    return bool(moved.rowcount)
+    return _release(connection, held, ShardState.WAITING)
 
 
 def settle(connection: Connection, held: Held) -> bool:
@@ -328,6 +316,15 @@ def _at_rest(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def _message_out(older_than_s: float) -> ColumnElement[bool]:
     return and_(shards.c.state == ShardState.OPEN, shards.c.published_at < now_s() - older_than_s)
+
+
+def _release(connection: Connection, held: Held, to: ShardState) -> bool:
+    moved = connection.execute(
+        update(shards)
+        .where(_ours(*held))
+        .values(state=to, lease_until=None, owner="", published_at=None)
+    )
+    return bool(moved.rowcount)
 
 
 def _ours(job_id: str, no: int, token: int) -> ColumnElement[bool]:

@@ -18,14 +18,14 @@ from models.states import (
     JobState,
     StageState,
 )
-from models.store import events, stages_seen
+from models.store import events, reading, stages_seen
 from models.store import jobs as job_moves
 from models.store.engine import now_s
 from models.store.families import family
-from models.tables import Job, Stage
+from models.tables import Job, Stage, table_of
 
-stages = Stage.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
+stages = table_of(Stage)
+jobs = table_of(Job)
 
 SWEEP = "sweep"
 """Note of a stage whose runs are being ranked by a suite: the sweep's job."""
@@ -277,8 +277,7 @@ def _tell(connection: Connection, run_id: str, name: str, kind: str) -> None:
 
 
 def _get(connection: Connection, run_id: str, name: str) -> Stage | None:
-    found = connection.execute(select(stages).where(_is(run_id, name))).mappings().first()
-    return Stage(**found) if found else None
+    return reading.one(connection, select(stages).where(_is(run_id, name)), Stage)
 
 
 def _is(run_id: str, name: str) -> ColumnElement[bool]:

@@ -8,10 +8,11 @@ import orjson
 from sqlalchemy import Connection, case, func, or_, select
 
 from models.states import SETTLED, STAGE_GOOD, WORKABLE, JobKind, JobState
-from models.tables import Job, Stage
+from models.store import reading
+from models.tables import Job, Stage, table_of
 
-stages = Stage.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
+stages = table_of(Stage)
+jobs = table_of(Job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def seen(connection: Connection, run_id: str) -> list[StageSeen]:
 def of_run(connection: Connection, run_id: str) -> list[Stage]:
     """The stages of a run, in the order of the file."""
     query = select(stages).where(stages.c.run_id == run_id).order_by(stages.c.place)
-    return [Stage(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Stage)
 
 
 def jobs_of(connection: Connection, found: Sequence[Stage]) -> dict[str, Job]:
@@ -118,7 +119,7 @@ def open_runs(connection: Connection) -> list[Job]:
         .where(jobs.c.kind == JobKind.PIPELINE, jobs.c.state.in_(WORKABLE))
         .order_by(jobs.c.priority, jobs.c.created_at, jobs.c.id)
     )
-    return [Job(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Job)
 
 
 def runs_touched(connection: Connection, subjects: Sequence[str]) -> set[str]:
@@ -140,8 +141,7 @@ def same_under_way(connection: Connection, fingerprint: str) -> Job | None:
         )
         .order_by(jobs.c.created_at.desc())
     )
-    found = connection.execute(query.limit(1)).mappings().first()
-    return Job(**found) if found else None
+    return reading.one(connection, query.limit(1), Job)
 
 
 def newest_run(connection: Connection, name: str) -> Job | None:
@@ -155,8 +155,7 @@ def newest_run(connection: Connection, name: str) -> Job | None:
         )
         .order_by(jobs.c.created_at.desc())
     )
-    found = connection.execute(query.limit(1)).mappings().first()
-    return Job(**found) if found else None
+    return reading.one(connection, query.limit(1), Job)
 
 
 def earlier(connection: Connection, digest: str, run_id: str) -> list[Stage]:
@@ -167,4 +166,4 @@ def earlier(connection: Connection, digest: str, run_id: str) -> list[Stage]:
         .order_by(stages.c.finished_at.desc())
         .limit(10)
     )
-    return [Stage(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Stage)

@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from models.states import JobKind
-from models.store import inserts, rows
+from models.store import inserts, reading, rows
 from models.store.engine import now_s
-from models.tables import Job, RemoteOperation, TrainingPoint
+from models.tables import Job, RemoteOperation, TrainingPoint, table_of
 
-points = TrainingPoint.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-jobs = Job.__table__  # type: ignore[attr-defined]
-operations = RemoteOperation.__table__  # type: ignore[attr-defined]
+points = table_of(TrainingPoint)
+jobs = table_of(Job)
+operations = table_of(RemoteOperation)
 
 LAST_JOBS = 20
 """A run's pace is looked for among so many trainings, the newest first."""
@@ -40,13 +40,13 @@ def tell_all(
 def of_job(connection: Connection, job_id: str) -> list[TrainingPoint]:
     """A run's points in order of its steps."""
     query = select(points).where(points.c.job_id == job_id).order_by(points.c.step)
-    return [TrainingPoint(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, TrainingPoint)
 
 
 def children(connection: Connection, parent_id: str) -> list[Job]:
     """The runs of a sweep, in the order in which they were submitted."""
     query = select(jobs).where(jobs.c.parent_id == parent_id).order_by(jobs.c.name, jobs.c.id)
-    return [Job(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, Job)
 
 
 def paid_by_runs(connection: Connection, parents: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -80,4 +80,4 @@ def operations_of(connection: Connection, job_id: str, shard_no: int) -> list[Re
         .where(operations.c.job_id == job_id, operations.c.shard_no == shard_no)
         .order_by(operations.c.created_at, operations.c.id)
     )
-    return [RemoteOperation(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, RemoteOperation)

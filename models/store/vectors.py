@@ -2,11 +2,11 @@
 
 from sqlalchemy import Connection, select
 
-from models.store import inserts
+from models.store import inserts, reading
 from models.store.engine import now_s
-from models.tables import VectorStore
+from models.tables import VectorStore, table_of
 
-stores = VectorStore.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
+stores = table_of(VectorStore)
 
 
 def put(connection: Connection, store: VectorStore) -> VectorStore:
@@ -21,11 +21,10 @@ def put(connection: Connection, store: VectorStore) -> VectorStore:
 def by_name(connection: Connection, name: str) -> VectorStore | None:
     """The store of this name, or None."""
     query = select(stores).where(stores.c.name == name)
-    found = connection.execute(query).mappings().first()
-    return VectorStore(**found) if found else None
+    return reading.one(connection, query, VectorStore)
 
 
 def newest(connection: Connection, *, limit: int = 50) -> list[VectorStore]:
     """The newest stores first."""
     query = select(stores).order_by(stores.c.created_at.desc(), stores.c.name).limit(limit)
-    return [VectorStore(**found) for found in connection.execute(query).mappings()]
+    return reading.all_of(connection, query, VectorStore)

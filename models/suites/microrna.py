@@ -62,13 +62,6 @@ class MicroRna:
         """As papers write it, without species, copy and arm: `miR-23b`."""
         return self.family.replace("mir-", "miR-") + self.letter
 
-    @property
-    def full_name(self) -> str:
-        """With all that was said: `hsa-miR-23b-3p`."""
-        arm = self.arm if self.arm in ("", "*") else f"-{self.arm}"
-        copy = f"-{self.copy}" if self.copy else ""
-        return (f"{self.species}-" if self.species else "") + self.name + copy + arm
-
 
 class Likeness(IntEnum):
     """How well one name matches another."""

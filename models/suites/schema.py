@@ -40,129 +40,165 @@ class SuiteKind(StrEnum):
 
 
 class Classification(Part):
-    """`[classification]`"""
+    """One label per row, against the row's own."""
 
     gold: Text = "label"
     """The row's field that holds the right label."""
     labels: list[Text] = Field(min_length=2)
+    """All of them, different in more than case."""
     positive: Text | None = None
-    """The label that binary precision, recall and F1 are about; None: only with two labels, the
-    first."""
+    """The label that precision, recall and F1 are about. Without it: of two labels the first, of
+    more the mean F1 over all."""
     words: dict[Text, list[Text]] = Field(default_factory=dict)
-    """What else an answer may say for a label; case and punctuation around it never count."""
+    """Table of lists: what else an answer (or a row) may say for a label; case and punctuation
+    never count."""
     user_text: Text | None = None
-    """A template: the text of the user's that any model has to read, not counted as overhead."""
+    """A template over `row`: the text that any model has to read; tokens are told with and without
+    it."""
 
 
 class Choice(Part):
-    """`[choice]`: prompts read `options`, a list of {letter, text} in the order of the attempt."""
+    """One letter per row. Prompts read `options`, a list of `letter` and `text` in the order of
+    the attempt."""
 
     options: Text = "options"
-    """The row's field: a list of texts, or texts by letter."""
+    """The row's field: a list of 2 to 26 texts, or texts by letter."""
     gold: Text = "answer"
     """The row's field: the right option's letter, or its text."""
     shuffle: bool = True
+    """Whether options stand in another order at each attempt, the same for all models."""
 
 
 class Lookup(Part):
-    """`[retrieval.tool]`: the model itself may look documents up, by a function call."""
+    """The model itself may look documents up, by a function call; its prompt then has no `schema`.
+    At most four look-ups are carried out of one answer, a query has at most 2,000 characters, and
+    all documents of one answer share `context_tokens`."""
 
     name: Text = "look_up"
+    """Of the function."""
     description: Text = "Finds documents about an entity or a topic."
+    """What the model is told of it."""
     max_turns: int = Field(4, ge=1, le=20)
     """Answers that may look something up; the one after them has to do without."""
     prompts: list[Name] = Field(default_factory=list)
-    """Prompts whose models are offered the function; none: all."""
+    """Names of prompts whose models are offered it; none: all."""
 
 
 class Retrieval(Part):
-    """`[retrieval]`: prompts read `context`, a list of documents (rows of the store)."""
+    """Documents of a store that `maestrale embed` made; prompts read `context`, a list of them.
+    Documents are shown whole or not at all."""
 
     store: Text | None = None
-    """Name of an embedded store, or its file; None: named when the suite is run (`--store`)."""
+    """The store's name or file; `--store` overrides it."""
     model: Text | None = None
-    """Who has to have embedded it; None: whoever did."""
+    """Who has to have embedded it; without it, whoever did."""
     query: Text
-    """A template: what is searched for."""
+    """A template over `row`: what is searched for."""
     document: Text
-    """A template over `doc`: what is shown of a document, whole."""
+    """A template over `doc`: what is shown of a document."""
     entity: Literal["microrna"] | None = None
-    """How names in the query are recognised: documents that name the same come first."""
+    """How names in the query are recognised: documents that name the same molecule come first,
+    whatever its spelling."""
     entities: Text = "molecules"
-    """The document's field that lists its names."""
+    """The document's field that lists its names; its texts are read for names as well."""
     top_k: int = Field(12, ge=1, le=100)
+    """Documents at most."""
     context_tokens: int = Field(16_000, ge=100)
-    """What the documents may take together; the rest is left out, and said."""
+    """What the documents may take together (counted cautiously); the rest is left out, and said in
+    the answer's record."""
     tool: Lookup | None = None
+    """Lets the model itself look documents up."""
 
 
 class Criterion(Part):
-    """`[[judge.criteria]]`: what gives points."""
+    """What gives points."""
 
     name: Name
+    """An identifier, in the verdict and in the report."""
     description: Text
+    """What the judge is told gives the points."""
     points: int = Field(1, ge=1, le=100)
-    """At most, from 0."""
+    """At most; at least always 0."""
 
 
 class Judge(Part):
-    """`[judge]`: prompts read `row`, `first`, `second` and `criteria`; the verdict is JSON."""
+    """Who compares two answers. Its prompts read `row`, `vars`, `first`, `second` and `criteria`;
+    the verdict is JSON, whose form follows from the criteria."""
 
     model: Text | None = None
     """Who judges unless `--judge` says otherwise."""
     ask: Asking
+    """`[judge.ask]`: how the judge is asked, without a `function` or `schema`. It has to show
+    `{{ first }}` and `{{ second }}`."""
     criteria: list[Criterion] = Field(min_length=1)
+    """What gives points."""
     first: Text = "first"
+    """Kind `judges`: the row's field with one answer."""
     second: Text = "second"
-    """Kind judges: the row's fields with the two answers."""
+    """Kind `judges`: the row's field with the other."""
     preference: Text = "preference"
-    """Kind judges: the row's field with the expert's word: first, second or tie, or a number above
-    0 for the first and below for the second."""
+    """Kind `judges`: the row's field with the expert's word: `first`, `second` or `tie`, or a
+    number above 0 for the first and below for the second."""
 
 
 class Grounding(Part):
-    """`[grounding]`: faithfulness and answer relevancy."""
+    """Faithfulness to a context and relevancy to a question, as RAGAS defines them."""
 
     model: Text | None = None
-    """Who extracts and checks unless `--judge` says otherwise."""
+    """Who extracts claims and checks them unless `--judge` says otherwise."""
     embed_model: Text = "mistral-embed"
+    """Who embeds questions."""
     question: Text
-    """A template: what was asked."""
+    """A template over `row`: what was asked."""
     context: Text | None = None
-    """A template: what the answer has to be faithful to; None: what `[retrieval]` found."""
+    """A template over `row`: what the answer has to be faithful to. Without it: the documents that
+    the answer was given, so `[retrieval]` is needed."""
     questions: int = Field(3, ge=1, le=10)
     """Questions generated back from an answer."""
 
 
 class Perplexity(Part):
-    """`[perplexity]`: may be left out."""
+    """How rows are read to local models; the section may be left out."""
 
     seq_len: int = Field(1024, ge=16, le=MOST_SEQ_LEN)
     """Tokens of a row that count, as in training; longer rows are cut."""
 
 
 class Suite(Part):
-    """What is asked, of whom in which words, and how it is judged."""
+    """What is asked, in which words, and how it is judged. A section that the suite's kind does not
+    use is refused."""
 
     name: SuiteName
+    """Small letters, digits, `-`, `_`; at most 64."""
     kind: Annotated[SuiteKind, Field(strict=False)]
+    """What it finds out."""
     description: str = ""
+    """One line."""
     input: Input = Input()
+    """What a row must have, besides what the suite reads."""
     data: Text | None = None
-    """Rows to run on unless others are named: a file beside the suite's."""
+    """Rows to run on unless `--data` names others: a file beside the suite's."""
     attempts: int = Field(1, ge=1, le=MOST_ATTEMPTS)
-    """How often each model is asked each row."""
+    """How often each model is asked each row; `--attempts` overrides it."""
     seed: int = Field(0, ge=0)
-    """Of everything that is shuffled or drawn."""
+    """Of everything that is shuffled or drawn, the draws of the intervals as well."""
     variables: dict[Name, Variable] = Field(default_factory=dict)
+    """Texts, numbers, true or false that templates read as `vars.x`."""
     prompts: dict[Name, Asking] = Field(default_factory=dict)
-    """How models are asked, the first unless a contestant names another."""
+    """How models are asked: the first, unless `MODEL@NAME` asks for another. Every kind needs one
+    but `judges` and `perplexity`."""
     classification: Classification | None = None
+    """For the kind of that name."""
     choice: Choice | None = None
+    """For the kind of that name."""
     retrieval: Retrieval | None = None
+    """Documents that prompts show."""
     judge: Judge | None = None
+    """For the kinds `pairwise` and `judges`."""
     grounding: Grounding | None = None
+    """For the kind `grounded`."""
     perplexity: Perplexity | None = None
+    """For the kind of that name, which does without it as well."""
 
     @cached_property
     def hash(self) -> str:

@@ -1,6 +1,6 @@
-"""What evaluations found, what people judge, stages of pipelines, and embedded documents."""
+"""What evaluations found, and what people judge."""
 
-from sqlalchemy import BigInteger, Column, Float, Index, Text
+from sqlalchemy import BigInteger, Column, Float, Text
 from sqlmodel import Field, SQLModel
 
 
@@ -71,53 +71,3 @@ class Judgement(SQLModel, table=True):
     """`left`, `right` or `tie`."""
     comment: str = Field(default="", sa_column=Column(Text, nullable=False))
     judged_at: float = Field(sa_column=Column(Float(53), nullable=False))
-
-
-class Stage(SQLModel, table=True):
-    """One stage of a pipeline's run; the run is a job of kind `pipeline`, its parent."""
-
-    __tablename__ = "stages"
-    __table_args__ = (Index("stages_by_hash", "hash", "state"),)
-
-    run_id: str = Field(primary_key=True)
-    """The parent job."""
-    name: str = Field(primary_key=True)
-    place: int
-    """Order in the file, from 0."""
-    kind: str
-    needs: str = Field(default="[]", sa_column=Column(Text, nullable=False))
-    """Names of the stages before it, as JSON."""
-    state: str
-    reason: str = Field(default="", sa_column=Column(Text, nullable=False))
-    """Why it failed, was passed over or waits, in words for people."""
-    hash: str = ""
-    """SHA-256 of what it does and of what it is given: the same was done before, or was not."""
-    job_id: str | None = Field(default=None, index=True)
-    """The job that does it, if a job does."""
-    attempt: int = 0
-    """How often `retry` re-opened it."""
-    output: str = Field(default="{}", sa_column=Column(Text, nullable=False))
-    """What later stages read, as JSON: files, names, hashes, counts."""
-    claimed_until: float | None = Field(default=None, sa_column=Column(Float(53)))
-    owner: str = ""
-    """Who has it in hand, where no job does it."""
-    started_at: float | None = Field(default=None, sa_column=Column(Float(53)))
-    finished_at: float | None = Field(default=None, sa_column=Column(Float(53)))
-
-
-class VectorStore(SQLModel, table=True):
-    """Embedded documents in a file, by name."""
-
-    __tablename__ = "vector_stores"
-
-    name: str = Field(primary_key=True)
-    path: str
-    """The Parquet file."""
-    model: str
-    """Who embedded them."""
-    dimensions: int
-    documents: int
-    hash: str
-    """SHA-256 over the model's name, ids, documents and vectors."""
-    job_id: str = Field(index=True)
-    created_at: float = Field(sa_column=Column(Float(53), nullable=False))

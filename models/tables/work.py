@@ -1,4 +1,4 @@
-"""What is asked for: jobs, their rows, and the shards that workers lease."""
+"""What is asked for: jobs, their rows, the shards that workers lease, the stages of pipelines."""
 
 from sqlalchemy import BigInteger, Column, Float, Index, Text, text
 from sqlmodel import Field, SQLModel
@@ -136,3 +136,35 @@ class Shard(SQLModel, table=True):
     """When its message was last sent; None: nobody has been rung for it."""
     deaths: int = 0
     """How often its lease ran out."""
+
+
+class Stage(SQLModel, table=True):
+    """One stage of a pipeline's run; the run is a job of kind `pipeline`, its parent."""
+
+    __tablename__ = "stages"
+    __table_args__ = (Index("stages_by_hash", "hash", "state"),)
+
+    run_id: str = Field(primary_key=True)
+    """The parent job."""
+    name: str = Field(primary_key=True)
+    place: int
+    """Order in the file, from 0."""
+    kind: str
+    needs: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+    """Names of the stages before it, as JSON."""
+    state: str
+    reason: str = Field(default="", sa_column=Column(Text, nullable=False))
+    """Why it failed, was passed over or waits, in words for people."""
+    hash: str = ""
+    """SHA-256 of what it does and of what it is given: the same was done before, or was not."""
+    job_id: str | None = Field(default=None, index=True)
+    """The job that does it, if a job does."""
+    attempt: int = 0
+    """How often `retry` re-opened it."""
+    output: str = Field(default="{}", sa_column=Column(Text, nullable=False))
+    """What later stages read, as JSON: files, names, hashes, counts."""
+    claimed_until: float | None = Field(default=None, sa_column=Column(Float(53)))
+    owner: str = ""
+    """Who has it in hand, where no job does it."""
+    started_at: float | None = Field(default=None, sa_column=Column(Float(53)))
+    finished_at: float | None = Field(default=None, sa_column=Column(Float(53)))

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from models.training.plan import Planned
-from models.words import counted
+from models.words import counted, size
 
+HOSTED_VALIDATION_BYTES, HOSTED_VALIDATION_SHARE = 1_000_000, 0.05
+"""Of the file to validate on; of the training file."""
 MOST_PASSES = 10
 """A token that is seen more often is learnt by heart."""
 FEWEST_VALIDATION_ROWS = 10
@@ -28,7 +30,17 @@ def warnings(runs: Sequence[Planned]) -> list[str]:
             f"{told} to validate on says little: have {FEWEST_VALIDATION_ROWS} or more "
             "(--validation FILE, or a larger dataset)"
         )
-    return said
+    return [*said, *filter(None, [runs[0].too_large])]
+
+
+def validation_too_large(train: int, validation: int) -> str:
+    """What the provider's trainer says to so many bytes to validate on, beside `train` of the
+    others; empty: it takes them. As published; the local one takes any."""
+    most = min(HOSTED_VALIDATION_BYTES, round(train * HOSTED_VALIDATION_SHARE))
+    if validation <= most:
+        return ""
+    told = f"the rows to validate on are {size(validation)}"
+    return f"{told}; the hosted trainer takes {size(most)} here"
 
 
 def validated(run: Planned) -> int:

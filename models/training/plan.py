@@ -75,6 +75,8 @@ class Planned:
     """Of the base's own tokenizer; None: the tokens are by the dataset's count."""
     uncounted: str = ""
     """Why a local run's tokens are not by its base's tokenizer."""
+    too_large: str = ""
+    """Why the provider's trainer may refuse the file to validate on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,27 +10,26 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from producers.cli import (
+from producers.cli import codes
+from producers.cli.commands import (
     control,
     datasets,
     embedding,
     evaluating,
     generating,
     happening,
-    hooks,
     keeping,
     looking,
     pipelines,
     registry,
-    reporting,
     reviewing,
     running,
     spending,
     sweeping,
     training,
 )
-
-EXIT_INTERRUPTED = 130
+from producers.cli.commands import webhooks as hooks
+from producers.cli.runs import reporting
 
 
 class Commands(TyperGroup):
@@ -45,7 +44,7 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             raise
         except KeyboardInterrupt as stop:
-            raise typer.Exit(EXIT_INTERRUPTED) from stop
+            raise typer.Exit(codes.INTERRUPTED) from stop
         except Exception as error:
             from producers.cli.leaving import explain
 
@@ -59,8 +58,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 something needs attention (maestrale doctor); 2 wrong input; "
-    "3 the job failed, was cancelled or is paused; 70 a bug; 130 Ctrl-C.",
+    epilog=codes.in_a_line(),
 )
 _REST = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -76,7 +74,13 @@ def _version(*, asked: bool) -> None:
 @app.callback()
 def maestrale(
     version: Annotated[
-        bool, typer.Option("--version", callback=lambda value: _version(asked=value), is_eager=True)
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _version(asked=value),
+            is_eager=True,
+            help="Tell the version and end.",
+        ),
     ] = False,
 ) -> None:
     """Documents in, training data out: nothing lost, nothing paid twice."""
@@ -119,11 +123,26 @@ def _register() -> None:
 _register()
 
 
+def _not_utf8(arguments: Sequence[str]) -> str | None:
+    """The first argument that no database can look up; files may be called anything."""
+    for one in arguments:
+        is_text = one.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in one)
+        if not is_text and not os.path.lexists(one):
+            return one
+    return None
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and answers its exit code."""
     os.environ.setdefault("TYPER_USE_RICH", "1")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr] # a terminal of few letters
+    if (unreadable := _not_utf8(sys.argv[1:] if arguments is None else arguments)) is not None:
+        from producers.cli.rendering.words import safe
+        from producers.cli.voice import complain
+
+        complain(f"{safe(unreadable)} is not UTF-8, and names no file: write it in UTF-8")
+        return codes.WRONG_INPUT
     try:
         app(args=arguments, prog_name="maestrale")
     except SystemExit as end:

@@ -1,16 +1,15 @@
 """How a command ends on an error: a message that says what to do, and an exit code."""
 
+import errno
 import time
 import traceback
 from pathlib import Path
 
 from models.errors import MaestraleError
 from models.settings import Settings
+from producers.cli import codes
+from producers.cli.rendering.words import safe, safe_lines
 from producers.cli.voice import complain
-from producers.cli.words import safe, safe_lines
-
-EXIT_BUG = 70
-"""`EX_SOFTWARE` of sysexits.h: not the user's fault."""
 
 
 def explain(error: Exception) -> int:
@@ -19,13 +18,16 @@ def explain(error: Exception) -> int:
         case MaestraleError():
             complain(safe_lines(str(error)))
             return error.exit_code
+        case OSError(errno=errno.ENAMETOOLONG | errno.ELOOP):  # of a name that was handed in
+            complain(f"{safe(error.strerror)}: {safe(error.filename, 80)}. Give another name")
+            return codes.WRONG_INPUT
         case OSError():
             where = f" {safe(error.filename, 1000)}" if error.filename else ""
             complain(f"{safe(error.strerror or error)}{where}: `maestrale doctor` may tell more")
-            return 1
+            return codes.NEEDS_ATTENTION
         case _:
             complain(f"a bug in Maestrale ({type(error).__name__}){_report(error)}")
-            return EXIT_BUG
+            return codes.BUG
 
 
 def _report(error: Exception) -> str:

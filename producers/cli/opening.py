@@ -2,21 +2,10 @@
 
 from contextlib import AbstractContextManager
 
-from pydantic import ValidationError
-
-from models.errors import SetupError
-from models.settings import Settings
+from models.settings import read_settings
 from producers.client import Maestrale
 
-
-def read_settings() -> Settings:
-    """The settings of the environment. Raises `SetupError` naming the one that is wrong."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SetupError(f"the setting {name} cannot be used: {first['msg']}") from error
+__all__ = ["client", "read_settings"]
 
 
 def client() -> AbstractContextManager[Maestrale]:

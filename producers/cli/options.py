@@ -26,7 +26,14 @@ Newest = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="FILE", help="Where to write the records."),
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Where to write the records.  \\[default: papers.jsonl by amira: papers.amira.jsonl, "
+        "in this folder]",
+        show_default=False,
+    ),
 ]
 Form = Annotated[
     Format | None,

@@ -42,14 +42,18 @@ def default_name(source: str, recipe: str, form: Format) -> Path:
     return Path(f"{stem or 'records'}.{recipe}.{ending}")
 
 
+def check_named(out: Path) -> None:
+    """Refuses what is no name of a file: `.`, `/`, the empty text, and `-` for standard output."""
+    if str(out) == "-":
+        raise BadInputError("records go into a file, not to standard output: give it a name")
+    exports.provenance_path(out)
+
+
 def check_free(out: Path, *, overwrite: bool) -> None:
     """Refuses a place that cannot be written, for the records or for the file beside them."""
+    check_named(out)
     for path in (out, exports.provenance_path(out)):
-        try:
-            exports.check_target(path, overwrite=overwrite)
-        except BadInputError as error:
-            hint = " (--overwrite)" if path.is_file() and not overwrite else ""
-            raise BadInputError(f"{error}{hint}") from error
+        exports.check_target(path, overwrite=overwrite)
 
 
 def rejects_path(out: Path) -> Path:

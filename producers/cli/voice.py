@@ -30,11 +30,11 @@ class Voice:
         """Whether a display that moves makes sense."""
         return self.words.is_terminal and not self.words.is_dumb_terminal
 
-    def say(self, *what: RenderableType, style: str | None = None) -> None:
+    def say(self, *what: RenderableType) -> None:
         """Prints words; markup in them is text."""
         for part in what:
             if self.words.is_terminal:
-                self.words.print(part, style=style)
+                self.words.print(part)
             else:
                 self._write_plain(part)
 

@@ -17,9 +17,19 @@ Source = Annotated[
 ]
 RecipeName = Annotated[
     str,
-    option(_WHAT, "A shipped recipe, or a TOML file.", "--recipe", "-r", metavar="NAME|FILE"),
+    option(
+        _WHAT, "A shipped recipe, or a folder or TOML file.", "--recipe", "-r", metavar="NAME|FILE"
+    ),
 ]
-Model = Annotated[str | None, option(_WHAT, "Ask this model in every step.", metavar="NAME")]
+Model = Annotated[
+    str | None,
+    option(
+        _WHAT,
+        "Ask this model in every step.  \\[default: the recipe's]",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
 Limit = Annotated[int | None, option(_WHAT, "Take only the first N rows.", min=1, metavar="N")]
 Variables = Annotated[
     list[str] | None,
@@ -65,7 +75,16 @@ Budget = Annotated[
 Partial = Annotated[
     bool, option(_HOW, "Start although the estimate is above the budget.", "--partial")
 ]
-Priority = Annotated[int, option(_HOW, "0 goes first, 9 last.", min=0, max=9, metavar="N")]
+Priority = Annotated[
+    int,
+    option(
+        _HOW,
+        "Its share while several jobs want the same: 0 gets ten times as much as 9.",
+        min=0,
+        max=9,
+        metavar="N",
+    ),
+]
 IdempotencyKey = Annotated[
     str | None, option(_TWICE, "The same key always names the same job.", metavar="KEY")
 ]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import orjson
 
-from models.errors import BadInputError
+from models.errors import BadInputError, NotFoundError
 from producers.datasets.by_base import TRAINED
 from producers.datasets.dataset import Dataset
 from producers.datasets.manifest import Kind
 from producers.datasets.rules import Problem, problems_of
 from producers.datasets.shaping import kind_of_row
+from producers.readers import ReadOptions, read
 
 _NO_ROW = Problem(
     "not_an_object",
@@ -34,19 +35,21 @@ def check_dataset(dataset: Dataset, called: str) -> None:
         _check(_of_parts(dataset), dataset.manifest.kind, called)
 
 
-def check_file(file: Path, kind: Kind) -> int:
-    """How many rows there are, all of this kind. Raises `BadInputError` as `check_dataset` does."""
+def take_file(file: Path, kind: Kind, target: Path, staging: Path) -> int:
+    """Writes the rows of a file of any form that is read, all of this kind, as a part of a dataset;
+    answers how many. Ids mean nothing to trainers, and may be anything. Raises `BadInputError` as
+    `check_dataset` and reading do."""
+    options = ReadOptions(id_field=None, max_rejected_share=0.0, undone="Nothing was begun.")
     try:
-        with file.open("rb") as lines:
-            placed = (
-                (f"--validation {file}, line {number}", _read(line))
-                for number, line in enumerate(lines, start=1)
-            )
-            count = _check(placed, kind, str(file))
-    except OSError as error:
-        raise BadInputError(f"--validation {file} cannot be read: {error.strerror}") from error
-    if not count:
-        raise BadInputError(f"--validation {file} is empty")
+        with read(file, options, staging) as found:
+            rows = ((f"--validation {file}, line {row.line}", row.data) for row in found.rows())
+            count = _check(rows, kind, str(file))
+            with target.open("wb") as out:
+                out.writelines(orjson.dumps(row.data) + b"\n" for row in found.rows())
+    except (BadInputError, NotFoundError) as error:
+        told = str(error)
+        named = told if told.startswith("--validation ") else f"--validation: {told}"
+        raise type(error)(named) from None
     return count
 
 
@@ -56,13 +59,6 @@ def _of_parts(dataset: Dataset) -> Iterator[Placed]:
             path = dataset.path(part)
             for number, row in enumerate(dataset.rows(part), start=1):
                 yield f"{path}, line {number}", row
-
-
-def _read(line: bytes) -> object:
-    try:
-        return orjson.loads(line)
-    except ValueError:
-        return None
 
 
 def _check(rows: Iterable[Placed], kind: Kind, called: str) -> int:

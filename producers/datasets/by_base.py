@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,10 +14,12 @@ from pathlib import Path
 import orjson
 from pydantic import ValidationError
 
+from models import extras
 from models.errors import BadInputError
 from models.settings import Settings
 from models.training import DatasetRef, libraries
 from models.training.counts import Answer, Counts
+from models.whole_files import write_whole
 from models.words import printable
 from producers import training_python
 
@@ -114,10 +115,8 @@ def _files_of(base: str) -> list[tuple[str, int, int]]:
 
 def _keep(path: Path, found: Counts) -> None:
     """Best done, but a folder that cannot be written is no reason to fail."""
-    half = path.with_name(f"{path.name}.{os.getpid()}.half")
     with suppress(OSError):
-        half.write_text(found.model_dump_json() + "\n")
-        half.replace(path)
+        write_whole(path, found.model_dump_json() + "\n")
 
 
 # -- the child -------------------------------------------------------------------------------------
@@ -126,7 +125,7 @@ def _keep(path: Path, found: Counts) -> None:
 def _counted(
     dataset: DatasetRef, base: str, seq_len: int, settings: Settings, parts: Sequence[str]
 ) -> Counts | Uncounted:
-    if not settings.train_python and libraries.lacking(libraries.COUNTING):
+    if not settings.train_python and extras.missing(libraries.COUNTING):
         return Uncounted("the extra `train` is not installed here")
     command = _command(dataset, base, seq_len, settings, parts)
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from models.crashing import crash_point
 from models.errors import BadInputError, NotFoundError, SetupError
 from models.settings import Settings
 from models.words import printable
@@ -93,6 +94,7 @@ def _swap(draft: Path, folder: Path, *, overwrite: bool) -> None:
     if folder.exists():
         shutil.rmtree(before, ignore_errors=True)
         folder.rename(before)
+        crash_point("dataset.swapping")
     draft.rename(folder)
     _to_disk(folder.parent)
     shutil.rmtree(before, ignore_errors=True)

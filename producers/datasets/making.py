@@ -30,7 +30,7 @@ from producers.datasets.shaping import (
 )
 from producers.datasets.sources import Found, Sources
 from producers.datasets.writing import Writer, stamp, write_manifest
-from producers.readers import OnDuplicate, ReadOptions
+from producers.readers import KEEP_ONE, OnDuplicate, ReadOptions
 
 _LOOSEST = 0.5
 """Below this, likeness means little and everything is compared with everything."""
@@ -65,7 +65,9 @@ def make(maestrale: Maestrale, name: str, wish: Wish, folder: Path | None = None
     if not _LOOSEST <= wish.threshold <= 1:
         raise BadInputError(f"--threshold {wish.threshold:g} must be {_LOOSEST:g} to 1")
     options = ReadOptions(
-        max_rejected_share=wish.max_rejected_share, on_duplicate=wish.on_duplicate
+        max_rejected_share=wish.max_rejected_share,
+        on_duplicate=wish.on_duplicate,
+        on_stop=KEEP_ONE,
     )
     sources = Sources(maestrale, options)
     with sources, folders.replacing(place, overwrite=wish.overwrite) as draft:

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.words import printable
+from producers.conversations import ROLES
 from producers.datasets.shaping import BrokenRowError, is_objects, misshapen
-from producers.exports import ROLES
 
 _CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
 _KNOWN = {

@@ -10,6 +10,7 @@ import orjson
 
 from models.errors import BadInputError, NotFoundError
 from models.settings import Settings
+from models.training.advice import validation_too_large
 from models.training.contents import UNSPLIT
 from models.words import size
 from producers.datasets.dataset import Dataset, open_dataset
@@ -20,7 +21,6 @@ from producers.readers import ReadOptions, read
 
 MAX_FILE_BYTES = 512_000_000
 """What the hosted trainer takes as one file (512 MB; the smaller reading of it)."""
-MAX_VALIDATION_BYTES, MAX_VALIDATION_SHARE = 1_000_000, 0.05
 KEPT = 1000
 """Problems that a report lists; all are counted."""
 
@@ -136,9 +136,8 @@ def _check_validation(dataset: Dataset, report: Report) -> None:
     parts = dataset.manifest.parts
     if "validation" not in parts or "train" not in parts:
         return
-    most = min(MAX_VALIDATION_BYTES, round(parts["train"].bytes * MAX_VALIDATION_SHARE))
-    if parts["validation"].bytes > most:
-        told = f"{size(parts['validation'].bytes)}; the hosted trainer takes {size(most)} here"
+    told = validation_too_large(parts["train"].bytes, parts["validation"].bytes)
+    if told:
         advice = "give it a smaller share to train there; the local trainer takes it"
         report.warn("validation.jsonl", Problem("validation_too_large", told, advice))
 

@@ -1,11 +1,11 @@
 """Writes a dataset's files into a folder that is not yet in its place."""
 
 import json
+import time
 from array import array
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
@@ -14,6 +14,8 @@ import orjson
 
 from models.errors import BadInputError
 from models.training.contents import ALL_PARTS, ContentHash
+from models.whole_files import write_whole
+from models.words import iso
 from producers.datasets.counting import count_parts, lengths, tokenizer_for
 from producers.datasets.folders import MANIFEST, REJECTS
 from producers.datasets.left_out import LeftOut
@@ -94,13 +96,9 @@ class Writer:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """The manifest, readable for people too."""
-    path = folder / MANIFEST
-    draft = path.with_suffix(".part")
-    draft.write_text(manifest.model_dump_json(indent=2) + "\n", "utf-8")
-    draft.replace(path)
+    write_whole(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
 
 
 def stamp() -> dict[str, str]:
     """When a manifest is written, and by which version."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"created_at": now, "maestrale": version("maestrale")}
+    return {"created_at": iso(time.time()), "maestrale": version("maestrale")}

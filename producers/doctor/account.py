@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from models.payloads import models_asked
 from models.prices import load_prices
 from models.settings import Settings
-from models.store import checkup
+from models.store.views import checkup
 from producers import offered
 from producers.client import Maestrale
 from producers.doctor.findings import Finding, bad, good, note

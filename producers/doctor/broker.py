@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import redis
 from redis.exceptions import NoPermissionError
 
+from models.doorbell import TRANSPORTS
 from models.errors import SetupError
 from models.settings import Settings
 from producers.doctor.findings import Finding, bad, good, note
@@ -38,9 +39,7 @@ def _place(url: str) -> str:
     """Where the server is, without its password. Raises `SetupError`: nothing of it is shown."""
     try:
         where = urlsplit(url)
-        if where.scheme == "unix":
-            return where.path
-        if where.hostname:
+        if where.scheme in TRANSPORTS and where.hostname:  # kombu takes no `unix`
             return f"{where.hostname}:{where.port or 6379}"
     except ValueError:  # its text would show a part of the password
         pass

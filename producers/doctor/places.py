@@ -4,7 +4,6 @@ import fcntl
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from models.settings import Settings
 from models.store import schema
@@ -36,8 +35,8 @@ def check_home(settings: Settings) -> Iterator[Finding]:
 
 def check_database(maestrale: Maestrale) -> Iterator[Finding]:
     """It answers, and its schema is this code's."""
-    url = urlsplit(maestrale.settings.sqlalchemy_url)
-    name = "SQLite" if maestrale.store.is_sqlite else f"PostgreSQL at {url.hostname}"
+    url = maestrale.store.engine.url
+    name = "SQLite" if maestrale.store.is_sqlite else f"PostgreSQL at {url.host}"
     with maestrale.store.read() as connection:
         revision = schema.revision(connection)
     newest = schema.newest_revision()

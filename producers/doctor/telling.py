@@ -5,7 +5,7 @@ from typing import Any
 
 from models.errors import SetupError
 from models.sealing import Sealer
-from models.store import checkup
+from models.store.views import checkup
 from models.words import counted, duration
 from producers.client import Maestrale
 from producers.doctor.findings import Finding, bad, good, note

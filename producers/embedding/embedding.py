@@ -12,16 +12,16 @@ from models.errors import BadInputError
 from models.payloads import JobSpec
 from models.prices import load_prices
 from models.recipes.checking import template_complaints
-from models.recipes.fields import fields_read, names_read
+from models.recipes.fields import fields_printed, fields_read, names_read
 from models.tables import Job, VectorStore
 from models.vectors import unpack
 from models.words import counted
-from producers import estimate, exports, registry, routing
+from producers import estimate, exports, fitting, registry, routing
 from producers.client import Maestrale
 from producers.embedding import stores
 from producers.estimate import Ways
 from producers.planning import EmbeddingPlan
-from producers.readers import OnDuplicate, ReadOptions, ReadResult, read
+from producers.readers import KEEP_ONE, OnDuplicate, ReadOptions, ReadResult, read
 from producers.submitting import Terms
 
 MODEL = "mistral-embed"
@@ -73,9 +73,12 @@ class Embeddings:
         options = ReadOptions(
             id_field=wish.id_field,
             required=frozenset(fields_read(wish.text, "row")),
+            filled=frozenset(fields_printed(wish.text, "row")),
             limit=wish.limit,
             on_duplicate=wish.on_duplicate,
+            on_stop=KEEP_ONE,
             max_rejected_share=wish.max_rejected_share,
+            fits=self._fits(asked),
         )
         found = read(wish.source, options, settings.home / "staging")
         try:
@@ -117,6 +120,15 @@ class Embeddings:
         if told is None:
             raise BadInputError(f"{job.id} is a {job.kind} job, which embeds nothing")
         return told
+
+    def _fits(self, asked: Embedding) -> fitting.Fits:
+        """By the text alone: it waits for nothing."""
+
+        def bodies(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+            yield asked.body(asked.text_of(row))
+
+        least = fitting.LEAST_EMBEDDING
+        return fitting.Fitting(self._maestrale, [asked.model], asked.text, bodies, least).problem
 
     def _ways(self, asked: Embedding, found: ReadResult) -> Ways:
         settings = self._maestrale.settings

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.recipes.answers import Choice
-from models.recipes.fields import fields_read
 from models.recipes.strict_json import Json
 from models.suites import Asked, Contestant, Evaluation, SuiteKind
 from models.suites.looking_up import Sought, exchange, offer
@@ -34,16 +33,21 @@ class AnsweringAhead:
         return int(self._is_searched) + turns + 1
 
     @property
-    def required_fields(self) -> frozenset[str]:
-        """Fields that a row must have for it."""
+    def own_fields(self) -> set[str]:
+        """Fields that a row must have besides those that templates read."""
+        told, choice = self.evaluation.suite.classification, self.evaluation.suite.choice
+        return ({told.gold} if told else set()) | (
+            {choice.options, choice.gold} if choice else set()
+        )
+
+    @property
+    def templates(self) -> list[str]:
+        """The sources of all that is said of a row."""
         suite = self.evaluation.suite
         sources = [source for one in suite.prompts.values() for _, _, source in one.templates()]
         sources += [suite.retrieval.query] if suite.retrieval else []
         told = suite.classification
-        sources += [told.user_text] if told and told.user_text else []
-        own = {told.gold} if told else set()
-        own |= {suite.choice.options, suite.choice.gold} if suite.choice else set()
-        return frozenset(own).union(*(fields_read(source, "row") for source in sources))
+        return sources + ([told.user_text] if told and told.user_text else [])
 
     def check(self, row: dict[str, Any]) -> None:
         """Raises `RowProblem` for a row whose right answer is none that could be given."""
@@ -53,10 +57,23 @@ class AnsweringAhead:
         if suite.choice:
             gold_letter(suite.choice, row)
 
+    def first_requests(self, row: dict[str, Any]) -> Iterator[Requested]:
+        """What the row asks of contestants before they answer, of its own text alone: as many
+        documents as usual, and nothing in them."""
+        told = self.evaluation.suite.retrieval
+        names = self._names(row, [""] * len(typical_texts(told)) if told else [])
+        if told and self._is_searched:
+            yield self._vector(self.asked.text(told.query, row), 1)
+        for contestant in self._contestants:
+            body = self.asked.question(contestant, row, names)
+            if told and told.tool and self.asked.may_look_up(contestant):
+                body = offer(body, told.tool, has_entity=bool(told.entity))
+            yield Requested(body, 1, 0)
+
     def requests(self, row: dict[str, Any]) -> Iterator[Requested]:
         """What the row will ask of contestants; `RowProblem` if it cannot."""
         told = self.evaluation.suite.retrieval
-        names = self._names(row)
+        names = self._names(row, typical_texts(told) if told else [])
         if told and self._is_searched:
             yield self._vector(self.asked.text(told.query, row), 1)
         for contestant in self._contestants:
@@ -78,7 +95,7 @@ class AnsweringAhead:
         is_read_to = self.evaluation.suite.kind == SuiteKind.PERPLEXITY  # nobody answers there
         return [] if is_read_to else self.evaluation.contestants
 
-    def _names(self, row: dict[str, Any]) -> dict[str, Json]:
+    def _names(self, row: dict[str, Any], documents: list[str]) -> dict[str, Json]:
         """What prompts read besides the row; `RowProblem` where it has no right answer."""
         suite = self.evaluation.suite
         names: dict[str, Json] = {}
@@ -87,7 +104,7 @@ class AnsweringAhead:
             options = shown_options(suite.choice, row, seed=0, row_id="", attempt=1)
             names["options"] = [{"letter": one.letter, "text": one.text} for one in options]
         if suite.retrieval:
-            names["context"] = list[Json](typical_texts(suite.retrieval))
+            names["context"] = list[Json](documents)
         return names
 
     def _turns(

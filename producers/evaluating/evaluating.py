@@ -12,12 +12,12 @@ from models.store import rows
 from models.suites import Contestant, Evaluation, Suite, SuiteKind, load_suite
 from models.suites.outcomes import Outcome, to_outcomes
 from models.tables import Job
-from producers import estimate, registry, routing
+from producers import estimate, fitting, registry, routing
 from producers.client import Maestrale
 from producers.evaluating import own_models, searching, where
 from producers.evaluating.previewing import Previewer
 from producers.planning import EvaluationPlan
-from producers.readers import OnDuplicate, ReadOptions, read
+from producers.readers import KEEP_ONE, OnDuplicate, ReadOptions, read
 from producers.submitting import Terms
 
 
@@ -82,11 +82,14 @@ class Evaluating:
         options = ReadOptions(
             id_field=suite.input.id,
             required=previewer.required_fields,
+            filled=previewer.filled_fields,
             lift="meta",
             limit=wish.limit,
             on_duplicate=wish.on_duplicate,
+            on_stop=KEEP_ONE,
             max_rejected_share=wish.max_rejected_share,
             check=previewer.check,
+            fits=_fits(evaluation, previewer, maestrale),
         )
         found = read(source, options, settings.home / "staging")
         try:
@@ -119,6 +122,13 @@ class Evaluating:
         with self._maestrale.store.read() as connection:
             for row_id, data, records in rows.with_records(connection, job.id):
                 yield RowFound(row_id, data, list(to_outcomes(records)))
+
+
+def _fits(evaluation: Evaluation, previewer: Previewer, maestrale: Maestrale) -> fitting.Fits:
+    """By what is asked about a row before anybody has answered."""
+    template = evaluation.model_dump_json()
+    first = previewer.first_requests
+    return fitting.Fitting(maestrale, evaluation.models, template, first).problem
 
 
 def _without_rows(evaluation: Evaluation) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from models.recipes.fields import fields_read
 from models.recipes.schema import Asking
 from models.recipes.strict_json import Json
 from models.suites import Asked, Contestant, Evaluation, SuiteKind, grounding
@@ -39,20 +38,25 @@ class JudgingAhead:
         return {SuiteKind.PAIRWISE: 1, SuiteKind.GROUNDED: 2}.get(self.evaluation.suite.kind, 0)
 
     @property
-    def required_fields(self) -> frozenset[str]:
-        """Fields that a row must have for it."""
-        suite = self.evaluation.suite
-        judge = suite.judge
-        sources = _sources(judge.ask) if judge else []
-        own: set[str] = set()
-        match suite.kind:
+    def own_fields(self) -> set[str]:
+        """Fields that a row must have besides those that templates read."""
+        judge = self.evaluation.suite.judge
+        match self.evaluation.suite.kind:
             case SuiteKind.JUDGES if judge:
-                own = {judge.first, judge.second, judge.preference}
+                return {judge.first, judge.second, judge.preference}
             case SuiteKind.PERPLEXITY:
-                own = {"messages"}
-            case SuiteKind.GROUNDED if suite.grounding:
-                sources += [suite.grounding.question, suite.grounding.context or ""]
-        return frozenset(own).union(*(fields_read(source, "row") for source in sources))
+                return {"messages"}
+            case _:
+                return set()
+
+    @property
+    def templates(self) -> list[str]:
+        """The sources of all that is said of a row."""
+        suite = self.evaluation.suite
+        sources = _sources(suite.judge.ask) if suite.judge else []
+        if suite.kind == SuiteKind.GROUNDED and suite.grounding:
+            sources += [suite.grounding.question, suite.grounding.context or ""]
+        return sources
 
     def check(self, row: dict[str, Any]) -> None:
         """Raises `RowProblem` for a row whose expert says nothing that can be compared, or whose

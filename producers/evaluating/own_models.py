@@ -4,18 +4,29 @@ from models.errors import BadInputError
 from models.store import registry
 from models.store.engine import Store
 from models.suites import Contestant, Evaluation, SuiteKind
+from producers import registry as registry_files
 from producers.datasets.by_base import place_of
 
 
 def placed(evaluation: Evaluation, store: Store) -> Evaluation:
-    """A suite of perplexity with its bases by their whole paths; any other as it is.
+    """A suite of perplexity with its bases by their whole paths; any other with models that were
+    tuned over there by the provider's ids.
 
     Raises `BadInputError` for models that cannot be read to.
     """
     if evaluation.suite.kind != SuiteKind.PERPLEXITY:
-        return evaluation
+        return _called(evaluation, store)
     found = [_placed(one, store) for one in evaluation.contestants]
     return evaluation.model_copy(update={"contestants": found})
+
+
+def _called(evaluation: Evaluation, store: Store) -> Evaluation:
+    asked = [
+        one.model_copy(update={"model": registry_files.called(one.model, store)})
+        for one in evaluation.contestants
+    ]
+    judges = [registry_files.called(name, store) for name in evaluation.judges]
+    return evaluation.model_copy(update={"contestants": asked, "judges": judges})
 
 
 def check_way(evaluation: Evaluation, via: str) -> None:

@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from sqlalchemy import Connection
 
+from models.crashing import crash_point
 from models.errors import BadInputError, MaestraleError, NotFoundError, SetupError
 from models.payloads import JobSpec
 from models.states import SETTLED, JobKind
 from models.store import registry, reports
 from models.suites import Evaluation
 from models.tables import Job, TunedModel
+from models.whole_files import write_whole
 from producers.client import Maestrale
 from producers.evaluating import where
 from producers.evaluating.evaluating import Evaluating
@@ -33,7 +36,8 @@ if TYPE_CHECKING:
 
 PAGE, TEXT, FACTS = "report.html", "report.md", "report.json"
 log = logging.getLogger(__name__)
-_CHART = re.compile(r"charts/[0-9]{2,3}-[a-z0-9-]{1,60}\.png")
+_CHART = re.compile(r"charts/[0-9]{2,3}-[a-z0-9][a-z0-9-]{0,59}\.png")
+"""What charts of ours are called: see `charts.draw`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ def keep(maestrale: Maestrale, job: Job, report: Report) -> Made:
     html = page.html(report, drawn, f"{made_at:%Y-%m-%d %H:%M}")
     with maestrale.store.write() as connection:
         reports.put(connection, job.id, _json(document), html)
+    crash_point("report.kept")
     return Made(job, report, document, html, drawn)
 
 
@@ -161,7 +166,7 @@ def _facts(maestrale: Maestrale, job: Job, evaluation: Evaluation) -> "Facts":
     told = evaluation.asked_as
     named = {one.model for one in evaluation.contestants} | set(evaluation.judges)
     with maestrale.store.read() as connection:
-        tuned = {name: registry.by_name(connection, name) for name in named}
+        tuned = {name: _tuned(connection, name) for name in named}
     return Facts(
         suite=told.get("suite", ""),
         data=told.get("data", ""),
@@ -172,6 +177,11 @@ def _facts(maestrale: Maestrale, job: Job, evaluation: Evaluation) -> "Facts":
         failures=maestrale.failures_by_code(job.id),
         models={name: _lineage(model) for name, model in tuned.items() if model},
     )
+
+
+def _tuned(connection: Connection, name: str) -> TunedModel | None:
+    """By its name here, or the provider's."""
+    return registry.by_name(connection, name) or registry.by_place(connection, name)
 
 
 def _lineage(model: TunedModel) -> str:
@@ -188,7 +198,8 @@ def check_folder(folder: Path, name: str, *, overwrite: bool = False) -> None:
     """`BadInputError` if a report cannot be written there. Ask before anything is paid for.
 
     Files that are there are kept, unless they are a report of the same `name` (the suite's or the
-    recipe's), whosever job it is of: any is made anew from its job at any time.
+    recipe's), whosever job it is of: any is made anew from its job at any time. Of charts, those
+    that it lists.
     """
     if folder.exists() and not folder.is_dir():
         raise BadInputError(f"{folder} is no folder: name another one for the report")
@@ -220,33 +231,38 @@ def write(made: Made, folder: Path, *, overwrite: bool = False) -> list[Path]:
     """
     check_folder(folder, made.job.name, overwrite=overwrite)
     pictures = {f"charts/{one.file}": one.picture() for part in made.drawn for one in part}
-    old = _written(folder).get("files") or []
     when = str(made.document["made_at"])[:16].replace("T", " ")
     text = markdown.markdown(made.report, made.drawn, when)
     files = {PAGE: made.page.encode(), TEXT: text.encode(), **pictures}
-    facts = {**made.document, "files": [*files, FACTS]}
-    files[FACTS] = _json(facts, indented=True).encode()
-    try:
-        return _write_all(folder, files, [str(name) for name in old if name not in files])
+    names = [*files, FACTS]
+    facts = _json({**made.document, "files": names}, indented=True).encode()
+    try:  # the facts first: they say whose report it is to whoever writes it again after a death
+        _write_all(folder, {FACTS: facts, **files})
     except OSError as error:
         raise SetupError(
             f"the report cannot be written into {folder} ({error.strerror or error}): free some "
             "space or choose another folder"
         ) from error
+    return [folder / name for name in names]
 
 
-def _write_all(folder: Path, files: Mapping[str, bytes], stale: Sequence[str]) -> list[Path]:
-    """All files, each whole or not at all; charts of the report before it go."""
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """All files, each whole or not at all. The charts that the report before it lists go first,
+    while its list is there: so whoever dies here leaves none that nobody lists."""
+    for name in _charts_of(_written(folder)) - files.keys():
+        (folder / name).unlink(missing_ok=True)
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.part")
-        draft.write_bytes(content)
-        draft.replace(path)
-    for name in stale:
-        if _CHART.fullmatch(name):
-            (folder / name).unlink(missing_ok=True)
-    return [folder / name for name in files]
+        write_whole(path, content)
+        crash_point("report.writing")
+
+
+def _charts_of(written: Mapping[str, Any]) -> set[str]:
+    """Names of ours alone, whatever else somebody wrote into the list."""
+    listed = written.get("files")
+    names = listed if isinstance(listed, list) else []
+    return {name for name in names if isinstance(name, str) and _CHART.fullmatch(name)}
 
 
 def _written(folder: Path) -> Mapping[str, Any]:

@@ -67,6 +67,24 @@ def check(told: RunSpec, prices: PriceTable | None = None, *, done: Collection[s
                 _check_stage(told.pipeline, stage, prices)
 
 
+def trained_here(told: RunSpec) -> list[str]:
+    """The stages that train, or read rows to a model, on this machine."""
+    pipeline = told.pipeline
+    return [
+        stage.name
+        for stage in pipeline.stages
+        if _is_read_here(stage) or _trains_here(pipeline, stage)
+    ]
+
+
+def _is_read_here(stage: Prepared) -> bool:
+    return bool(stage.suite) and stage.suite["kind"] == SuiteKind.PERPLEXITY
+
+
+def _trains_here(pipeline: Pipeline, stage: Prepared) -> bool:
+    return stage.kind == StageKind.TRAIN and _is_local(pipeline, stage)
+
+
 def names_written(told: RunSpec) -> list[str]:
     """The models that the server of the API will be asked for, as far as they are written out:
     none that a stage makes, or serves here.
@@ -97,6 +115,11 @@ def figures_of(suite: Suite, attempts: int | None = None) -> set[str]:
     return found
 
 
+def known_of(pipeline: Pipeline, stage: Prepared) -> dict[str, Any]:
+    """What the stage says, rendered as far as it reads nothing of other stages."""
+    return {**stage.asked, **_known(pipeline, templated(stage.kind, stage.asked))}
+
+
 @contextmanager
 def _naming(stage: Prepared) -> Iterator[None]:
     """Says which stage it is that something is wrong with."""
@@ -107,7 +130,7 @@ def _naming(stage: Prepared) -> Iterator[None]:
 
 
 def _check_stage(pipeline: Pipeline, stage: Prepared, prices: PriceTable | None) -> None:
-    asked = _asked(pipeline, stage)
+    asked = known_of(pipeline, stage)
     validated(stage.kind, asked, is_rendered=False)
     if stage.suite:
         _check(pipeline, stage, asked, prices)
@@ -146,7 +169,7 @@ def _check_generate(
 
 def _written_in(pipeline: Pipeline, stage: Prepared) -> Iterator[str]:
     """The models that a stage's own words name, templates among them."""
-    asked = _asked(pipeline, stage)
+    asked = known_of(pipeline, stage)
     match stage.kind:
         case StageKind.GENERATE:
             yield from _generates(stage, asked)
@@ -175,11 +198,6 @@ def _here(pipeline: Pipeline) -> set[str]:
 
 def _bases(pipeline: Pipeline, stage: Prepared) -> list[str]:
     return [str(_known(pipeline, stage.asked["base"])), *_base_names(pipeline, stage)]
-
-
-def _asked(pipeline: Pipeline, stage: Prepared) -> dict[str, Any]:
-    """The stage's keys, rendered as far as they are known."""
-    return {**stage.asked, **_known(pipeline, templated(stage.kind, stage.asked))}
 
 
 def _generates(stage: Prepared, asked: Mapping[str, Any]) -> list[str]:

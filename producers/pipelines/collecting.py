@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from models.errors import MaestraleError
+from models.nano import NANO
 from models.pipelines.schema import RunSpec
 from models.prices import TUNED
 from models.settings import Settings
 from models.states import STAGE_GOOD
 from models.store import stages
 from models.store.stages_seen import StageSeen
-from models.tables import NANO, Job
+from models.tables import Job
 from models.words import duration
 from producers.client import Maestrale
 from producers.evaluating.report import Cell, Comparison, Example, Figure, Report, Section, Table

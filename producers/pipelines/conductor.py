@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from models.crashing import crash_point
 from models.errors import MaestraleError
 from models.pipelines.due import Due, due
 from models.states import WORKABLE
@@ -158,8 +159,10 @@ class Conductor:
 
     def _work(self, run: Job, held: StageInHand) -> None:
         """In a thread: does the stage and writes what came of it."""
+        crash_point("stage.claimed")
         try:
             outcome = do(self._maestrale, run, held)
+            crash_point("stage.done")
             with self._maestrale.store.write() as connection:
                 is_ours = _write(connection, held, outcome)
             log.info("%s %s: %s%s", *held.key, outcome, "" if is_ours else " (not ours any more)")
@@ -175,6 +178,7 @@ class Conductor:
     def _settle(self, run: Job) -> None:
         """Its report, its end with its event, and the servers that were started for it."""
         collecting.collect(self._maestrale, run)
+        crash_point("run.collected")
         with self._maestrale.store.write() as connection:
             stages.settle(connection, run.id)
         serving.end_left(self._maestrale)  # of no run that was opened again meanwhile

@@ -22,7 +22,7 @@ from producers.datasets.splitting import checked_shares, split
 from producers.pipelines.ahead import LATER, Ahead, some
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Expected, Lost, Made, Outcome
-from producers.readers import ReadOptions
+from producers.readers import KEEP_ONE, ReadOptions
 
 PARTS = ("train", "validation", "test")
 
@@ -97,7 +97,9 @@ def _parts(maestrale: Maestrale, wish: Wish, ahead: Ahead) -> dict[str, list[_Li
     shaper, tokenizer = Shaper(wish.shape), tokenizer_for()
     parts: dict[str, list[_Likely]] = {}
     options = ReadOptions(
-        max_rejected_share=wish.max_rejected_share, on_duplicate=wish.on_duplicate
+        max_rejected_share=wish.max_rejected_share,
+        on_duplicate=wish.on_duplicate,
+        on_stop=KEEP_ONE,
     )
     for source in wish.sources:
         with Sources(maestrale, options) as sources:

@@ -35,6 +35,7 @@ def plan(hand: Hand) -> EmbeddingPlan:
 def begin(hand: Hand) -> Outcome:
     """Submits the job, once."""
     with plan(hand) as planned:
+        hand.keep_rejects(planned.found)  # before anything is paid: a full disk loses no job
         job = Embeddings(hand.maestrale).submit(
             planned,
             priority=hand.run.priority,

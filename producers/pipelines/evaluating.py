@@ -64,6 +64,8 @@ def submit(
     notes: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """The job, once; `part`: tells it from other jobs of the stage."""
+    # before anything is paid: a full disk loses no job
+    hand.keep_rejects(planned.found, f"-{part}" if part else "")
     job = Evaluating(hand.maestrale).submit(
         planned,
         priority=hand.run.priority,

@@ -39,6 +39,7 @@ def begin(hand: Hand) -> Outcome:
     """Has our own models served, and submits the job, once."""
     asked = cast("Generate", hand.asked)
     with plan(hand) as planned:
+        hand.keep_rejects(planned.found)  # before anything is paid: a full disk loses no job
         serving.serve(hand, planned.models)
         job = hand.maestrale.submit(
             planned,

@@ -9,8 +9,9 @@ import orjson
 from models.errors import MaestraleError
 from models.pipelines.hashing import stage_hash
 from models.pipelines.loading import place_of
+from models.pipelines.named import DATASETS, FILES, STORES
 from models.pipelines.rendering import stage_rendered
-from models.pipelines.schema import DATASETS, FILES, STORES, Pipeline, Prepared, RunSpec
+from models.pipelines.schema import Pipeline, Prepared, RunSpec
 from models.pipelines.schema import Stage as Asked
 from models.states import STAGE_GOOD
 from models.store import jobs, vectors

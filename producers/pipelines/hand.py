@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import orjson
 
-from models.errors import BadInputError
+from models.errors import BadInputError, SetupError
+from models.nano import NANO
 from models.payloads import JobSpec
 from models.pipelines.loading import place_of
 from models.pipelines.schema import Pipeline, Prepared, RunSpec
@@ -15,8 +16,9 @@ from models.pipelines.schema import Stage as Asked
 from models.recipes.fields import names_read
 from models.settings import Settings
 from models.store import stages
-from models.tables import NANO, Job, Stage
+from models.tables import Job, Stage
 from producers.client import Maestrale
+from producers.readers import ReadResult
 
 RUNS = "runs"
 """Folder below the home where runs put what their stages make."""
@@ -80,6 +82,11 @@ class Hand:
         tail = f".{part}" if part else ""
         return f"{self.run.id}/{self.stage.name}/{self.digest[:32]}/{self.stage.attempt}{tail}"
 
+    def keep_rejects(self, found: ReadResult, part: str = "") -> None:
+        """Lists the rows that are left out, in the run's folder. Raises `SetupError` where that
+        cannot be written: before its job is submitted, which the stage would not know then."""
+        found.write_rejects(self.folder / f"{self.stage.name}{part}.rejects.jsonl")
+
     def file(self, name: str) -> str:
         """A file of rows, by what the pipeline calls it."""
         return place_of(self.pipeline.folder, name)
@@ -126,9 +133,15 @@ def run_folder(settings: Settings, run_id: str) -> Path:
 
 
 def made_folder(settings: Settings, run_id: str) -> Path:
-    """The same, made if it is not there."""
+    """The same, made if it is not there. Raises `SetupError` where it cannot be."""
     folder = run_folder(settings, run_id)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SetupError(
+            f"the run's folder {folder} cannot be made ({error.strerror or error}): free some "
+            "space, or see who may write there"
+        ) from error
     return folder
 
 

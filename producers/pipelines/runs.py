@@ -22,10 +22,12 @@ from models.store.engine import one_at_a_time
 from models.store.stages_seen import StageSeen
 from models.tables import Job
 from models.words import money
-from producers import spending
+from producers import spending, trainers
 from producers.client import Maestrale
 from producers.pipelines import beforehand
 from producers.pipelines.hand import content_of, limit_of, told_of
+from producers.pipelines.reading import check_files
+from producers.pipelines.trainers_wanted import wants_trainer
 from producers.webhooks import Hook, bind
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -57,11 +59,15 @@ class Runs:
         """Commits the run with its stages; a conductor takes it up. Answers it and whether it is
         new: the same pipeline on the same rows that is under way is answered as it stands.
 
-        Raises `BadInputError` if that has another budget, priority or fewer webhooks than is asked.
+        Raises `BadInputError` if that has another budget, priority or fewer webhooks than is asked,
+        and where a stage would wait without end for a trainer.
         """
         beforehand.check(told, None if budget is None else self._prices)
+        check_files(told, self._maestrale.settings.home / "staging")
         found = fingerprint(told)
         run = self._run(told, found, priority, budget)
+        if told.again or not self._is_under_way(found):
+            self._check_trainer(told)
         with self._maestrale.store.write() as connection:
             one_at_a_time(connection, found)
             known = stages_seen.same_under_way(connection, found)
@@ -83,6 +89,10 @@ class Runs:
         another input, variable, limit or way than is given here.
         """
         name = told.pipeline.name
+        with self._maestrale.store.read() as connection:
+            newest = stages_seen.newest_run(connection, name)
+        if newest is not None:
+            self.check_trainer(newest)
         with self._maestrale.store.write() as connection:
             run = stages_seen.newest_run(connection, name)
             if run is None:
@@ -104,15 +114,36 @@ class Runs:
         with self._maestrale.store.read() as connection:
             return stages_seen.seen(connection, run_id)
 
+    def check_trainer(self, run: Job) -> None:
+        """Raises `BadInputError` for a run that failed or stands and would only go on to wait
+        without end for a trainer."""
+        if run.state in (JobState.FAILED, JobState.PAUSED):
+            self._check_trainer(told_of(run), self.stages(run.id))
+
+    def what_lacks(self, run: Job) -> str:
+        """Why a stage that trains will wait, with what to do; empty: it will not."""
+        lack = trainers.missing(self._maestrale)
+        seen = self.stages(run.id) if lack else []
+        return lack if lack and wants_trainer(self._maestrale, told_of(run), seen) else ""
+
     def check_budget(self, run: Job) -> None:
         """Raises `BadInputError` for what is left to do and could not be done under a budget."""
         with self._maestrale.store.read() as connection:
             self._check_left(connection, run)
 
     def _check_left(self, connection: Connection, run: Job) -> None:
-        found = stages_seen.of_run(connection, run.id)
-        done = [stage.name for stage in found if stage.state in STAGE_GOOD]
-        beforehand.check(told_of(run), self._prices, done=done)
+        beforehand.check(told_of(run), self._prices, done=_done(connection, run))
+
+    def _is_under_way(self, found: str) -> bool:
+        with self._maestrale.store.read() as connection:
+            return stages_seen.same_under_way(connection, found) is not None
+
+    def _check_trainer(self, told: RunSpec, seen: Sequence[StageSeen] = ()) -> None:
+        try:
+            trainers.check(self._maestrale)
+        except BadInputError:
+            if wants_trainer(self._maestrale, told, seen):
+                raise
 
     @property
     def _prices(self) -> PriceTable:
@@ -155,6 +186,11 @@ def fingerprint(told: RunSpec) -> str:
     prompts = [list(one.suite.get("prompts", {})) for one in pipeline.stages]  # first: the default
     told_all = orjson.dumps(["pipeline", data, rows, prompts], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(told_all).hexdigest()
+
+
+def _done(connection: Connection, run: Job) -> list[str]:
+    found = stages_seen.of_run(connection, run.id)
+    return [stage.name for stage in found if stage.state in STAGE_GOOD]
 
 
 def _content(place: str | None) -> str | None:

@@ -11,15 +11,17 @@ from pathlib import Path
 from models import served
 from models.births import born
 from models.errors import BadInputError, SetupError
+from models.log_tail import last_line
 from models.settings import Settings
 from models.states import SETTLED
 from models.store import jobs
 from models.store import registry as tuned
 from models.tables import TunedModel
+from models.whole_files import SECRET, write_whole
 from producers import registry
 from producers.client import Maestrale
 from producers.pipelines.hand import RUNS, Hand
-from producers.processes import Service, end, last_line, launch, write_secret
+from producers.processes import Service, end, launch
 from producers.routing import ViaWish
 from producers.services import environment
 
@@ -89,7 +91,7 @@ def _start(hand: Hand, settings: Settings, model: TunedModel) -> None:
     service = Service(model.name, child.pid, born(child.pid))
     note = hand.folder / NOTE
     known = [asdict(one) for one in (*_noted(note), service)]
-    write_secret(note, json.dumps(known))
+    write_whole(note, json.dumps(known), SECRET)
     deadline = time.monotonic() + START_S
     while model.name not in served.by_model(served.serving(settings.home)):
         if child.poll() is not None or time.monotonic() > deadline:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -32,9 +33,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class RowChecker:
     """Checks rows and gives them their ids; `unit` is what generated ids count."""
 
-    def __init__(self, options: ReadOptions, unit: str) -> None:
+    def __init__(self, options: ReadOptions, unit: str, *, cells: bool = False) -> None:
+        """`cells`: an empty text is how the input says that there is nothing."""
         self._options = options
         self._unit = unit
+        self._cells = cells
         self.generated_ids = 0
 
     def check(self, row: Row) -> tuple[str, bytes]:
@@ -52,6 +55,10 @@ class RowChecker:
             _check_controls(row)
         if len(staged) > self._options.max_line_bytes + 2 * MAX_ID_CHARS * 6:
             raise RowError(RejectCode.LINE_TOO_LONG, f"the row is {len(staged):,} bytes of JSON")
+        fits = self._options.fits
+        if fits is not None and (problem := fits(row.data, len(staged))):
+            raise RowError(RejectCode.TOO_LONG, problem)
+        self.generated_ids += self._named(row) is None
         return row_id, staged
 
     def _lifted(self, row: Row) -> Row:
@@ -60,8 +67,10 @@ class RowChecker:
 
     def _check_fields(self, row: Row) -> None:
         for name in self._options.required:
-            if row.data.get(name) is None:
-                state = "is null" if name in row.data else "is missing"
+            value = row.data.get(name)
+            if value is None or self._is_empty(name, value):
+                empty = "is null" if value is None else "is empty"
+                state = empty if name in row.data else "is missing"
                 raise RowError(
                     RejectCode.MISSING_FIELD,
                     f"the field `{name}` {state}; the row has {listed(row.data)}",
@@ -74,11 +83,19 @@ class RowChecker:
             except RowProblem as problem:
                 raise RowError(RejectCode.BAD_VALUE, problem.detail) from problem
 
-    def _id_of(self, row: Row) -> str:
+    def _is_empty(self, name: str, value: object) -> bool:
+        """Whether a cell that is needed says that there is nothing; of ids `BAD_ID` says more."""
+        is_needed = self._cells and name in self._options.filled and name != self._options.id_field
+        return is_needed and not str(value).strip()
+
+    def _named(self, row: Row) -> Any:
         field = self._options.id_field
-        match row.data.get(field):
+        return None if field is None else row.data.get(field)
+
+    def _id_of(self, row: Row) -> str:
+        field = self._options.id_field or ""
+        match self._named(row):
             case None:
-                self.generated_ids += 1
                 return f"{self._unit}-{row.line}"
             case str(text):
                 return _normal(text, field)

@@ -22,9 +22,9 @@ NO_VALUE = frozenset(
     {"NaN", "nan", "NULL", "#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
 )
 """Cells that spreadsheets and data frames write for "nothing"; read as None. Empty cells are
-empty texts: CSV cannot tell."""
-
-
+empty texts: CSV cannot tell; of a field that must be filled they are a missing value."""
+MOST_COLUMNS = 10_000
+"""A line of four million commas would otherwise be as many names."""
 _MARK = BOM.decode()
 
 
@@ -99,6 +99,11 @@ def _header(records: Iterator[list[str]], feed: _Feed, name: str) -> list[str]:
         feed.check()
     except (csv.Error, RowError) as error:
         raise RejectedFileError(f"the header of {name} cannot be read: {error}") from error
+    if len(cells) > MOST_COLUMNS:
+        raise RejectedFileError(
+            f"the header of {name} has {len(cells)} columns, and {MOST_COLUMNS} is the most: "
+            "is this a CSV file with a line for each row?"
+        )
     names = [_named_as(cell) or f"column_{place}" for place, cell in enumerate(cells, 1)]
     if twice := repeated(names):
         raise RejectedFileError(

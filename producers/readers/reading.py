@@ -2,10 +2,15 @@
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from errno import EISDIR
+from os import fsync, strerror
 from pathlib import Path
 from types import TracebackType
 
+from models.errors import BadInputError, SetupError
+from models.whole_files import draft_of
 from producers.readers.checks import RowChecker
 from producers.readers.csvrows import read_csv
 from producers.readers.detecting import Format, detect
@@ -51,11 +56,37 @@ class ReadResult:
         return self._staging.rows()
 
     def write_rejects(self, path: str | Path) -> Path | None:
-        """Copy the rejects to `path`, replacing what is there; None if there are none."""
+        """Copy the rejects to `path`, replacing what is there; None if there are none.
+
+        Raises as `listing_rejects` does.
+        """
+        with self.listing_rejects(path) as listed:
+            return listed
+
+    @contextmanager
+    def listing_rejects(
+        self, path: str | Path, *, makes_folder: bool = False
+    ) -> Iterator[Path | None]:
+        """The list of rejects, which replaces what is at `path` if the block ends well; None if
+        there are none. What is paid for belongs in the block: the list is on the disk by then.
+
+        Raises `BadInputError` where there is no such folder, `SetupError` for a full disk.
+        """
         if self.rejects_path is None:
-            return None
-        with disk_answers(Path(path).parent):
-            return Path(shutil.copyfile(self.rejects_path, path))
+            yield None
+            return
+        target, draft = Path(path), draft_of(Path(path))
+        try:
+            with _naming(target):
+                if makes_folder:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                _draft(self.rejects_path, draft, target)
+            yield target
+            with _naming(target):
+                draft.replace(target)
+        finally:
+            with suppress(OSError):
+                draft.unlink()
 
     def close(self) -> None:
         """Delete the staged rows and rejects; may be called twice."""
@@ -71,6 +102,28 @@ class ReadResult:
         at: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Says which list it is that cannot be written, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise SetupError(
+            f"the rows that are left out cannot be listed in {target} "
+            f"({error.strerror or error}): free some space or choose another folder"
+        ) from error
+
+
+def _draft(source: Path, draft: Path, target: Path) -> None:
+    if not target.parent.is_dir():
+        raise BadInputError(f"there is no folder {target.parent}: make it first")
+    if target.is_dir():  # it would be found out when the draft is to take its place
+        raise IsADirectoryError(EISDIR, strerror(EISDIR))
+    shutil.copyfile(source, draft)
+    with draft.open("rb") as written:
+        fsync(written.fileno())
 
 
 def read(source: str | Path, options: ReadOptions, staging: Path) -> ReadResult:
@@ -101,7 +154,8 @@ class _Reading:
         chunks = unpack(self.source.chunks(), self.source.name, self.options.max_unpacked_ratio)
         head, chunks = head_of(chunks)
         form = detect(head, self.source.name)
-        checker = RowChecker(self.options, "row" if form is Format.PARQUET else "line")
+        unit, cells = "row" if form is Format.PARQUET else "line", form is Format.CSV
+        checker = RowChecker(self.options, unit, cells=cells)
         with disk_answers(self.staging.folder):
             self._take(self._parsed(form, head, chunks), checker)
         fingerprint = self.source.fingerprint()

@@ -33,6 +33,8 @@ class RejectCode(StrEnum):
     """Half of a UTF-16 pair (`\\ud800`): no text that any API can take."""
     LINE_TOO_LONG = "line_too_long"
     """The row is longer than `max_line_bytes`; it was skipped without being loaded."""
+    TOO_LONG = "too_long"
+    """What would be asked about the row has more tokens than the model takes."""
     TOO_DEEP = "too_deep"
     """Objects and lists are nested more than 100 deep."""
     NOT_FINITE = "not_finite"
@@ -44,7 +46,8 @@ class RejectCode(StrEnum):
     NOT_AN_OBJECT = "not_an_object"
     """The line is JSON, but a list, a text or a number rather than an object."""
     MISSING_FIELD = "missing_field"
-    """A required field is absent or null; the message lists the fields present."""
+    """A required field is absent or null, or an empty cell of CSV where a prompt prints it; the
+    message lists the fields present."""
     WRONG_TYPE = "wrong_type"
     """A value cannot be used as it is typed; the message gives its path."""
     BAD_VALUE = "bad_value"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.crashing import crash_point
 from models.errors import BadInputError, NotFoundError
 from models.reviews import own_order, rank, reviewer_of
 from models.reviews.results import About, Result, require_libraries, result_of
@@ -164,6 +165,7 @@ class Reviewing:
             before = {one.no: one.choice for one in reviews.said(connection, review.id, name)}
             if not reviews.judge(connection, review.id, sheet.said):
                 raise NotFoundError(f"{review.id} was deleted meanwhile: nothing was taken in")
+            crash_point("review.written")
         changed = sum(before.get(one.no, one.choice) != one.choice for one in sheet.said)
         return Imported(name, len(sheet.said), changed, sheet.blank)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.stage import Stage, stage, write_rows
+from proving.stage import Stage, stage, write_rows
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

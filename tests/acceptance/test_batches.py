@@ -11,14 +11,15 @@ import pytest
 from builders import assert_all_rows_accounted_for, eventually
 from sqlalchemy import func, select
 
-from benchmarks.stage import Stage, stage
+from models.nano import NANO
 from models.payloads import Options, Usage
 from models.prices import load_prices
 from models.states import JobState, RemoteState
 from models.store import events
 from models.store.batches import requests
-from models.store.operations_seen import OperationSeen
-from models.tables import NANO, Job
+from models.store.views.operations_seen import OperationSeen
+from models.tables import Job
+from proving.stage import Stage, stage
 
 OnStage = Callable[..., Stage]
 Texts = Callable[..., Path]

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from builders import eventually
 
-from benchmarks.stage import Stage
 from models.errors import BadInputError
+from models.nano import NANO
 from models.payloads import Usage
 from models.prices import load_prices
 from models.states import JobState
 from models.store import events, money
-from models.tables import NANO, Job
+from models.tables import Job
+from proving.stage import Stage
 
 OnStage = Callable[..., Stage]
 Texts = Callable[..., Path]

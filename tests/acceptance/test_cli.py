@@ -15,8 +15,8 @@ import psutil
 import pytest
 from builders import eventually
 
-from benchmarks.stage import Stage, write_rows
 from producers.processes import free_port, listens
+from proving.stage import Stage, write_rows
 
 MAESTRALE = str(Path(sys.executable).with_name("maestrale"))
 pytestmark = pytest.mark.slow

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import psutil
 from builders import a_submission, eventually
+from redis import Redis
 
-from benchmarks.stage import Stage
 from models.doorbell import make_celery, queued, ring
 from models.payloads import ShardMessage
 from models.states import FailureCode, JobState, RowState
 from models.store import rows
 from producers.submitting import submit
+from proving.stage import Stage
 
 SLOW = ("--latency-median", "0.3")
 OnStage = Callable[..., Stage]
@@ -87,6 +88,22 @@ def test_redis_killed_without_its_data_stops_nothing(on_stage: OnStage, texts: T
     job = on.client.wait(job.id)
     assert audit(on, job.id) == {RowState.DONE: 600}
     assert on.stats()["duplicates"] <= job.calls_doubtful
+
+
+def test_a_redis_that_refuses_writes_ends_no_worker(on_stage: OnStage, texts: Texts) -> None:
+    """As one whose disk is full does: acknowledgements fail, and workers come back with it."""
+    on = on_stage(*SLOW, "--limit", "*=6000", workers=2)
+    job = on.client.generate(texts(600), recipe="translate")
+    eventually(lambda: on.client.get(job.id).rows_done > 60, "work has begun")
+    before = on.pids("worker")
+    with Redis.from_url(on.client.settings.redis_url) as server:
+        server.config_set("min-replicas-to-write", 1)
+        time.sleep(4)
+        server.config_set("min-replicas-to-write", 0)
+    job = on.client.wait(job.id)
+    assert audit(on, job.id) == {RowState.DONE: 600}
+    assert on.pids("worker") == before
+    assert on.stats()["duplicates"] == 0
 
 
 def test_every_message_twice_is_one_run(on_stage: OnStage, texts: Texts) -> None:

@@ -11,12 +11,12 @@ import pytest
 from builders import eventually
 from test_cli import Terminal
 
-from benchmarks.stage import Stage
 from models import served
 from models.states import FailureCode, JobState
 from models.tables import Job
 from models.vectors import read_store
 from producers.embedding import Embeddings, Wish
+from proving.stage import Stage
 
 OnStage = Callable[..., Stage]
 TEXT = "{{ row.text }}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_cli import Terminal
 
-from benchmarks.stage import Stage
+from proving.stage import Stage
 
 pytestmark = pytest.mark.slow
 SMALL, LARGE = "mistral-small-latest", "mistral-large-latest"

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from builders import eventually
 
-from benchmarks.stage import Stage
 from models.states import JobState
 from models.suites import load_suite
 from models.suites.outcomes import Answer
 from models.tables import Job
 from models.vectors import Embedded, write_store
 from producers.evaluating import Evaluating, Wish
-from simulator.embeddings import vector
+from proving.stage import Stage
+from simulator.content.embeddings import vector
 
 OnStage = Callable[..., Stage]
 ROOT = Path(__file__).parents[2]

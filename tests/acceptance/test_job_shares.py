@@ -5,9 +5,9 @@ from pathlib import Path
 
 from builders import eventually
 
-from benchmarks.stage import Stage
 from models.states import JobState, RowState
 from models.store import rows
+from proving.stage import Stage
 
 MODEL = "mistral-small-latest"
 OnStage = Callable[..., Stage]

@@ -11,7 +11,6 @@ from builders import assert_all_rows_accounted_for, eventually
 from sqlalchemy import func, select
 from test_cli import Terminal
 
-from benchmarks.stage import Stage
 from models.settings import Settings
 from models.states import JobState
 from models.store import deliveries, fleet
@@ -19,6 +18,7 @@ from models.store.calls import calls
 from models.tables import Job
 from producers import Maestrale
 from producers.services import Services
+from proving.stage import Stage
 
 OnStage = Callable[..., Stage]
 Texts = Callable[..., Path]

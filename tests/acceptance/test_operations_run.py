@@ -3,24 +3,23 @@
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from builders import a_stored_job, assert_all_rows_accounted_for, eventually
-from servers import Postgres
+from shells import Shell
 
 import simulator
-from benchmarks.stage import write_rows
 from models.settings import Settings
 from models.states import JobState
 from models.store.engine import open_store
 from models.tables import Job
 from producers import Maestrale
+from proving.servers import Postgres
+from proving.stage import write_rows
 
 PAGE = Path("docs/operations.md").read_text("utf-8")
-BIN = Path(".venv/bin").resolve()
 pytestmark = pytest.mark.slow
 
 
@@ -31,27 +30,10 @@ def block(part: str) -> str:
     return found
 
 
-class Shell:
-    """A user's shell in a folder, with a home beside it."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.folder = folder
-        self.environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-        self.environment |= {"MAESTRALE_HOME": str(folder / "home"), **environment}
-
-    def run(self, commands: str) -> str:
-        """Runs a block to its end, which must be good; what it printed."""
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", commands],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def job(self, home: str = "home") -> Job:
-        """The newest job of a home."""
-        with Maestrale(Settings(_env_file=None, MAESTRALE_HOME=self.folder / home)) as maestrale:
-            return maestrale.jobs()[0]
+def the_job(shell: Shell, home: str = "home") -> Job:
+    """The newest job of a home."""
+    with Maestrale(Settings(_env_file=None, MAESTRALE_HOME=shell.folder / home)) as maestrale:
+        return maestrale.jobs()[0]
 
 
 @pytest.fixture
@@ -71,18 +53,18 @@ def test_backup_and_restore_as_written(shell: Shell) -> None:
     write_rows(shell.folder / "texts.jsonl", 150)
     shell.run("maestrale up --workers 1 --no-flower")
     shell.run("maestrale generate texts.jsonl --recipe translate --detach")
-    eventually(lambda: shell.job().rows_done > 15, "it is under way", within_s=60)
+    eventually(lambda: the_job(shell).rows_done > 15, "it is under way", within_s=60)
     shell.run(block("maestrale backup"))
     shell.run(block("restored/maestrale.db"))
     eventually(
-        lambda: shell.job("restored").state == JobState.SUCCEEDED, "it ends there", within_s=90
+        lambda: the_job(shell, "restored").state == JobState.SUCCEEDED, "it ends there", within_s=90
     )
-    job = shell.job("restored")
+    job = the_job(shell, "restored")
     assert (job.rows_done, job.calls_made) == (150, 150)
     shell.environment["MAESTRALE_HOME"] = str(shell.folder / "restored")
     assert "0 jobs" in shell.run(block("--dry-run"))
     shell.run(block("--compact"))
-    assert shell.job("restored").id == job.id, "it is not thirty days old"
+    assert the_job(shell, "restored").id == job.id, "it is not thirty days old"
 
 
 @pytest.mark.postgres

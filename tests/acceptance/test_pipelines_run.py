@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 from builders import eventually
-from pipelines_stage import edit, write_recipe
 
-from benchmarks.sinks import LOOPBACK
-from benchmarks.stage import Stage
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.states import SETTLED, JobState
@@ -22,6 +19,9 @@ from models.tables import Job
 from producers.pipelines import Conductor, Runs
 from producers.services import environment
 from producers.training import Training
+from proving.pipelines_stage import edit, write_recipe
+from proving.sinks import LOOPBACK
+from proving.stage import Stage
 
 OnStage = Callable[..., Stage]
 QUICK = {"MAESTRALE_LEASE": "2"}

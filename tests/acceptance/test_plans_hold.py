@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.stage import Stage
+from models.nano import NANO
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.states import SETTLED, JobState
-from models.tables import NANO
 from producers.pipelines import Conductor, Runs
 from producers.pipelines.planning import plan
+from proving.stage import Stage
 
 ROWS = 24
 WITHIN = 4.0

@@ -60,9 +60,8 @@ def test_the_commands_and_the_python_lines_work_as_printed(
     assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 90
     assert (tmp_path / "pairs.provenance.jsonl").exists()
     (lines,) = blocks("python")
-    script = lines.replace('recipe="amira")', 'recipe="amira", again=True)')
     told = subprocess.run(
-        [str(BIN / "python"), "-c", script],
+        [str(BIN / "python"), "-c", lines],
         env=user,
         cwd=tmp_path,
         capture_output=True,

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.stage import Stage
 from models.states import JobState
 from producers.evaluating import Evaluating, Wish
 from producers.reviewing import Reviewing, make
+from proving.stage import Stage
 
 SUITE = """
 name = "tone"

@@ -17,16 +17,16 @@ from builders import eventually
 from jsonschema import Draft202012Validator
 from standardwebhooks.webhooks import Webhook
 
-from benchmarks.sinks import LOOPBACK
-from benchmarks.stage import Stage, stage, write_rows
-from models import vocabulary
 from models.events import EVENT_TYPES
 from models.states import JobState
 from producers.services import environment
+from proving.sinks import LOOPBACK
+from proving.stage import Stage, stage, write_rows
+from reference import events
 
 MAESTRALE = str(Path(sys.executable).with_name("maestrale"))
 pytestmark = pytest.mark.slow
-VALID = Draft202012Validator(vocabulary.schema())
+VALID = Draft202012Validator(events.schema())
 
 
 @dataclass

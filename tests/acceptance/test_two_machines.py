@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-import servers
 from builders import assert_all_rows_accounted_for, eventually
 from running import ROOT, SERVICES, SLOW_S, Guarded, ask, inherited
 from sqlalchemy import select
@@ -25,6 +24,7 @@ from models.states import JobState, RowState
 from models.store import rows
 from models.store.shards import shards
 from producers.client import Maestrale
+from proving import servers
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 ROWS = 600

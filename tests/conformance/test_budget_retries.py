@@ -11,12 +11,12 @@ from test_store_stages import a_run, claim, move
 
 from dashboard.job import MOVES
 from models.errors import BadInputError
+from models.nano import NANO
 from models.prices import PriceTable, load_prices
 from models.settings import Settings
 from models.states import JobState
 from models.store import jobs, money, portions, trainings
 from models.store.engine import Store
-from models.tables import NANO
 from producers import spending
 from producers.pipelines import sharing
 from producers.pipelines.outcomes import Later, Lost

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from builders import a_job, a_stored_job, a_submission, at_once, the_job
-from pipelines_stage import write_recipe
 from sqlalchemy import Connection, update
 from test_store_sweeps import crossed
 
@@ -26,6 +25,7 @@ from producers.pipelines import sharing
 from producers.pipelines.outcomes import Later, Lost
 from producers.readers import ReadOptions, read
 from producers.submitting import submit
+from proving.pipelines_stage import write_recipe
 from worker.remote import training_costs
 
 BUDGET = 1_000_000

@@ -19,8 +19,9 @@ from models.payloads import JobSpec
 from models.sealing import Sealer
 from models.settings import Settings
 from models.states import JobKind
-from models.store import checkup, events, fleet, stages
+from models.store import events, fleet, stages
 from models.store.engine import Store
+from models.store.views import checkup
 from models.tables import Delivery, Endpoint
 from producers.client import Maestrale
 from producers.doctor import Finding, Verdict, account, examine, places, processes, telling

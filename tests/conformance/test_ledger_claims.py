@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from builders import a_key, eventually_on_loop
 from redis.asyncio import BlockingConnectionPool, Redis
-from servers import Valkey, free_port
 
+from proving.servers import Valkey, free_port
 from worker.ledger import claims as claiming
 from worker.ledger.claims import PREFIX, Claims
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import fakeredis
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from models.limits import Limit
 from worker.gateway.faults import Fault, FaultKind, LimitHeaders
@@ -210,6 +212,38 @@ async def test_lateness_moves_later_slots_once(redis: Redis) -> None:
     twice = await state.reserve(MODEL, Ask(slots=0, rate=10.0, late_s=0.02, version=first.version))
     assert once.tat - first.tat == pytest.approx(0.03, abs=0.005)
     assert twice.tat == once.tat
+
+
+class Dropping:
+    """A script whose server does what it is asked, and goes away before its first answer."""
+
+    def __init__(self, script: Any) -> None:
+        self._script, self.asked = script, 0
+
+    async def __call__(self, **told: Any) -> Any:
+        self.asked += 1
+        answer = await self._script(**told)
+        if self.asked == 1:
+            raise RedisConnectionError("gone")
+        return answer
+
+
+async def test_tokens_given_back_in_an_answer_that_is_lost_are_given_back_once(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else they were handed out twice; used ones may be counted twice, which takes from nobody."""
+    state = shared(redis)
+    ask = Ask(slots=1, tokens=30_000, token_rate=1000.0, rate=5.0)
+    first = await state.reserve(MODEL, ask)
+    for settled, moved in ((-5_000, -5), (2_000, 4)):
+        before = await state.reserve(MODEL, replace(ask, slots=0, version=first.version))
+        told = replace(ask, slots=0, version=first.version, settled=settled)
+        dropping = Dropping(state._script)
+        with monkeypatch.context() as patched:
+            patched.setattr(state, "_script", dropping)
+            after = await state.reserve(MODEL, told)
+        assert dropping.asked == 2
+        assert after.ttat - before.ttat == pytest.approx(moved, abs=0.01)
 
 
 async def trip(state: SharedState, ask: Grant, seconds: float, sent: float) -> Grant:

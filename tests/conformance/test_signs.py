@@ -15,14 +15,14 @@ from models.payloads import Usage
 from models.settings import Settings
 from models.store import fleet, pulses
 from models.store.engine import Store
-from worker.figures import Figures
+from worker.call_counts import CallCounts
 from worker.gateway.faults import Fault, FaultKind
 from worker.limiter import ModelUse
 from worker.signs import Signs
 
 
 class Here:
-    """The process's shards, as far as signs know them; `trouble` is raised instead of writing."""
+    """The process's shards and its database, as signs know them; `trouble`: raised, not written."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -49,14 +49,14 @@ class World:
     """Signs with all they look at."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        self.store, self.here, self.figures = store, Here(store), Figures()
+        self.store, self.here, self.figures = store, Here(store), CallCounts()
         self.use = ModelUse(
             "small", Limit(600, None, "found"), 9.5, 0.0, 0, 3, 4, 100, 2, 1.5, 1, False
         )
         limiter: Any = SimpleNamespace(snapshot=lambda: [self.use])
         ledger: Any = SimpleNamespace(spool_bytes=77, writer=SimpleNamespace(backlog=5))
         here: Any = self.here
-        self.signs = Signs(settings, here, ledger, limiter, self.figures, "me")
+        self.signs = Signs(settings, here, here, ledger, limiter, self.figures, "me")
 
     def calls(self, job: str, count: int) -> None:
         """Answers and one refusal each."""

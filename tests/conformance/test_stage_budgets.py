@@ -7,11 +7,11 @@ from typing import Any, cast
 import orjson
 import pytest
 from builders import a_job, a_stored_job
-from pipelines_stage import edit, write_recipe
 from sqlalchemy import update
 
 from models.budgets import parse_budget
 from models.errors import BadInputError
+from models.nano import NANO
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
 from models.prices import load_prices
@@ -19,11 +19,11 @@ from models.states import JobKind, JobState
 from models.store import jobs, stages
 from models.store.engine import Store
 from models.store.stages import StageInHand
-from models.tables import NANO
 from producers import spending
 from producers.pipelines import doing, ranking, sharing
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Later, Lost, Made
+from proving.pipelines_stage import edit, write_recipe
 
 BUDGET = 1_000_000
 

@@ -7,9 +7,10 @@ from sqlalchemy import event, insert
 
 from dashboard.jobs import look
 from models.limits import Limit
-from models.store import board, fleet, jobs
-from models.store.board import Wanted
+from models.store import fleet, jobs
 from models.store.engine import Store, read_now
+from models.store.views import board
+from models.store.views.board import Wanted
 from models.tables import Job, LimiterSeen, Spending
 
 

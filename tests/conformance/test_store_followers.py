@@ -6,10 +6,12 @@ import pytest
 from builders import a_stored_job, claimed
 from sqlalchemy import Connection, select
 
-from models.states import RequestState
-from models.store import batches, jobs
+from models.states import FailureCode, RequestState
+from models.store import batch_lines, batches, jobs, remote
+from models.store.batch_lines import LineFault
 from models.store.batches import Wanted
 from models.store.engine import Store
+from models.tables import RemoteOperation
 
 Stop = Callable[[Connection, str], bool]
 WANTED = Wanted("k", "chat", "m", "{}", 1)
@@ -72,3 +74,19 @@ def test_a_job_that_goes_on_follows_who_leads_now(store: Store) -> None:
         jobs.resume(connection, first)
     assert cut(store, first) == 0
     assert standing(store, first) == RequestState.FOLLOWS
+
+
+def test_what_is_refused_for_good_fails_whoever_follows(store: Store) -> None:
+    """The provider will never take the call: the other job's rows learn it by name."""
+    first, second = parked(store), parked(store)
+    assert (cut(store, first), cut(store, second)) == (1, 0)
+    refused = LineFault("k", True, FailureCode.REQUEST_REJECTED, "status 422: no such model")
+    with store.write() as connection:
+        op = connection.execute(select(remote.operations)).mappings().one()
+        batch_lines.settle_lines(connection, RemoteOperation(**op), [], [refused])
+    requests = batches.requests
+    with store.read() as connection:
+        query = select(requests.c.state, requests.c.code, requests.c.detail)
+        found = {tuple(row) for row in connection.execute(query)}
+    assert found == {("failed", "request_rejected", "status 422: no such model")}
+    assert standing(store, second) == RequestState.FAILED

@@ -4,9 +4,10 @@ import pytest
 from builders import a_stored_job
 
 from models.states import DeliveryState, EndpointState
-from models.store import attempts, deliveries, endpoints, hookpage
+from models.store import attempts, deliveries, endpoints
 from models.store.attempts import Attempted
 from models.store.engine import Store
+from models.store.views import hookpage
 
 URL = "https://hooks.example.org/path-canary?token=query-canary"
 

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, event, update
 
 from models.payloads import Failed, RowSettled
 from models.states import FailureCode, JobState
-from models.store import calls, deliveries, jobpage, jobs, money, pulses
+from models.store import calls, deliveries, jobs, money, pulses
 from models.store.engine import Store
+from models.store.views import jobpage
 
 
 def fail_rows(store: Store, job_id: str, codes: Sequence[FailureCode]) -> None:

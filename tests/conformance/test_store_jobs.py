@@ -1,5 +1,6 @@
 """Jobs: every move from every state, with its event; creation; settling; retry."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +90,38 @@ def test_every_move_from_every_state(store: Store, name: str, state: JobState) -
         assert not moved
         assert after == before
         assert written == [(1, "job.queued")]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"rows_failed": 1}, "1 of 1 rows failed, and --max-failed-share 0.05 allows 0"),
+        ({"rows_failed": 1_040, "rows_total": 2_000, "max_failed_share": 0.29}, "1,040 of 2,000"),
+        ({"rows_failed": 1_040, "rows_total": 2_000, "max_failed_share": 0.29}, "0.29 allows 580"),
+        ({"parent_id": "job_run"}, "the stage's max_failed 0.05 allows 0"),
+        (
+            {"parent_id": "job_run", "kind": "evaluate", "idempotency_key": "job_run/exam/ab0/0"},
+            "and the stage's max_failed 0.05 allows 0",
+        ),
+        (
+            {"parent_id": "job_run", "kind": "evaluate", "idempotency_key": "r/t/ab0/0.ranking"},
+            "1 of 1 rows failed, and a share of 0.05 allows 0",
+        ),
+        ({"parent_id": "job_run", "kind": "embed"}, "and a share of 0.05 allows 0"),
+        ({"kind": "train"}, "the training failed"),
+    ],
+)
+def test_a_job_that_fails_tells_how_many_did_and_by_which_word_more_may(
+    store: Store, facts: dict[str, Any], words: str
+) -> None:
+    """As its reason, with the event."""
+    job_id = _all_failed(store, JobState.RUNNING)
+    with store.write() as connection:
+        connection.execute(update(jobs.jobs).where(jobs.jobs.c.id == job_id).values(**facts))
+        assert jobs.settle_if_done(connection, job_id) == JobState.FAILED
+        told = events.of_subject(connection, job_id)[-1]
+    assert words in the_job(store, job_id).state_reason
+    assert words in json.loads(told.data)["reason"]
 
 
 def test_moves_of_what_is_not_there(store: Store) -> None:

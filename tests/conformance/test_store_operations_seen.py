@@ -3,8 +3,8 @@
 import pytest
 from builders import a_stored_job, a_stored_operation
 
-from models.store import jobpage, operations_seen
 from models.store.engine import Store
+from models.store.views import jobpage, operations_seen
 
 
 def test_what_is_out_comes_first_and_then_the_newest(store: Store):

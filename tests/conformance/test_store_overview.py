@@ -6,8 +6,9 @@ import pytest
 from builders import a_call, a_stored_job, claimed, done, failed, settled
 from sqlalchemy import insert, update
 
-from models.store import calls, events, fleet, overview, rows, shards
+from models.store import calls, events, fleet, rows, shards
 from models.store.engine import Store
+from models.store.views import overview
 
 
 def look(store: Store) -> overview.Overview:

@@ -12,7 +12,7 @@ from alembic import command
 from builders import a_job, a_stored_job, at_once, claimed, done, settled, the_job
 from sqlalchemy import Connection, MetaData, insert, select, text
 
-from models.errors import SetupError, StoreBusyError
+from models.errors import BadInputError, SetupError, StoreBusyError
 from models.settings import Settings
 from models.store import events, jobs, rows, schema
 from models.store.engine import BUSY_TIMEOUT_MS, Store, open_store
@@ -241,7 +241,7 @@ def test_a_database_that_is_not_there_is_named() -> None:
 @pytest.mark.parametrize("url", ["nonsense", "mysql://localhost/x", "postgres//x"])
 def test_a_bad_url_is_named(url: str) -> None:
     """What is neither SQLite nor PostgreSQL is refused with the way to write it."""
-    with pytest.raises(SetupError, match="DATABASE_URL"):
+    with pytest.raises(BadInputError, match="DATABASE_URL"):
         _open(url)
 
 

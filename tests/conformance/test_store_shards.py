@@ -1,6 +1,7 @@
 """Shards: leases, tokens, the window of messages, and what the sweeper finds."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 from builders import (
@@ -13,7 +14,7 @@ from builders import (
     settled,
     the_job,
 )
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from models.shares import Wanting
 from models.states import JobState, ShardState
@@ -370,3 +371,21 @@ def test_mixed_work_of_two_jobs_never_deadlocks(store: Store) -> None:
         states = select(func.count()).where(table.c.state == ShardState.DONE)
         assert connection.scalar(states) == 4
         assert connection.scalar(select(database_now())) is not None
+
+
+def test_a_shard_is_read_without_the_rest_of_its_job(store: Store) -> None:
+    """Else each shard of a million rows would cost a walk through all of them."""
+    if store.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by statistics")
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def note(_connection: Any, _cursor: Any, words: str, given: Any, *_: Any) -> None:
+        asked.append((words, given))
+
+    job_id = a_stored_job(store, rows_count=6, shard_size=3)
+    with store.read() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        assert [row.seq for row in rows.open_of_shard(connection, job_id, 1)] == [3, 4, 5]
+        words, given = asked[-1]
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given).all()
+    assert "rows_by_shard" in str(plan)

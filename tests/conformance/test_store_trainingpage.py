@@ -6,9 +6,10 @@ from sqlalchemy import update
 
 from models.payloads import CallRecord, DoubtRecord, Usage
 from models.states import JobKind
-from models.store import calls, jobpage, jobs, money, registry, trainings
+from models.store import calls, jobs, money, registry, trainings
 from models.store.engine import Store
-from models.store.trainingpage import DRAWN, POINTS, RUN_POINTS, TrainingPage
+from models.store.views import jobpage
+from models.store.views.trainingpage import DRAWN, POINTS, RUN_POINTS, TrainingPage
 from models.tables import TunedModel
 
 

@@ -14,7 +14,7 @@ from models.store import deliveries, events
 from models.store.engine import Store
 from models.tables import Delivery, Job
 
-SCHEMA = Path(__file__).parents[2] / "docs/events.schema.json"
+SCHEMA = Path(__file__).parents[2] / "docs/reference/events.schema.json"
 messages = Delivery.__table__  # type: ignore[attr-defined]
 jobs = Job.__table__  # type: ignore[attr-defined]
 A_STAGE = {

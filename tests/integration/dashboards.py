@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from browsing import looking_at
+from playwright.sync_api import Browser, Page
 from running import Deployment, a_deployment
 from sqlalchemy import delete, insert
 
@@ -53,3 +56,15 @@ def a_dashboard(folder: Path, **environment: str) -> Iterator[Dashboard]:
             yield dashboard
         finally:
             store.close()
+
+
+def signed_in(browser: Browser, dashboard: Dashboard, path: str, **context: Any):
+    """A page as its owner sees it; a context."""
+    return looking_at(browser, dashboard.url(path), http_credentials=SIGNED_IN, **context)
+
+
+def press(page: Page, button: str) -> str:
+    """Presses a button; what the page says after it."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=button, exact=True).click()
+    return page.locator(".told").inner_text()

@@ -15,6 +15,7 @@ from sinks import LOOPBACK
 
 from models.settings import Settings
 from models.store.engine import Store, open_store
+from worker.database import Database
 from worker.webhooks.deliverer import Deliverer
 
 
@@ -25,7 +26,7 @@ async def delivering(
     """A deliverer at work, which may send to sinks on this machine."""
     with ThreadPoolExecutor(4) as threads:
         made = Settings(_env_file=None, **{**LOOPBACK, **settings})
-        deliverer = Deliverer(made, store, threads, total_s=total_s)
+        deliverer = Deliverer(made, Database(store, threads), total_s=total_s)
         await deliverer.open()
         try:
             yield deliverer

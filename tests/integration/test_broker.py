@@ -9,12 +9,12 @@ from celery import Celery
 from kombu import Consumer, Exchange, Queue
 from kombu.transport import redis as kombu_redis
 from pydantic import SecretStr
-from servers import Valkey
 
 from models import broker
 from models.doorbell import SHARDS, make_celery, queued, ring
 from models.payloads import ShardMessage
 from models.settings import Settings
+from proving.servers import Valkey
 
 REPLIES = Queue("replies", Exchange("replies", type="fanout"), auto_delete=True)
 """As Celery's remote control has one: deleting it fails when the server is away."""

@@ -14,9 +14,9 @@ from playwright.sync_api import expect
 from running import ask
 from sqlalchemy import text
 
+from models.nano import NANO
 from models.states import JobState
 from models.store import pulses
-from models.tables import NANO
 
 EVIL = "<script>document.title='owned'</script>{{7*7}}<img src=x onerror=alert(1)>"
 HIDDEN = "\x1b[31mred\u202egnp.exe"

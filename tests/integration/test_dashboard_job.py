@@ -10,16 +10,16 @@ from urllib.parse import urlencode
 import pytest
 from browsing import DESK, PHONE, looking_at, overflow
 from builders import a_stored_job, a_stored_operation, claimed, done, eventually, settled, the_job
-from dashboards import OWNER, SIGNED_IN, Dashboard, a_dashboard
-from playwright.sync_api import Browser, Page
+from dashboards import OWNER, Dashboard, a_dashboard, press, signed_in
+from playwright.sync_api import Browser
 from sqlalchemy import func, select, update
 
+from models.nano import NANO
 from models.payloads import Failed, JobSpec, Options, RowSettled
 from models.recipes import load_recipe
 from models.states import FailureCode, JobState
 from models.store import deliveries, endpoints, jobs, pulses, shards
 from models.store.pulses import Beat
-from models.tables import NANO
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
 SHOWN = r"<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
@@ -59,17 +59,6 @@ def a_job_with_history(dashboard: Dashboard, **changes: Any) -> str:
             .values(started_at=begin, calls_made=240, cost_nano=NANO // 4)
         )
     return job_id
-
-
-def signed_in(browser: Browser, dashboard: Dashboard, path: str, **context: Any):
-    return looking_at(browser, dashboard.url(path), http_credentials=SIGNED_IN, **context)
-
-
-def press(page: Page, button: str) -> str:
-    """Presses a button; what the page says after it."""
-    with page.expect_navigation():
-        page.get_by_role("button", name=button, exact=True).click()
-    return page.locator(".told").inner_text()
 
 
 def post(port: int, path: str, password: str = OWNER, **headers: str) -> int:

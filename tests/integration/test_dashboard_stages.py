@@ -12,9 +12,9 @@ from dashboards import Dashboard, a_dashboard
 from playwright.sync_api import Browser, Page
 from sqlalchemy import update
 
+from models.nano import NANO
 from models.states import JobKind, JobState, StageState
 from models.store import jobs, stages
-from models.tables import NANO
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"
 SHOWN = r"<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"

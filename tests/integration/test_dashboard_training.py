@@ -12,10 +12,11 @@ from dashboards import OWNER, SIGNED_IN, Dashboard, a_dashboard
 from playwright.sync_api import Browser, Page
 from sqlalchemy import update
 
+from models.nano import NANO
 from models.payloads import JobSpec
 from models.states import JobKind
 from models.store import jobs, registry, trainings
-from models.tables import NANO, TunedModel
+from models.tables import TunedModel
 from models.training import DatasetRef, TrainingSpec
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}\x1b[31mred\u202ereversed"

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import PHONE, looking_at, overflow
+from browsing import PHONE, overflow
 from builders import a_stored_job
-from dashboards import OWNER, SIGNED_IN, Dashboard, a_dashboard
-from playwright.sync_api import Browser, Page, expect
+from dashboards import OWNER, Dashboard, a_dashboard, press, signed_in
+from playwright.sync_api import Browser, expect
 from sqlalchemy import delete
 
 from models.states import DeliveryState, EndpointState
@@ -53,17 +53,6 @@ def the_delivery(dashboard: Dashboard, number: int) -> dict[str, Any]:
     with dashboard.store.read() as connection:
         (found,) = (one for one in deliveries.newest(connection) if one["id"] == number)
     return found
-
-
-def signed_in(browser: Browser, dashboard: Dashboard, path: str, **context: Any):
-    return looking_at(browser, dashboard.url(path), http_credentials=SIGNED_IN, **context)
-
-
-def press(page: Page, button: str) -> str:
-    """Presses a button; what the page says after it."""
-    with page.expect_navigation():
-        page.get_by_role("button", name=button, exact=True).click()
-    return page.locator(".told").inner_text()
 
 
 def test_endpoints_are_told_without_what_may_be_secret(browser: Browser, dashboard: Dashboard):

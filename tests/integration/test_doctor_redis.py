@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import redis
 from running import Guarded
-from servers import start
 
 from models.settings import Settings
 from producers.doctor import Verdict, check_redis
+from proving.servers import start
 
 
 def test_a_server_that_may_lose_messages_is_told(

@@ -9,15 +9,15 @@ import psutil
 import pytest
 from builders import eventually
 from running import API_KEY, PAPERS, SLOW_S, Deployment, a_deployment, ask
-from servers import free_port
 
 from dashboard.opening import PASSWORD_FILE, is_loopback, secure
-from dashboard.wording import readable
+from dashboard.task_words import readable
 from models.doorbell import RUN_SHARD, TICK, make_celery
 from models.errors import SetupError
 from models.payloads import Options
 from models.states import JobState
 from producers.client import Maestrale
+from proving.servers import free_port
 
 COLUMNS = "draw=1&start=0&length=100&search[value]=&order[0][column]=0&columns[0][data]=name"
 OWNER = "owner:of-this-place"

@@ -12,7 +12,6 @@ from builders import a_stored_job, the_job
 from hosted_clock import HostedClock
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
-from training_builders import a_dataset, a_row, a_spec
 
 import simulator
 from models.payloads import Estimate, JobSpec
@@ -21,6 +20,7 @@ from models.states import JobKind, JobState, RemoteState
 from models.store import jobs, money, remote, trainings
 from models.store.engine import Store
 from models.training.contents import content_hash
+from proving.training_builders import a_dataset, a_row, a_spec
 from worker.gateway.remote import RemoteApi
 from worker.remote.statuses import Standing, standing_of
 from worker.remote.training_files import prepare

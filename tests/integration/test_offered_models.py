@@ -9,7 +9,6 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from pipelines_stage import edit, write_recipe
 from pydantic import SecretStr
 
 from models.errors import BadInputError
@@ -17,6 +16,7 @@ from models.settings import Settings
 from producers import Maestrale, offered
 from producers.cli import main
 from producers.offered import check_offered
+from proving.pipelines_stage import edit, write_recipe
 from simulator.catalogue import model_card
 
 SMALL, NEMO, EMBED = "mistral-small-latest", "open-mistral-nemo", "mistral-embed"
@@ -132,6 +132,22 @@ def test_a_misspelt_name_is_refused(opened: Maestrale, listing: tuple[str, list[
         check_offered(["zzz"], opened)
 
 
+def test_only_what_does_the_work_is_advised(opened: Maestrale, monkeypatch: pytest.MonkeyPatch):
+    """One that chats for who is to chat, one that embeds for who is to embed; or none at all."""
+    with opened:
+        with pytest.raises(
+            BadInputError, match=f"no model 'mistral-tiny': .*({SMALL}|{NEMO})"
+        ) as refused:
+            check_offered(["mistral-tiny"], opened)
+        assert EMBED not in str(refused.value)
+        with pytest.raises(BadInputError, match=f"did you mean {EMBED}"):
+            check_offered(["mistral-tiny"], opened, embedding=["mistral-tiny"])
+        other = {**model_card("mistral-ocr"), "capabilities": {"completion_chat": False}}
+        monkeypatch.setattr(offered, "cards", lambda *_: [model_card(EMBED), other])
+        with pytest.raises(BadInputError, match=r"no model 'mistral-tiny'$"):
+            check_offered(["mistral-tiny"], opened)
+
+
 def test_the_provider_itself_refuses_too(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ):
@@ -200,7 +216,8 @@ def test_the_command_makes_no_job(capfd: pytest.CaptureFixture[str]):
     embed = ["embed", "q.jsonl", "--text", "{{ row.query }}", "-m", "mistral-embd", "--detach"]
     for command in (evaluate, embed):
         assert main(command) == 2
-        assert "did you mean" in capfd.readouterr().err
+        meant = EMBED if command[0] == "embed" else SMALL
+        assert f"did you mean {meant}?" in capfd.readouterr().err
     assert jobs(capfd) == []
 
 

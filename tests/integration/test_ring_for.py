@@ -1,13 +1,13 @@
 """One function rings for a job's next shards: with a broker, and without one."""
 
 from builders import a_stored_job
-from servers import free_port
 from sqlalchemy import func, select
 
 from models.doorbell import make_celery, queued, ring_for
 from models.settings import Settings
 from models.store import shards
 from models.store.engine import Store
+from proving.servers import free_port
 
 
 def published(store: Store, job_id: str) -> int:

@@ -11,16 +11,17 @@ from builders import a_stored_job, eventually
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 from running import API_KEY, PAPERS, SLOW_S, Deployment, a_deployment, ask
-from servers import free_port
 from sqlalchemy import func, select
 
 from dashboard.opening import PASSWORD_FILE
 from models.metrics import DASHBOARD, METRICS, WORKER
+from models.nano import NANO
 from models.states import JobState
 from models.store import pulses
 from models.store.engine import Store, open_store
-from models.tables import NANO, Job
+from models.tables import Job
 from producers.client import Maestrale
+from proving.servers import free_port
 
 Samples = dict[tuple[str, ...], float]
 HOSTILE = '<script>"{{7*7}}\n'

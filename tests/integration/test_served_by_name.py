@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from builders import a_stored_job
 
-from benchmarks.stage import Stage, stage, write_rows
 from models import served
 from models.states import JobState
 from models.store import fleet, registry
 from models.tables import TunedModel
+from proving.stage import Stage, stage, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 ROWS = 24

@@ -14,20 +14,21 @@ from builders import (
     eventually_on_loop,
     the_job,
 )
-from servers import free_port
 
 from models.doorbell import make_celery
 from models.errors import StoreBusyError
-from models.payloads import RowOutcome, Snoozed, Succeeded
+from models.payloads import JobSpec, RowOutcome, Snoozed, Succeeded
 from models.settings import Settings
 from models.states import JobKind, JobState
 from models.store import shards
 from models.store.engine import Store
+from proving.servers import free_port
+from worker.database import Database
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
 from worker.limiter.portion import Portion
 from worker.rows import RowRun
-from worker.shards import Run, Shards
+from worker.shards import UNREADABLE, Run, Shards
 from worker.sharing import Sharing
 
 RUNS: dict[JobKind, Run] = {}
@@ -48,11 +49,10 @@ async def here(store: Store, tmp_path: Path) -> AsyncIterator[Shards]:
     url = f"redis://127.0.0.1:{free_port()}/0"
     with ThreadPoolExecutor(4) as threads:
         yield Shards(
-            store=store,
+            database=Database(store, threads),
             ledger=ledger,
             asker=NoCalls(),  # type: ignore[arg-type] # all it takes here
             app=make_celery(Settings(_env_file=None, REDIS_URL=url), patience_s=0.2),
-            threads=threads,
             owner="test",
             lease_s=60,
             drain_s=0.1,
@@ -98,23 +98,45 @@ async def test_a_shard_is_run_and_settles_its_job(
     assert_all_rows_accounted_for(store, job)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": [{"name": "a", "model": "m", "prompt": "{{ row.text | gone }}"}]},
+        {"steps": [{"name": "a", "model": "m", "prompt": "{{ 1" + " + 1" * 120 + " }}"}]},
+        {"steps": "none"},
+    ],
+)
+async def test_a_job_whose_recipe_this_version_does_not_take_is_paused(
+    store: Store, here: Shards, run_rows: Callable[[Any], None], changes: dict[str, Any]
+) -> None:
+    """Queued before an upgrade: no row fails by it, and the version that took it can go on."""
+    run_rows(at_once)
+    recipe = {"name": "r", "output": {"record": {"a": "{{ a }}"}}, **changes}
+    spec = JobSpec(recipe=recipe).model_dump_json()
+    job = a_stored_job(store, rows_count=5, shard_size=5, spec=spec)
+    await here.run(job, 0)
+    found = the_job(store, job)
+    assert (found.state, found.state_reason) == (JobState.PAUSED, UNREADABLE)
+    assert (found.rows_failed, shard_of(store, job).state, here.jobs) == (0, "open", {})
+
+
 async def test_an_error_of_ours_gives_the_lease_back_without_a_death(
     store: Store, here: Shards, run_rows: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is busy for a moment: nobody is suspected, the shard is open at once."""
     run_rows(at_once)
     job = a_stored_job(store, rows_count=5, shard_size=5)
-    read = here.read
+    read = Database.read
 
     async def busy(*_: Any) -> Any:
         raise StoreBusyError("busy")
 
-    monkeypatch.setattr(here, "read", busy)
+    monkeypatch.setattr(Database, "read", busy)
     with pytest.raises(StoreBusyError):
         await here.run(job, 0)
     found = shard_of(store, job)
     assert (found.state, found.deaths, here.held, here.jobs) == ("open", 0, {}, {})
-    monkeypatch.setattr(here, "read", read)
+    monkeypatch.setattr(Database, "read", read)
     assert await here.run(job, 0) == "5 done"
 
 
@@ -244,7 +266,8 @@ async def test_slots_are_shared_by_looking(
     run_rows(waits := Waits(done=0))
     old, new = (a_stored_job(store, rows_count=8, shard_size=1) for _ in range(2))
     limiter = SimpleNamespace(portion=Portion())
-    sharing = Sharing(here, limiter, "test", 4)  # type: ignore[arg-type] # all it takes here
+    database = Database(store, ThreadPoolExecutor(1))
+    sharing = Sharing(database, here, limiter, "test", 4)  # type: ignore[arg-type] # all it takes
     first = [asyncio.create_task(here.run(old, no)) for no in range(4)]
     await eventually_on_loop(lambda: waits.waiting == 4, "all slots are taken")
     await sharing.look()

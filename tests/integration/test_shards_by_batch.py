@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from builders import a_doubt, a_stored_job, assert_all_rows_accounted_for, the_job
-from servers import free_port
 from sqlalchemy import select
 
 from models.doorbell import make_celery
@@ -20,8 +19,10 @@ from models.settings import Settings
 from models.states import FailureCode, JobKind, JobState, RowState
 from models.store import batches, calls, rows
 from models.store.engine import Store
+from proving.servers import free_port
 from worker.asking import Asker
-from worker.figures import Figures
+from worker.call_counts import CallCounts
+from worker.database import Database
 from worker.kinds import generate
 from worker.ledger.claims import Claims
 from worker.ledger.ledger import Ledger
@@ -57,17 +58,16 @@ async def here(store: Store, tmp_path: Path) -> AsyncIterator[Shards]:
         gateway=Nobody(),  # type: ignore[arg-type]
         prices=load_prices(),
         purses=Purses(_no_money, lambda *_: None, "test"),
-        figures=Figures(),
+        figures=CallCounts(),
         random=random.Random(1),
     )
     url = f"redis://127.0.0.1:{free_port()}/0"
     with ThreadPoolExecutor(4) as threads:
         yield Shards(
-            store=store,
+            database=Database(store, threads),
             ledger=ledger,
             asker=Asker(server="http://api", ledger=ledger, payer=payer, withholds=_nothing),
             app=make_celery(Settings(_env_file=None, REDIS_URL=url), patience_s=0.2),
-            threads=threads,
             owner="test",
             lease_s=60,
             drain_s=0.1,

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from simulator.batch_jobs import BatchStatus
-from simulator.batch_routes import BatchBody
 from simulator.hosted_rules import HostedRules
+from simulator.hosting.batch_jobs import BatchStatus
+from simulator.hosting.batch_routes import BatchBody
+from simulator.hosting.tuning_bodies import TuningBody
+from simulator.hosting.tuning_jobs import TuningStatus
 from simulator.serving import serve
 from simulator.settings import Config
-from simulator.tuning_bodies import TuningBody
-from simulator.tuning_jobs import TuningStatus
 
 EXCERPTS = Path(__file__).parents[1] / "openapi"
 HOSTED = EXCERPTS / "mistral-2026-08-13-hosted-excerpt.yaml"

@@ -10,8 +10,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from simulator.bodies import ChatBody, EmbeddingBody
-from simulator.prose import Prose
-from simulator.schemas import fill
+from simulator.content.prose import Prose
+from simulator.content.schemas import fill
 from simulator.serving import serve
 
 SPEC = Path(__file__).parents[1] / "openapi" / "mistral-2026-08-13-excerpt.yaml"

@@ -16,13 +16,13 @@ from builders import (
     eventually_on_loop,
     the_job,
 )
-from servers import Postgres
 
 from models.errors import SetupError
 from models.settings import Settings
 from models.store import calls, schema
 from models.store import engine as engines
 from models.store.engine import Store, open_store
+from proving.servers import Postgres
 from worker.ledger import ledger as ledgers
 from worker.ledger import writer as writing
 from worker.ledger.adoption import adopt_orphans

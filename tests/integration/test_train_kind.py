@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 from builders import a_stored_job, eventually_on_loop
-from fake_trainer import as_python
 from sqlalchemy import select, update
-from training_builders import a_dataset, a_spec
 
 from models.errors import StoreBusyError
 from models.payloads import (
@@ -27,6 +25,8 @@ from models.states import FailureCode, JobKind, RemoteState
 from models.store import registry, remote, rows, trainings
 from models.store.engine import Store
 from models.training import DatasetRef, TrainingSpec
+from proving.fake_trainer import as_python
+from proving.training_builders import a_dataset, a_spec
 from worker.jobs import JobInHand
 from worker.kinds.train import Trainings
 from worker.rows import RowRun

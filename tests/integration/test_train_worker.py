@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 from builders import eventually, the_job
-from fake_trainer import as_python
 from running import inherited
-from training_builders import a_dataset, a_dataset_folder, a_spec
 
 import simulator
 from models.doorbell import make_celery
@@ -24,6 +22,8 @@ from producers import training_jobs
 from producers.client import Maestrale
 from producers.services import Services, environment
 from producers.training_jobs import Submission
+from proving.fake_trainer import as_python
+from proving.training_builders import a_dataset, a_dataset_folder, a_spec
 
 START_S = 60.0
 

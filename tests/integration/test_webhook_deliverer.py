@@ -27,6 +27,7 @@ from models.settings import Settings
 from models.states import EndpointState
 from models.store import attempts, deliveries, endpoints, events
 from models.store.engine import Store
+from worker.database import Database
 from worker.webhooks import deliverer
 from worker.webhooks.lanes import WIDE
 from worker.webhooks.schedule import GIVE_UP_S, WAITS_S
@@ -390,7 +391,7 @@ async def test_an_idle_process_only_reads(
         connection.execute(deliveries.deliveries.delete())
     monkeypatch.setattr(deliverer, "POLL_S", 0.01)
     looked, wrote = [], []
-    real_read, real_write = deliverer._on_snapshot, deliverer._in_transaction
+    real_read, real_write = Database._on_snapshot, Database._in_transaction
 
     def read(*args: Any) -> Any:
         looked.append(1)
@@ -400,8 +401,8 @@ async def test_an_idle_process_only_reads(
         wrote.append(args[1])
         return real_write(*args)
 
-    monkeypatch.setattr(deliverer, "_on_snapshot", read)
-    monkeypatch.setattr(deliverer, "_in_transaction", write)
+    monkeypatch.setattr(Database, "_on_snapshot", read)
+    monkeypatch.setattr(Database, "_in_transaction", write)
     async with delivering(store):
         await eventually_on_loop(lambda: len(looked) > 10, "looked")
         assert wrote == []

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import pytest_socket
 from builders import FakeClock
-from servers import keys_that_live_for_ever
+
+from proving.servers import keys_that_live_for_ever
 
 
 @pytest.fixture(autouse=True)

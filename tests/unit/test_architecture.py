@@ -5,7 +5,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MAP = (ROOT / "docs/architecture.md").read_text("utf-8").split("```")[1]
-PACKAGES = ("models", "producers", "worker", "dashboard", "simulator", "recipes", "examples")
+PACKAGES = (
+    "models",
+    "producers",
+    "worker",
+    "dashboard",
+    "simulator",
+    "recipes",
+    "faults",
+    "proving",
+    "reference",
+    "examples",
+)
 
 
 def mapped() -> dict[str, set[str]]:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = PROJECT["tool"]["importlinter"]["root_packages"]
-NOT_SHIPPED = {"tests", "benchmarks"}
+NOT_SHIPPED = {"tests", "benchmarks", "faults", "proving", "reference"}
 MAY_SPEAK_SQL = ("models/store/", "models/tables/")
 
 
@@ -72,7 +72,7 @@ def test_a_planted_violation_is_seen(copy: Path, path: str, line: str, broken: s
 
 
 def top_level(folder: Path) -> set[str]:
-    """Names that Python could import from `folder`, tests and benchmarks aside."""
+    """Names that Python could import from `folder`, what is not shipped aside."""
     packages = {path.parent.name for path in folder.glob("[a-z]*/*.py")}
     return (packages | {path.stem for path in folder.glob("*.py")}) - NOT_SHIPPED
 

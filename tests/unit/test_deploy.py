@@ -281,7 +281,7 @@ def test_what_the_image_does_not_need_stays_out():
     """Tests, documents and the deployment's own files (secrets!) are not copied."""
     image = (ROOT / "Dockerfile").read_text()
     let_through = (ROOT / ".dockerignore").read_text()
-    for folder in ("deploy", "tests", "docs", "benchmarks"):
+    for folder in ("deploy", "tests", "docs", "benchmarks", "faults", "proving", "reference"):
         assert f"COPY {folder}" not in image
         assert f"!{folder}" not in let_through
 

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from models.errors import BadInputError, SetupError
-from producers import exports
+from producers import exports, parquet_export
 from producers.exports import check_target, export, provenance_path, write_provenance
 
 CHAT = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
@@ -129,7 +129,7 @@ def test_parquet_columns_without_a_common_type_hold_json(
     tmp_path, values, batch_bytes, monkeypatch
 ):
     """Where types differ, within a batch or between batches, no value is changed or lost."""
-    monkeypatch.setattr(exports, "_BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(parquet_export, "_BATCH_BYTES", batch_bytes)
     path = export(rows(*({"v": v, "k": "x"} for v in values)), tmp_path / "out", "parquet").path
     content = parquet.read_table(path).to_pylist()
     assert [json.loads(row["v"]) for row in content] == values or content == [
@@ -267,3 +267,10 @@ def test_memory_does_not_grow_with_the_records(tmp_path, form):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 24 << 20
+
+
+def test_a_name_of_many_bytes_is_as_good_as_any(tmp_path):
+    """Eighty letters of three bytes each: the file, and nothing of a draft."""
+    path = tmp_path / ("語" * 80 + ".jsonl")
+    assert export(rows({"a": 1}), path, "jsonl").path == path
+    assert names(tmp_path) == [path.name]

@@ -9,7 +9,6 @@ documents, and only the first one builds it.
 import fcntl
 import logging
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.vectors import Store
+from models.whole_files import drafted
 
 if TYPE_CHECKING:
     import faiss
@@ -172,16 +172,11 @@ def _keep(index: "faiss.IndexIVFScalarQuantizer", kept: Path, store: str) -> Non
     Where that cannot be, each process builds its own: the same on the same kind of machine."""
     import faiss  # noqa: PLC0415 # as above
 
-    unfinished = kept.with_name(f".{kept.name}.{os.getpid()}")
     try:
-        faiss.write_index(index, str(unfinished))
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())
-        unfinished.replace(kept)
+        with drafted(kept) as draft:
+            faiss.write_index(index, str(draft))
     except (OSError, RuntimeError) as error:
         log.warning("%s cannot be kept: %s", kept, str(error).splitlines()[0])
-        with suppress(OSError):
-            unfinished.unlink()
         return
     for other in kept.parent.glob("*.ivf"):
         if other != kept and other.stem.rpartition(".")[0] == store:

@@ -12,12 +12,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from models.payloads import Usage
 from models.recipes.answers import Choice, ToolCall
+from worker.gateway.plain import is_plain
 
 _CHAT = TypeAdapter(ChatCompletionResponse)
 
 
 def chat_problem(answer: Mapping[str, Any]) -> str | None:
     """Why `answer` is no chat completion (places and kinds of error, never values), or None."""
+    return None if is_plain(answer) else sdk_problem(answer)
+
+
+def sdk_problem(answer: Mapping[str, Any]) -> str | None:
+    """The same by the SDK's model and a look at the messages, whatever the shape."""
     try:
         _CHAT.validate_python(answer)
     except ValidationError as error:

@@ -6,8 +6,8 @@ from itertools import accumulate
 from typing import Any
 
 from models.payloads import Usage
-from models.vectors import to_text
 from worker.gateway.replies import Reply
+from worker.gateway.vectors import written
 
 
 def parts(reply: Reply, vectors: Sequence[Sequence[float]], weights: Sequence[int]) -> list[Reply]:
@@ -21,12 +21,6 @@ def parts(reply: Reply, vectors: Sequence[Sequence[float]], weights: Sequence[in
         replace(reply, usage=share, answer=_answer(reply.answer, vector, share))
         for vector, share in zip(vectors, shares, strict=True)
     ]
-
-
-def compact(answer: dict[str, Any]) -> dict[str, Any]:
-    """The checked answer with its vectors as base64 of float32."""
-    data = [{**item, "embedding": _written(item["embedding"])} for item in answer["data"]]
-    return {**answer, "data": data}
 
 
 def divided(usage: Usage, weights: Sequence[int]) -> list[Usage]:
@@ -50,13 +44,5 @@ def _answer(whole: dict[str, Any], vector: Sequence[float], share: Usage) -> dic
         "completion_tokens": share.completion_tokens,
         "total_tokens": share.total,
     }
-    data = [{"object": "embedding", "index": 0, "embedding": _written(vector)}]
+    data = [{"object": "embedding", "index": 0, "embedding": written(vector)}]
     return {**whole, "data": data, "usage": told}
-
-
-def _written(vector: Sequence[float]) -> Sequence[float] | str:
-    """As it is where float32 is too small for it: whoever reads it says so, by its row."""
-    try:
-        return to_text(vector)
-    except OverflowError:
-        return vector

@@ -5,7 +5,6 @@ from typing import Any
 
 from models.payloads import Failed, RowOutcome, Succeeded
 from models.recipes import Choice, Problem, Read, RowProblem, Scope, Step
-from models.recipes.compiled import cache_key
 from models.states import FailureCode
 from worker.gateway.mistral import to_choice
 from worker.paying import Answered
@@ -76,7 +75,6 @@ async def _ask(run: RowRun, step: Step, body: Body, sample: str) -> Choice | Sto
 
 def _provenance(run: RowRun, scope: Scope) -> dict[str, Any]:
     recipe = run.compiled.recipe
-    prompts = {step.name: cache_key(recipe, step) for step in recipe.steps}
     return {
         "recipe": recipe.name,
         "recipe_hash": recipe.hash,
@@ -85,7 +83,7 @@ def _provenance(run: RowRun, scope: Scope) -> dict[str, Any]:
             {
                 "step": step,
                 "model": asked.model,
-                "prompt_hash": prompts[step],
+                "prompt_hash": run.compiled.prompt_hashes[step],
                 "key": asked.key,
                 "prompt_tokens": asked.usage.prompt_tokens,
                 "completion_tokens": asked.usage.completion_tokens,

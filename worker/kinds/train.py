@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from models.crashing import crash_point
 from models.errors import BadInputError, MaestraleError
 from models.payloads import Failed, RowOutcome, Snoozed, Submitted, Succeeded
 from models.states import FailureCode, RemoteState
@@ -159,6 +160,7 @@ class Trainings:
             created_at=0.0,
         )
         stored: TunedModel = await self._write(registry.register, model, metrics)
+        crash_point("model.registered")
         record = {"model": stored.name, "base": spec.base, "trainer": spec.trainer, **metrics}
         lineage = {"dataset_hash": spec.dataset.hash, "seed": spec.seed, "versions": by}
         return Succeeded([record], lineage)

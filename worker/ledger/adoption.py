@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy.exc import DBAPIError
 
+from models.crashing import crash_point
 from models.errors import StoreBusyError
 from models.payloads import CallRecord, DoubtRecord, Usage
 from models.store import calls, jobs
@@ -74,6 +75,8 @@ def adopt_orphans(store: Store, folder: Path) -> int:
 
 def _adopt(store: Store, paths: list[Path]) -> int:
     count = _store(store, read_estate(paths)) if paths else 0
+    if paths:
+        crash_point("spool.adopted")
     for path in paths:
         path.unlink(missing_ok=True)
     return count
@@ -95,6 +98,7 @@ def _store(store: Store, estate: Estate) -> int:
     with store.write() as connection:
         jobs.lock(connection, estate.jobs())
         calls.replay(connection, estate.paid)
+        crash_point("spool.adopting")
         calls.doubt(connection, list(estate.open_intents.values()))
     if estate.paid or estate.open_intents:
         log.warning(

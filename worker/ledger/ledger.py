@@ -2,8 +2,10 @@
 
 import asyncio
 import secrets
+from itertools import count
 from pathlib import Path
 
+from models.crashing import crash_point
 from models.errors import MaestraleError
 from models.payloads import CallRecord, DoubtRecord, RowSettled
 from models.store.engine import Store
@@ -35,6 +37,7 @@ class Ledger:
         self._claims = claims
         self._lookups = Lookups(store, claims)
         self._uncommitted: dict[str, CallRecord] = {}
+        self._life, self._intents = secrets.token_hex(8), count()
         self.writer = Writer(store)
 
     def open(self) -> None:
@@ -75,7 +78,8 @@ class Ledger:
 
     def intend(self, key: str, job_id: str, model: str, cost_nano: int | None) -> Intent:
         """Puts a call on record before it is sent; raises OSError when the disk is full."""
-        doubt = DoubtRecord(key, job_id, model, "crash", cost_nano, secrets.token_hex(8))
+        nonce = f"{self._life}-{next(self._intents):x}"
+        doubt = DoubtRecord(key, job_id, model, "crash", cost_nano, nonce)
         return Intent(doubt, self._spool.intend(doubt))
 
     def paid(self, intent: Intent, record: CallRecord) -> "asyncio.Future[bool]":
@@ -85,7 +89,9 @@ class Ledger:
         """
         record = storable_call(record)
         self._uncommitted[record.key] = record
+        crash_point("call.answered")
         segment = self._spool_answer(intent, record)
+        crash_point("call.spooled")
 
         def committed(stored: "asyncio.Future[bool]") -> None:
             self._uncommitted.pop(record.key, None)

@@ -2,8 +2,8 @@
 
 What cannot be stored for its own sake (a value the database refuses) is found by halving the
 group, so that one bad value never takes paid results down with it. What fails because the
-database does not answer is tried again until it does; meanwhile `is_healthy` is False and nothing
-new is paid for.
+database does not answer is tried again until it does; meanwhile the event `healthy` is cleared
+and nothing new is paid for.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DataError, IntegrityError
 
+from models.crashing import crash_point
 from models.errors import MaestraleError
 from models.payloads import CallRecord, DoubtRecord, Failed, RowSettled
 from models.states import FailureCode
@@ -124,6 +125,7 @@ class Writer:
             group = self._waiting[: self._group]  # it leaves the queue when it is committed
             try:
                 fenced = await loop.run_in_executor(self._thread, self._commit, group)
+                crash_point("group.committed")
             except Exception as error:  # whatever it is: what was paid for is never dropped
                 await self._wait_for_the_database(group, error)
                 continue
@@ -187,6 +189,7 @@ class Writer:
                 connection,
                 [i.what for i in settled if i not in fenced and isinstance(i.what, RowSettled)],
             )
+            crash_point("group.written")
         return fenced
 
     def _commit_unstorable(self, item: Item, error: Exception) -> set[Item]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 START_RATE = 10.0
-UNPACED_RATE = 2000.0
-"""From here on pacing costs more than it could save: the rate counts as unlimited."""
+UNPACED_RATE = 4000.0
+"""From here on pacing costs more than it could save: the rate counts as unlimited. A climb is
+refused at 3.5 times the limit, and whoever is unpaced by then sends all he has at once."""
 FLOOR_RATE = 0.2
 DOUBLING_S = 0.2
 LATER_DOUBLING_S = 1.0

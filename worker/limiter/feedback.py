@@ -14,7 +14,6 @@ from worker.limiter.waiting import Slot
 
 TOKEN_HOLD_S = 2.0
 """Pause after a refusal for tokens: the 60 s window moves on by 3%."""
-_FAILING = (FaultKind.TRANSIENT, FaultKind.TIMEOUT)
 
 
 @dataclass(slots=True)

@@ -18,11 +18,6 @@ class Outlook:
         self._agreed = belief
         self._pending: list[Change] = []
 
-    @property
-    def is_pending(self) -> bool:
-        """Whether there is something the others should hear of."""
-        return bool(self._pending)
-
     def change(self, change: Change) -> bool:
         """Believe something else from now on; whether it made a difference."""
         changed = change(self.now)

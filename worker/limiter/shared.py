@@ -1,10 +1,11 @@
 """The typed function around `reserve.lua`: one call reserves slots and reports what happened."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from worker.limiter.beliefs import TOKEN_BURST_S
 
@@ -96,10 +97,23 @@ class SharedState:
         self._account, self._worker = account, worker
 
     async def reserve(self, model: str, ask: Ask) -> Grant:
-        """Reserve and report in one round trip. Raises what the client raises."""
+        """Reserve and report in one round trip. Raises what the client raises.
+
+        Connections that lie in the pool die with a server that is back since: one that is found
+        dead is no reason to go on alone beside the others, who have all of the limit by then. What
+        a server did and could not answer is done twice: that leaves slots unused, and a probe of an
+        open circuit for `PROBE_TTL_S` (it may be another process's, so nobody can give it back).
+        Tokens given back twice would be more than the limit: they stay unused, too.
+        """
         key = f"maestrale:limit:{{{self._account}}}:{model}"
-        reply = await self._script(keys=[key, f"{key}:workers"], args=_arguments(self._worker, ask))
-        return _grant(reply)
+        keys = [key, f"{key}:workers"]
+        try:
+            return await self._told(keys, ask)
+        except RedisConnectionError:
+            return await self._told(keys, replace(ask, settled=max(0.0, ask.settled)))
+
+    async def _told(self, keys: list[str], ask: Ask) -> Grant:
+        return _grant(await self._script(keys=keys, args=_arguments(self._worker, ask)))
 
 
 def _micros(seconds: float) -> int:

@@ -12,7 +12,7 @@ from models.store.batch_lines import LineFault
 from models.store.rows import storable
 from models.tables import RemoteOperation
 from worker.gateway.mistral import chat_problem, read_usage, vectors_problem
-from worker.joint.parts import compact
+from worker.gateway.vectors import compact
 from worker.ledger.sanitising import storable_call, storable_doubt
 
 MOST_DETAIL = 300

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from models.crashing import crash_point
 from models.payloads import CallRecord
 from models.prices import PriceTable
 from models.states import JobState, RemoteState, RequestState
@@ -94,7 +95,9 @@ class Batches:
             path = self._path(hand.op, name)
             got = await self._api.download(file_id, path)
             if not isinstance(got, Fault):
+                crash_point("batch.downloaded")
                 await self._settle_file(hand, path)
+                crash_point("batch.settled")
             elif got.status in GONE:
                 gone.add(name)
             else:

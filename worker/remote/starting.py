@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from models.crashing import crash_point
 from models.states import JobState
 from models.store import remote
 from models.store.remote import InHand
@@ -58,6 +59,7 @@ async def uploaded(
         for stale in there:  # perhaps cut short: lines are cheap, a broken batch is not
             await api.delete_file(stale.id)
     sent = await api.upload(path, name, purpose)
+    crash_point("remote.uploaded")
     return sent if isinstance(sent, Fault) else sent.id
 
 
@@ -67,7 +69,9 @@ async def start(
     """Makes the request, noted before it; nothing, if another process has the operation by now."""
     if not await write(remote.starting, op):
         return Later(ASK_AGAIN_S, "another process has it in hand")
+    crash_point("remote.noted")
     made = await ask()
+    crash_point("remote.posted")
     if isinstance(made, RemoteJob):
         return Sent(made)
     if made.maybe_paid:  # a list may lag from now on, whenever it was asked for

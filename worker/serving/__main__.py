@@ -13,7 +13,7 @@ from pathlib import Path
 from aiohttp import web
 
 from models.errors import BadInputError, MaestraleError
-from models.settings import Settings
+from models.settings import read_settings
 from worker.serving.engine import Engine, Serving
 from worker.serving.front import Front
 from worker.training.bases import find_base
@@ -55,7 +55,7 @@ def _serving(options: argparse.Namespace) -> Serving:
     for path in options.adapter:
         if not path.is_file():
             raise BadInputError(f"there is no adapter at {path}")
-    home = options.home or Settings().home
+    home = options.home or read_settings().home
     try:
         gguf = find_base(options.base, home).gguf
     except TrainingProblem as problem:

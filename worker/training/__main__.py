@@ -12,8 +12,8 @@ from models.settings import Settings
 from models.training import libraries
 from worker.training.dying import Stop, die_with, give_way
 from worker.training.events import Done, Failed, Result
-from worker.training.places import RunFolder
 from worker.training.problems import TrainingProblem, check_libraries
+from worker.training.run_folder import RunFolder
 from worker.training.telling import Teller, take_over_output
 
 

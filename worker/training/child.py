@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from models.training import TrainingSpec
+from models.whole_files import write_whole
 from worker.training import pacing, wandb_log
 from worker.training.bases import Base, find_base
 from worker.training.dying import Stop, hold_device
@@ -20,15 +21,14 @@ from worker.training.events import Done, Event, Result, Started, Stopped, Waitin
 from worker.training.exporting import export_adapter
 from worker.training.learning import Teacher, Trainer, build_trainer
 from worker.training.loading import device, load_model, unpack
-from worker.training.places import (
+from worker.training.problems import TrainingProblem
+from worker.training.rows import Example, examples
+from worker.training.run_folder import (
     RunFolder,
     drop_half_written,
     step_of,
     whole_checkpoints,
-    write_whole,
 )
-from worker.training.problems import TrainingProblem
-from worker.training.rows import Example, examples
 from worker.training.tokenizing import load_tokenizer
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "gguf")

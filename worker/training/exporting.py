@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 from safetensors.numpy import load_file
 
-from worker.training.places import RunFolder
+from worker.training.run_folder import RunFolder
 
 ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "mistral": gguf.MODEL_ARCH.LLAMA}
 """`model_type` of transformers -> llama.cpp's; both are permuted alike."""

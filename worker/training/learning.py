@@ -15,8 +15,8 @@ from models.training import TrainingSpec
 from worker.training import pacing
 from worker.training.dying import Stop
 from worker.training.events import Checkpointed, Evaluated, Event, Point
-from worker.training.places import RunFolder, prune, seal
 from worker.training.rows import Example
+from worker.training.run_folder import RunFolder, prune, seal
 
 _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
 """Through the model in one piece; what they leave behind for the way back must fit in memory."""

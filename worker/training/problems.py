@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from models.training import libraries
+from models import extras
 from worker.training.events import FailureCode
 
 
@@ -17,7 +17,7 @@ class TrainingProblem(Exception):  # noqa: N818 # the run has it, not we
 
 def check_libraries(names: Sequence[str]) -> None:
     """Raises `TrainingProblem` for those that this interpreter has not."""
-    if missing := libraries.lacking(names):
+    if missing := extras.missing(names):
         raise TrainingProblem(
             "missing_extra",
             f"{sys.executable} lacks {', '.join(missing)}: pip install 'maestrale[train]'",

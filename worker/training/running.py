@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from models.log_tail import last_line
 from models.training import TrainingSpec, surroundings
-from models.words import printable
 from worker.training.events import Died, Event, Last, from_line
-from worker.training.places import RunFolder
+from worker.training.run_folder import RunFolder
 
 STOP_S: Final = 60.0
 """How long a run told to stop may take for its step and its checkpoint, seconds."""
@@ -123,18 +123,8 @@ def environment(ours: Mapping[str, str], folder: Path, wandb_key: str = "") -> d
 def died(code: int, log: Path) -> Died:
     """The end of a run that did not tell it, in words: the last ones of its log among them."""
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    last = _last_line(log)
+    last = last_line(log)
     return Died(
         exit_code=code,
         detail=f"the training process {how}{f', saying: {last}' if last else ''}; its log: {log}",
     )
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 4096))
-            said = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return printable(next((line.strip() for line in reversed(said) if line.strip()), ""))

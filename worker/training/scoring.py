@@ -5,7 +5,6 @@ device is held while the model is loaded, as a training holds it.
 """
 
 import argparse
-import importlib.util
 import math
 import os
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 from worker.training.bases import find_base
 from worker.training.dying import Stop, die_with, give_way, hold_device
 from worker.training.events import Failed, Waiting
-from worker.training.problems import TrainingProblem
+from worker.training.problems import TrainingProblem, check_libraries
 from worker.training.rows import Example, Tokenizer, example_of
 from worker.training.scored import (
     Conversation,
@@ -130,12 +129,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _read(options: argparse.Namespace, teller: Teller) -> None:
     """Answers line by line until there are no more."""
-    missing = [name for name in _NEEDED if not importlib.util.find_spec(name)]
-    if missing:
-        raise TrainingProblem(
-            "missing_extra",
-            f"{sys.executable} lacks {', '.join(missing)}: pip install 'maestrale[train]'",
-        )
+    check_libraries(_NEEDED)
     reader, device = _loaded(options, teller.tell)
     teller.tell(Ready(device=device))
     for line in sys.stdin.buffer:

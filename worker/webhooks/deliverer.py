@@ -10,29 +10,26 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Any, TypeVar
 
 import aiohttp
 from sqlalchemy import Connection
 
 from models.addresses import Rules
+from models.crashing import crash_point
 from models.errors import MaestraleError, SetupError
 from models.sealing import Sealer
 from models.settings import Settings
 from models.store import attempts, deliveries
 from models.store.attempts import Attempted, Claimed
-from models.store.engine import Store
+from worker.database import Database
 from worker.webhooks.dialling import TOTAL_S, open_session
 from worker.webhooks.lanes import FRESH_S, Lanes
 from worker.webhooks.posting import Outcome, post
 from worker.webhooks.schedule import GIVE_UP_S, judge
 from worker.webhooks.signing import headers
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 POLL_S = 0.4
@@ -51,13 +48,10 @@ CLOSE_S = 3.0
 class Deliverer:
     """Belongs to one event loop. `total_s`: the most that an attempt may take, seconds."""
 
-    def __init__(
-        self, settings: Settings, store: Store, threads: Executor, *, total_s: float = TOTAL_S
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, *, total_s: float = TOTAL_S) -> None:
         self._rules = Rules.of(settings)
         self._sealer = Sealer(settings)
-        self._store = store
-        self._threads = threads
+        self._database = database
         self._total_s = total_s
         self._lanes = Lanes()
         self._outcomes: list[Attempted] = []
@@ -95,7 +89,7 @@ class Deliverer:
         await asyncio.gather(*self._posts, return_exceptions=True)
         await self._session.close()
         with suppress(MaestraleError):  # else the claims run out
-            await self._write(_settle, self._outcomes, left)
+            await self._database.write(_settle, self._outcomes, left)
 
     @property
     def under_way(self) -> int:
@@ -127,18 +121,21 @@ class Deliverer:
 
     async def _round(self) -> None:
         """Relays what waits, records what ended, claims what is due, and begins what may begin."""
-        there = await self._read(deliveries.look)
+        there = await self._database.read(deliveries.look)
         if deliveries.EVENTS_WAIT in there:
-            await self._write(deliveries.relay)
-            there = await self._read(deliveries.look)
+            crash_point("event.committed")
+            await self._database.write(deliveries.relay)
+            crash_point("event.relayed")
+            there = await self._database.read(deliveries.look)
         room = self._room(there)
         ended = list(self._outcomes)
         if ended or room:
             claimed_at = time.monotonic()  # before the claims: ours must end first
-            claimed = await self._write(_turn_over, ended, room)
+            claimed = await self._database.write(_turn_over, ended, room)
             del self._outcomes[: len(ended)]
             self._lanes.add(claimed, claimed_at)
             if claimed:
+                crash_point("webhook.claimed")
                 self._ahead_s = claimed[0].at - time.monotonic()
         self._begin()
         if deliveries.EVENTS_WAIT in there:
@@ -164,6 +161,7 @@ class Deliverer:
         outcome = None
         try:
             outcome = await self._post(claimed)
+            crash_point("webhook.posted")
         except Exception:
             log.exception("delivery %d could not be attempted", claimed.id)
         finally:
@@ -193,22 +191,11 @@ class Deliverer:
             log.error("webhooks of endpoint %s wait: %s", claimed.endpoint_id, error)
         self._locked[claimed.endpoint_id] = time.monotonic() + LOCKED_S
         with suppress(MaestraleError):  # else the claim runs out
-            await self._write(attempts.release, [claimed])
+            await self._database.write(attempts.release, [claimed])
 
     def _now(self) -> float:
         """Seconds since the epoch, by the clock that all machines share."""
         return time.monotonic() + self._ahead_s
-
-    # -- the database ---------------------------------------------------------------------
-
-    async def _read(self, function: Callable[[Connection], T]) -> T:
-        return await self._off_the_loop(partial(_on_snapshot, self._store, function))
-
-    async def _write(self, function: Callable[..., T], *args: Any) -> T:
-        return await self._off_the_loop(partial(_in_transaction, self._store, function, *args))
-
-    async def _off_the_loop(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def _judged(claimed: Claimed, outcome: Outcome, now: float) -> Attempted:
@@ -241,13 +228,3 @@ def _turn_over(
 def _settle(connection: Connection, ended: Sequence[Attempted], left: Sequence[Claimed]) -> None:
     attempts.record(connection, ended, give_up_s=GIVE_UP_S)
     attempts.release(connection, left)
-
-
-def _on_snapshot(store: Store, function: Callable[[Connection], T]) -> T:
-    with store.read() as connection:
-        return function(connection)
-
-
-def _in_transaction(store: Store, function: Callable[..., T], *args: Any) -> T:
-    with store.write() as connection:
-        return function(connection, *args)

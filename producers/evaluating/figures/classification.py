@@ -19,7 +19,7 @@ from models.suites.schema import Classification
 from producers.evaluating.figures.findings import Figures, Findings, bars, table_of
 from producers.evaluating.figures.gathering import Gathered
 from producers.evaluating.figures.intervals import divided, of_sums, ratio, share, wilson
-from producers.evaluating.figures.paired import Metric, compare_hits, compare_sums, pairs
+from producers.evaluating.figures.paired import Metric, Paired, compare_hits, compare_sums, pairs
 from producers.evaluating.figures.resampling import Floats, Statistic
 from producers.evaluating.report import Cell, Chart, Figure, Section, Series, Table
 
@@ -88,16 +88,6 @@ def positive_of(told: Classification) -> int | None:
     if told.positive is not None:
         return told.labels.index(told.positive)
     return 0 if len(told.labels) == 2 else None
-
-
-def precision_of(label: int, labels: int) -> Statistic:
-    """Of the answers that say the label, how many are right."""
-    return lambda sums: divided(*_of_label(sums, label, labels)[:2])
-
-
-def recall_of(label: int, labels: int) -> Statistic:
-    """Of the answers to rows with the label, how many say it."""
-    return lambda sums: divided(*_of_label(sums, label, labels)[::2])
 
 
 def f1_of(label: int, labels: int) -> Statistic:
@@ -196,7 +186,7 @@ def _columns(positive: int | None) -> dict[str, str]:
 
 def _paired(
     labelled: dict[str, Labelled], told: Classification, positive: int | None, seed: int
-) -> list:  # type: ignore[type-arg]
+) -> list[Paired]:
     labels = len(told.labels)
     hits = {name: np.where(one.there, one.right, np.nan) for name, one in labelled.items()}
     found = compare_hits(Metric("accuracy"), hits, seed)

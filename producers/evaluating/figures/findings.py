@@ -47,7 +47,7 @@ def bars(title: str, figures: Figures, columns: Mapping[str, str], unit: Unit) -
     return Chart(title, "bars", list(columns.values()), series, unit)
 
 
-def series_of(name: str, found: Iterable[Figure], xs: Sequence[float] = ()) -> Series:
+def series_of(name: str, found: Iterable[Figure]) -> Series:
     """Figures as what is drawn of them."""
     told = list(found)
     return Series(
@@ -55,5 +55,4 @@ def series_of(name: str, found: Iterable[Figure], xs: Sequence[float] = ()) -> S
         [one.value for one in told],
         [one.low for one in told],
         [one.high for one in told],
-        xs,
     )

@@ -8,7 +8,6 @@ with nobody: a class of its own in agreement and kappa, left out of the correlat
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from producers.evaluating.figures.intervals import (
     of_sums,
     share,
 )
-from producers.evaluating.figures.paired import BOOTSTRAP, MOST_FOR_ALL_PAIRS, Metric, Paired
+from producers.evaluating.figures.paired import BOOTSTRAP, Metric, Paired, pairs
 from producers.evaluating.figures.resampling import DRAWS, LEVEL, Floats, two_sided
 from producers.evaluating.figures.spending import cost_of, spent_by_judges
 from producers.evaluating.figures.verdicts import comparisons_of
@@ -79,7 +78,7 @@ def find(gathered: Gathered, seed: int) -> Findings:
     )
     order = ranked(findings)
     findings.paired = [
-        _compare(names, judged[names[0]], judged[names[1]], seed) for names in _pairs(order)
+        _compare(names, judged[names[0]], judged[names[1]], seed) for names in pairs(order)
     ]
     costs = {judge: cost_of(one)["cost_usd"] for judge, one in spent_by_judges(gathered).items()}
     columns = {**COLUMNS, "invalid": "No valid verdict"}
@@ -253,12 +252,6 @@ def _correlated(valid: Floats, statistic: Correlation, drawn: Floats, why: str) 
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     method = "bootstrap over rows (percentile)"
     return Figure(value, "number", float(low), float(high), len(valid), method)
-
-
-def _pairs(order: list[str]) -> list[tuple[str, str]]:
-    if len(order) <= MOST_FOR_ALL_PAIRS:
-        return list(combinations(order, 2))
-    return [(order[0], other) for other in order[1:]]
 
 
 def _compare(names: tuple[str, str], first: Judged, second: Judged, seed: int) -> Paired:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from models.tables import NANO
+from models.nano import NANO
 from models.words import counted
 from producers.evaluating.figures.findings import Findings, table_of
 from producers.evaluating.figures.gathering import PAID, Gathered

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from models.figures import Worded, footnotes, worded
+from models.figure_words import Worded, footnotes, worded
 from producers.evaluating.report import Cell, Comparison, Figure, Report, Table
 
-LEVEL = "95%"
 FEW_NAMES = 12
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from models.figures import Worded
+from models.figure_words import Worded
 from producers.evaluating.rendering import notes
 from producers.evaluating.rendering.charts import Drawn
 from producers.evaluating.rendering.texts import lines, plain

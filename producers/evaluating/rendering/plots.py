@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from models.figures import written
+from models.figure_words import written
 from producers.evaluating.rendering.texts import plain
 from producers.evaluating.report import Chart, Series
 

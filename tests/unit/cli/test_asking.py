@@ -7,10 +7,10 @@ from inspect import signature
 import pytest
 
 from models.errors import BadInputError
-from producers.cli.asking import How
-from producers.cli.embedding import embed
-from producers.cli.evaluating import evaluate
-from producers.cli.generating import generate
+from producers.cli.commands.embedding import embed
+from producers.cli.commands.evaluating import evaluate
+from producers.cli.commands.generating import generate
+from producers.cli.runs.asking import How
 
 COMMANDS = pytest.mark.parametrize("command", [generate, evaluate, embed])
 

@@ -16,7 +16,7 @@ from models.payloads import Estimate, JobSpec, Options
 from models.states import JobState
 from models.store.engine import Store
 from producers import Maestrale
-from producers.cli.following import Follower
+from producers.cli.runs.following import Follower
 
 Run = Callable[..., Ended]
 LOOKING = ("recipes", "jobs", "show", "watch", "failures", "export")
@@ -395,9 +395,15 @@ def test_a_missing_file_ends_with_2(run: Run, recipe: str):
 @pytest.mark.parametrize(
     ("name", "value", "said", "code"),
     [
-        ("MAESTRALE_LEASE", "1", "MAESTRALE_LEASE", 1),
-        ("MAESTRALE_LIMITS", "nonsense", "does not parse", 2),
-        ("DATABASE_URL", "mysql://x", "SQLite or PostgreSQL", 1),
+        ("MAESTRALE_LEASE", "1", "MAESTRALE_LEASE", 2),
+        (
+            "MAESTRALE_LIMITS",
+            "nonsense",
+            "MAESTRALE_LIMITS: the limit 'nonsense' does not parse",
+            2,
+        ),
+        ("DATABASE_URL", "mysql://x", "SQLite or PostgreSQL", 2),
+        ("DATABASE_URL", "postgresql://u:secret@h:port/x", "DATABASE_URL does not parse", 2),
         ("MAESTRALE_HOME", "/proc/nowhere", "/proc/nowhere", 1),
     ],
 )

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from cli_builders import Ended
-from fake_trainer import as_python
-from training_builders import a_dataset_folder
+
+from proving.fake_trainer import as_python
+from proving.training_builders import a_dataset_folder
 
 Run = Callable[..., Ended]
 PLAN = ("train", "news", "--base", "letters", "--dry-run")

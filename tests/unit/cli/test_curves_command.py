@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from builders import a_job
-from training_builders import a_dataset, a_dataset_folder, a_spec
 
 from models.errors import SetupError
 from models.tables import TrainingPoint
 from producers import curves, drawing
 from producers.sweeps import Ran
+from proving.training_builders import a_dataset, a_dataset_folder, a_spec
 
 
 class Paper:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cli_builders import Ended
 
-from producers.cli import dataset_words
-from producers.datasets.figures import Bucket, figures_of, histogram
+from producers.cli.rendering import dataset_words
+from producers.datasets.row_statistics import Bucket, figures_of, histogram
 
 Run = Callable[..., Ended]
 SHAPE = ("--prompt", "News? {{ row.query }}", "--answer", "{{ row.label }}")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from cli_builders import Ended
-from training_builders import a_dataset_folder
+
+from proving.training_builders import a_dataset_folder
 
 Run = Callable[..., Ended]
 HOSTED = ("train", "news", "--base", "open-mistral-7b", "--trainer", "mistral", "--dry-run")

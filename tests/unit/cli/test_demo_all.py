@@ -12,7 +12,7 @@ from models.pipelines import shipped_pipelines
 from models.states import JobState, StageState
 from models.store.stages_seen import StageSeen
 from models.tables import Stage
-from producers.cli import demonstrating_all
+from producers.cli.runs import demonstrating_all
 from producers.cli.voice import Voice
 from producers.demo_all import RECIPES, Ended
 

@@ -1,5 +1,6 @@
 """Nothing trains here: `train`, `watch`, `up` and `doctor` say so, and what to do."""
 
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -7,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from cli_builders import Ended, plain
-from training_builders import a_dataset_folder
 
 from models.births import born
 from models.settings import Settings
@@ -16,14 +16,17 @@ from models.store import fleet
 from models.store.engine import Store
 from models.tables import Job
 from producers import services, trainers
-from producers.cli import starting
+from producers.cli.runs import starting
 from producers.cli.voice import Voice
 from producers.client import Maestrale
 from producers.doctor import Verdict
 from producers.doctor.processes import check_trainer
+from proving.pipelines_stage import write_recipe
+from proving.training_builders import a_dataset_folder, a_row
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2")
+SWEEP = ("--base", "smollm2", "--sweep", "lr=1e-4,1e-5")
 INSTALL = "pip install 'maestrale[train]'"
 
 
@@ -53,27 +56,101 @@ def a_worker(store: Store, worker: str) -> None:
         fleet.sign_of_life(connection, worker, slots=1, rows_in_flight=0)
 
 
-def test_a_training_without_a_trainer_is_warned_of(run: Run) -> None:
-    """After it was submitted, as words and as a fact, with both ways out."""
-    said = run(*TRAIN, "--no-watch").out
-    assert INSTALL in said
-    assert "MAESTRALE_TRAIN_PYTHON" in said
-    assert "stays queued" in said
-    facts = run(*TRAIN, "--no-watch", "--json", "--seed", "1").facts
-    assert INSTALL in facts["warning"]
+SUITE = 'name = "p"\nkind = "perplexity"\n'
+PERPLEXITY = ("evaluate", "s.toml", "-m", "maker/smollm2", "--data", "rows.jsonl")
 
 
-def test_our_own_workers_are_no_trainers(run: Run, user_store: Store, settings: Settings) -> None:
-    """However alive."""
-    a_service(settings, "worker1")
+@pytest.mark.parametrize("how", ["--no-watch", "--watch"])
+def test_what_nobody_could_train_is_no_job(run: Run, user_store: Store, how: str) -> None:
+    """It would be watched without end; both ways out are told. Our own workers are no trainers."""
+    a_service(Settings(_env_file=None), "worker1")
     a_worker(user_store, f"{socket.gethostname()}:{os.getpid()}:abc")
-    assert INSTALL in run(*TRAIN, "--no-watch").out
-    assert "elsewhere" not in run(*TRAIN, "--no-watch", "--seed", "1").out
+    for command in ((*TRAIN, how), (*TRAIN, how, "--json"), ("train", "news", *SWEEP, how)):
+        ended = run(*command)
+        assert ended.code == 2
+        assert INSTALL in ended.err
+        assert "MAESTRALE_TRAIN_PYTHON" in ended.err
+    assert run("jobs", "--json").facts == []
+    assert run(*TRAIN, "--dry-run").code == 0, "it may be planned"
+
+
+def test_what_nobody_could_read_to_a_model_is_no_job(run: Run) -> None:
+    """Perplexity is a trainer's work too."""
+    Path("s.toml").write_text(SUITE)
+    Path("rows.jsonl").write_text(json.dumps(a_row("a")) + "\n")
+    ended = run(*PERPLEXITY, "--detach")
+    assert (ended.code, INSTALL in ended.err) == (2, True), ended.err
+    assert run("jobs", "--json").facts == []
+
+
+PIPELINE = """
+name = "small"
+input = "rows.jsonl"
+[[stages]]
+name = "pairs"
+kind = "generate"
+[[stages]]
+name = "data"
+kind = "dataset"
+from = ["{{ pairs.records }}"]
+"""
+WANTS = {
+    "train": """
+[[stages]]
+name = "tuned"
+kind = "train"
+dataset = "{{ data.name }}"
+base = "smollm2"
+trainer = "{{ vars.trainer }}"
+[variables]
+trainer = "local"
+""",
+    "perplexity": """
+[[stages]]
+name = "read"
+kind = "evaluate"
+models = ["maker/smollm2"]
+data = "{{ data.train }}"
+""",
+}
+
+
+@pytest.mark.parametrize("kind", WANTS)
+def test_a_run_that_would_wait_for_a_trainer_is_not_begun(
+    run: Run, user_store: Store, tmp_path: Path, kind: str
+) -> None:
+    """Its answers would be paid for, and then nobody trains on them. It may be begun where a
+    worker of another home may train, and is not gone on with where that is gone."""
+    folder = write_recipe(tmp_path / "small")
+    (folder / "pipeline.toml").write_text(PIPELINE + WANTS[kind])
+    (folder / "suite.toml").write_text(SUITE)
+    command = ("run", str(folder), "--detach", "--json")
+    ended = run(*command)
+    assert (ended.code, INSTALL in ended.err) == (2, True), ended.err
+    assert run("jobs", "--json").facts == []
+    a_worker(user_store, "far-away:7:abc")
+    assert run(*command).code == 0
+    with user_store.write() as connection:
+        connection.execute(fleet.workers.delete())
+    (begun,) = run("jobs", "--json").facts
+    assert run("pause", begun["id"]).code == 0
+    ended = run(*command, "--resume")
+    assert (ended.code, INSTALL in ended.err) == (2, True), ended.err
+    if kind == "train":
+        assert run(*command, "--set", "trainer=mistral", "--again").code == 0
+
+
+def test_the_providers_trainer_needs_nothing_here(run: Run) -> None:
+    """It is asked, as a model is."""
+    hosted = ("--base", "ministral-8b-latest", "--trainer", "mistral", "--steps", "2")
+    assert run("train", "news", *hosted, "--no-watch").code == 0
 
 
 def test_a_worker_of_another_home_may_be_one(run: Run, user_store: Store) -> None:
     """Its sign of life does not say, and so do we."""
     a_worker(user_store, "far-away:7:abc")
+    told = run(*TRAIN, "--no-watch", "--json", "--seed", "1")
+    assert INSTALL in told.facts["warning"]
     assert "unless the worker started elsewhere trains" in run(*TRAIN, "--no-watch").out
 
 
@@ -95,8 +172,11 @@ def test_a_trainer_that_is_only_not_started_is_named(
     assert INSTALL not in said
 
 
-def test_the_watch_says_it_as_well(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_watch_says_it_as_well(
+    run: Run, user_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In a pipe too, once; and of a watch that comes later."""
+    a_worker(user_store, "far-away:7:abc")
 
     def watch(client: Maestrale, job_id: str, *, every_s: float = 0.0) -> Iterator[Job]:
         for state in (JobState.QUEUED, JobState.QUEUED, JobState.CANCELLED):

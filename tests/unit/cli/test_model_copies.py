@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from builders import a_stored_job
-from cli_builders import Ended
+from cli_builders import Ended, plain
 
 from models.store import registry
 from models.store.engine import Store
 from models.tables import TunedModel
+from producers.cli.rendering import training_words as learning_words
 
 Run = Callable[..., Ended]
 
@@ -157,3 +158,28 @@ def test_an_export_that_fails_leaves_the_earlier_one(
     (home / "runs" / "job_a").replace(home / "elsewhere")
     assert export("copy", "--overwrite").code == 2
     assert everything(tmp_path / "here") == before
+
+
+def test_a_hosted_model_is_asked_by_its_name_in_the_registry() -> None:
+    """Commands know it by that; the provider's own id is where it is."""
+    hosted = TunedModel(
+        name="news-mistral",
+        base="open-mistral-7b",
+        trainer="mistral",
+        place="ft:open-mistral-7b:daf5e488:20240430:c1bed559",
+        job_id="job_x",
+        dataset_name="news",
+        dataset_hash="0123456789abcdef0123",
+        metrics="{}",
+        created_at=0.0,
+    )
+    shown = plain(learning_words.model(hosted))
+    assert "maestrale generate FILE --recipe NAME --model news-mistral\n" in shown
+    assert hosted.place in shown
+
+
+def test_a_copy_may_have_a_name_of_many_bytes(export: Callable[..., Ended], tmp_path: Path) -> None:
+    """Eighty letters of three bytes each."""
+    to = tmp_path / ("語" * 80)
+    assert export(to).code == 0
+    assert (to / "lineage.json").is_file()

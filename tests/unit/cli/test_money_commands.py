@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from builders import a_call, a_doubt, a_job, a_stored_job, the_job
 from cli_builders import Ended, plain
-from pipelines_stage import write_recipe
 
+from models.nano import NANO
 from models.states import JobState
 from models.store import calls
 from models.store.engine import Store
 from models.store.money import Cost
-from models.tables import NANO
-from producers.cli import display, money_words, showing
-from producers.cli.display import Progress
+from producers.cli.rendering import display, money_words, showing
+from producers.cli.rendering.display import Progress
+from proving.pipelines_stage import write_recipe
 
 Run = Callable[..., Ended]
 RECIPE = """

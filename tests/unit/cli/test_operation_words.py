@@ -8,9 +8,9 @@ from cli_builders import plain
 
 from models.payloads import JobSpec, Options
 from models.states import JobState
-from models.store.operations_seen import OperationSeen
-from producers.cli import display, operation_words, showing
-from producers.cli.display import Progress
+from models.store.views.operations_seen import OperationSeen
+from producers.cli.rendering import display, operation_words, showing
+from producers.cli.rendering.display import Progress
 
 NOW = 10_000.0
 

@@ -18,7 +18,7 @@ from models.states import JobState
 from models.store import fleet
 from models.store.engine import Store
 from producers import offered
-from producers.cli import starting
+from producers.cli.runs import starting
 from producers.cli.voice import Voice
 from producers.client import Maestrale
 from producers.doctor import Verdict, account

@@ -71,3 +71,13 @@ def test_variables_are_read_from_key_value():
     for wrong in ("a", "=1"):
         with pytest.raises(BadInputError, match="--set"):
             outputs.read_variables([wrong])
+
+
+def test_standard_output_is_no_place_for_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--out -` makes no file of that name; the message says what to do."""
+    monkeypatch.chdir(tmp_path)
+    for check in (outputs.check_named, lambda out: outputs.check_free(out, overwrite=False)):
+        with pytest.raises(BadInputError, match="give it a name"):
+            check(Path("-"))

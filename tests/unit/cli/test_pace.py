@@ -1,6 +1,6 @@
 """Speed and time left, from what was seen."""
 
-from producers.cli.pace import Pace, Seen
+from producers.cli.rendering.pace import Pace, Seen
 
 
 def paced(*seen: tuple[float, int, int, int], rows: int = 100, calls: int = 400) -> Pace:

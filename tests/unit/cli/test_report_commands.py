@@ -18,7 +18,6 @@ from models.store.engine import Store
 from models.suites import Contestant, Evaluation, load_suite
 from producers import Maestrale
 from producers.evaluating import reports
-from producers.evaluating.figures import libraries
 from producers.evaluating.rendering import charts
 
 Run = Callable[..., Ended]
@@ -161,20 +160,78 @@ def test_answers_of_this_machine_are_marked(run: Run, user_store: Store, job_id:
 
 
 def test_charts_of_the_report_before_go(run: Run, user_store: Store, job_id: str):
-    """Only those that it said it wrote, and never what lies elsewhere."""
+    """What the one before lists and is named as ours; never what lies elsewhere, nor somebody's
+    own, whatever it is called."""
     with Maestrale() as maestrale:
         made = reports.keep(maestrale, maestrale.get(job_id), a_report(job_id=job_id))
         reports.write(made, Path("rep"))
         told = json.loads(Path("rep/report.json").read_text())
-        told["files"] += ["../precious.png", "charts/../report.md"]
+        told["files"] += ["../precious.png", "charts/../report.md", "charts/mine.png", 7]
         Path("rep/report.json").write_text(json.dumps(told))
         Path("precious.png").write_text("mine")
-        Path("rep/charts/mine.png").write_text("mine")
+        own = ("mine.png", "10-mine.png")
+        for name in own:
+            Path("rep/charts", name).write_text("mine")
         few = a_report(job_id=job_id, sections=a_report().sections[:1])
         reports.write(reports.keep(maestrale, maestrale.get(job_id), few), Path("rep"))
-    there = sorted(one.name for one in Path("rep/charts").iterdir())
-    assert there == ["01-shares-by-model.png", "02-what-news-smol-said.png", "mine.png"]
+    there = {one.name for one in Path("rep/charts").iterdir()}
+    assert there == {"01-shares-by-model.png", "02-what-news-smol-said.png", *own}
     assert Path("precious.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize("dies_at", range(1, 6))
+def test_charts_of_the_report_before_go_also_where_a_writer_died(
+    user_store: Store, job_id: str, monkeypatch: pytest.MonkeyPatch, dies_at: int
+):
+    """Whichever file was its last: whoever writes after it leaves the charts of its own alone."""
+    points = iter(range(1, 100))
+
+    def die(name: str) -> None:
+        if name == "report.writing" and next(points) == dies_at:
+            raise KeyboardInterrupt
+
+    with Maestrale() as maestrale:
+        job = maestrale.get(job_id)
+        few = a_report(job_id=job_id, sections=a_report().sections[:1])
+        whole = reports.keep(maestrale, job, a_report(job_id=job_id))
+        reports.write(whole, Path("rep"))
+        with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+            dying.setattr(reports, "crash_point", die)
+            reports.write(reports.keep(maestrale, job, few), Path("rep"))
+        none = reports.keep(maestrale, job, a_report(job_id=job_id, sections=[]))
+        reports.write(none, Path("rep"))
+    assert list(Path("rep/charts").iterdir()) == []
+
+
+def test_charts_beside_no_report_are_kept(user_store: Store, job_id: str):
+    """Under a name that ours may have, in a folder that is somebody's own."""
+    (own := Path("rep/charts/10-mine.png")).parent.mkdir(parents=True)
+    own.write_text("mine")
+    with Maestrale() as maestrale:
+        made = reports.keep(maestrale, maestrale.get(job_id), a_report(job_id=job_id))
+        reports.write(made, Path("rep"), overwrite=True)
+    assert own.read_text() == "mine"
+
+
+def test_who_dies_while_writing_a_report_may_write_it_again(
+    user_store: Store, job_id: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Without --overwrite: its first file says whose report it is."""
+
+    def die(name: str) -> None:
+        if name == "report.writing":
+            raise KeyboardInterrupt
+
+    with Maestrale() as maestrale:
+        made = reports.keep(maestrale, maestrale.get(job_id), a_report(job_id=job_id))
+        with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+            dying.setattr(reports, "crash_point", die)
+            reports.write(made, Path("rep"))
+        assert reports.has_report(Path("rep"))
+        reports.check_folder(Path("rep"), made.job.name)
+        files = reports.write(made, Path("rep"))
+    assert files[0] == Path("rep/report.html")
+    assert all(path.is_file() for path in files)
 
 
 def test_a_job_that_runs_has_figures_so_far(run: Run, user_store: Store):
@@ -251,7 +308,7 @@ def test_without_matplotlib_there_are_no_charts(
 
 def test_without_libraries_nothing_is_paid(run: Run, monkeypatch: pytest.MonkeyPatch, home: Path):
     """Said before anything is submitted."""
-    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
+    monkeypatch.setattr("models.extras.missing", list)
     Path("q.jsonl").write_text('{"id": "1", "query": "news?", "label": "news_related"}\n')
     refused = run("evaluate", "tak", "-m", "a,b", "--data", "q.jsonl")
     assert refused.code == 2

@@ -136,7 +136,7 @@ def test_without_the_libraries_it_says_what_to_install(
     """Exit code 2, and the extra's name."""
     review = a_review(user_store)
     judged(user_store, review, Said(1, "ada", "left"))
-    monkeypatch.setattr("models.reviews.results.find_spec", lambda _name: None)
+    monkeypatch.setattr("models.extras.missing", list)
     ended = run("review", "result", review.id)
     assert ended.code == 2
     assert "pip install 'maestrale[evaluate]'" in ended.err

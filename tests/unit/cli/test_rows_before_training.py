@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from cli_builders import Ended
-from training_builders import a_dataset_folder, a_row
 
 from producers.datasets import before_training
+from proving.training_builders import a_dataset_folder, a_row
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2", "--no-watch", "--json")
@@ -53,7 +53,7 @@ def test_a_dataset_with_a_broken_row_starts_nothing(
         (ROBOT, "is 'robot'"),
         ({"messages": 5}, "`messages` is not a list"),
         (LABELS, "the dataset has conversations, and this row is one of texts with labels"),
-        ([1], "a row is one JSON object"),
+        ([1], "the line is a list, not an object"),
         ({}, "`messages` is not a list"),
     ],
 )
@@ -65,10 +65,23 @@ def test_validation_rows_are_held_to_the_same_rules(
     for command in (TRAIN, HOSTED):
         ended = run(*command, "--validation", str(path))
         assert ended.code == 2
-        assert f"{path}, line 2: " in ended.err
+        assert "--validation" in ended.err
+        assert f"{path.name}" in ended.err
+        assert "line 2: " in ended.err
         assert told in ended.err
         assert "1 of 2 rows" in ended.err
     assert run("jobs", "--json").facts == []
+
+
+def test_ids_of_validation_rows_may_be_anything(run: Run, tmp_path: Path) -> None:
+    """A trainer reads none; the rows are taken as they are, all of them."""
+    messages = a_row("a")["messages"]
+    ids = ("a", "a", "", None, 1.5, ["b"], {"c": 1}, True, "x" * 300)
+    path = write(tmp_path / "mine.jsonl", *({"id": one, "messages": messages} for one in ids))
+    ended = run(*HOSTED, "--validation", str(path))
+    assert ended.code == 0, ended.err
+    (part,) = tmp_path.glob("home/training/*/validation.jsonl")
+    assert part.read_text().count("\n") == len(ids)
 
 
 def test_validate_is_advised_where_it_would_find_it(run: Run, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from builders import a_job
 from cli_builders import plain
 
 from models.budgets import parse_budget
+from models.nano import NANO
 from models.prices import load_prices
 from models.settings import Settings
 from models.states import JobKind, JobState, StageState
 from models.store.stages_seen import StageSeen
-from models.tables import NANO, Stage
-from producers.cli import showing, stage_words
+from models.tables import Stage
+from producers.cli.rendering import showing, stage_words
 from producers.evaluating.report import Figure, Report, Table
 from producers.pipelines import collecting
 from producers.pipelines.hand import made_folder

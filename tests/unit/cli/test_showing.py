@@ -10,9 +10,9 @@ from cli_builders import an_estimate, plain
 from models.limits import Limit
 from models.states import JobState
 from models.tables import Job
-from producers.cli import checkups, demo_words, display, plan_words, showing
-from producers.cli.display import Progress
-from producers.cli.showing import Limited
+from producers.cli.rendering import checkups, demo_words, display, plan_words, showing
+from producers.cli.rendering.display import Progress
+from producers.cli.rendering.showing import Limited
 from producers.doctor import Finding, Verdict
 from producers.exports import Exported
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from cli_builders import Ended, plain
 from sqlalchemy import update
-from training_builders import a_dataset_folder
 
 from models.store import jobs, trainings
 from models.store.engine import Store
-from producers.cli import learning_words
+from producers.cli.rendering import training_words as learning_words
+from proving.training_builders import a_dataset_folder
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2", "--no-watch", "--json")

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from builders import claimed, settled, the_job
 from cli_builders import Ended
-from training_builders import a_dataset_folder, a_row
 
 from models.payloads import Failed, RowSettled, Succeeded
 from models.states import FailureCode, JobState
 from models.store import jobs, registry, trainings
 from models.store.engine import Store
 from models.tables import TunedModel
+from proving.training_builders import a_dataset_folder, a_row
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2", "--no-watch", "--json")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from cli_builders import Ended
-from training_builders import a_dataset, a_dataset_folder, a_spec
 
 from models.bounds import MOST_SEED, MOST_SEQ_LEN
 from models.errors import BadInputError
 from models.training.grid import parse_axes
 from models.training.plan import Length, steps_for
+from proving.training_builders import a_dataset, a_dataset_folder, a_spec
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2", "--no-watch", "--json")

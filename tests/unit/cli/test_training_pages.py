@@ -9,7 +9,6 @@ import pytest
 from builders import a_job, a_stored_job, claimed, settled
 from cli_builders import Ended
 from sqlalchemy import update
-from training_builders import a_dataset_folder
 
 from models.payloads import Failed, RowSettled, Succeeded
 from models.states import FailureCode, JobKind
@@ -17,6 +16,7 @@ from models.store import jobs, registry, trainings
 from models.store.engine import Store
 from models.tables import TunedModel
 from producers.client import Maestrale
+from proving.training_builders import a_dataset_folder
 
 Run = Callable[..., Ended]
 TRAIN = ("train", "news", "--base", "smollm2", "--no-watch", "--json")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from cli_builders import Ended
-from training_builders import a_dataset_folder
 
 from models.states import JobState
 from models.store.engine import Store
 from models.tables import Job
 from producers.client import Maestrale
+from proving.training_builders import a_dataset_folder
 
 Run = Callable[..., Ended]
 LOOKS = 50

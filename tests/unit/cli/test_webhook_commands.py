@@ -169,13 +169,13 @@ def test_rotating_shows_the_new_secret_once(run: Run, added: dict[str, str]) -> 
 
 
 def test_disabling_and_enabling(run: Run, added: dict[str, str]) -> None:
-    """Both may be repeated; what was missed can be sent, and it is said how."""
+    """Both may be repeated; what was on its way can be sent again, and it is said how."""
     for _ in range(2):
         ended = run("webhooks", "disable", added["id"], "--json").facts
         assert (ended["state"], ended["reason"]) == ("disabled", "disabled by the user")
     assert run("webhooks", "test", added["id"]).code == 2
     ended = run("webhooks", "enable", added["id"])
-    assert f"replay --since 7d --failed --endpoint {added['id']}" in ended.out
+    assert f"replay --since 14d --failed --endpoint {added['id']}" in ended.out
     assert run("webhooks", "enable", added["id"], "--json").facts["state"] == "active"
 
 

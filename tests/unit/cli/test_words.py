@@ -2,7 +2,7 @@
 
 import pytest
 
-from producers.cli import words
+from producers.cli.rendering import words
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dashboard import jobs as jobs_page
 from dashboard import limits as limits_page
 from dashboard import pace, words
 from models.states import JobState
-from models.store.board import Listed, Standing
+from models.store.views.board import Listed, Standing
 
 
 def listed(**changes) -> Listed:

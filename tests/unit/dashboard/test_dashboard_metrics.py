@@ -10,8 +10,8 @@ import pytest
 from dashboard import metrics
 from dashboard.metrics import Broker, expose
 from models.metrics import DASHBOARD
-from models.store.board import Standing
-from models.store.overview import JobNumbers, Overview, Spent
+from models.store.views.board import Standing
+from models.store.views.overview import JobNumbers, Overview, Spent
 
 
 def a_standing(**changes: Any) -> Standing:

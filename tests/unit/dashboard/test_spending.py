@@ -6,11 +6,11 @@ import pytest
 from builders import a_job
 
 from dashboard.spending import spent_on
+from models.nano import NANO
 from models.states import JobKind, JobState
-from models.store.jobpage import DoubtGroup, Hands, JobPage
 from models.store.money import Cost
-from models.store.trainingpage import SweptRun, TrainingPage
-from models.tables import NANO
+from models.store.views.jobpage import DoubtGroup, Hands, JobPage
+from models.store.views.trainingpage import SweptRun, TrainingPage
 
 
 def a_page(*runs: SweptRun, kind: str = JobKind.TRAIN, **told: Any) -> JobPage:

@@ -9,8 +9,8 @@ from builders import a_job
 from dashboard.training import TrainingFacts, facts_of
 from models.payloads import JobSpec
 from models.states import JobKind, JobState
-from models.store.jobpage import Hands, JobPage
-from models.store.trainingpage import SweptRun, TrainingPage
+from models.store.views.jobpage import Hands, JobPage
+from models.store.views.trainingpage import SweptRun, TrainingPage
 from models.tables import TrainingPoint
 from models.training import DatasetRef, TrainingSpec
 

@@ -1,16 +1,20 @@
 """The trainers' rules: each broken one is found, by line, code and advice."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from dataset_builders import a_chat, a_dataset, some_chats, write_rows
 
 from models.errors import BadInputError
 from models.settings import Settings
+from models.training.advice import warnings
+from models.training.plan import Length
+from producers import Maestrale
 from producers.datasets.rules import problems_of
 from producers.datasets.splitting import checked_shares, split
 from producers.datasets.validating import validate
+from producers.training import Training, Wish
 
 USER = {"role": "user", "content": "what is the weather?"}
 ANSWER = {"role": "assistant", "content": "rain"}
@@ -108,6 +112,13 @@ def test_a_file_of_two_kinds_is_named(settings: Settings, tmp_path: Path) -> Non
     assert dict(report.codes) == {"mixed_kinds": 1}
 
 
+def _warned_of(settings: Settings, trainer: Literal["local", "mistral"]) -> list[str]:
+    """What the plan of a training on that dataset says."""
+    with Maestrale(settings) as maestrale:
+        wish = Wish("data", "open-mistral-nemo", trainer, length=Length(steps=2))
+        return warnings([Training(maestrale).plan(wish)])
+
+
 def test_a_dataset_is_checked_as_a_whole(settings: Settings) -> None:
     """A large validation set only warns; rows that are not the manifest's are an error."""
     a_dataset(settings, some_chats(100))
@@ -115,6 +126,8 @@ def test_a_dataset_is_checked_as_a_whole(settings: Settings) -> None:
     dataset = split(settings, "data", checked_shares(0.5, 0.4), count_tokens=False)
     report = validate(settings, "data")
     assert [one.problem.code for one in report.warnings] == ["validation_too_large"]
+    assert _warned_of(settings, "mistral")[-1] == report.warnings[0].problem.message
+    assert not any("hosted" in said for said in _warned_of(settings, "local"))
     assert (report.rows, report.is_good) == (100, True)
     lines = dataset.path("test").read_bytes()
     dataset.path("test").write_bytes(lines + dataset.path("train").read_bytes())

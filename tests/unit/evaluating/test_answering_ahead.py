@@ -41,6 +41,24 @@ def test_options_and_documents_are_counted_at_their_likely_size(store: Path) -> 
     assert TYPICAL_DOCUMENT * 0.8 * 3 < len(text) < TYPICAL_DOCUMENT * 1.2 * 3
 
 
+@pytest.mark.parametrize("named", ["m", "m@bare"])
+def test_what_is_asked_first_has_nothing_made_up(store: Path, named: str) -> None:
+    """A row is too long by its own text alone: no documents, and no turn after a look-up."""
+    evaluation = an_exam(store, named, retrieval=TOOL if named == "m@bare" else RETRIEVAL)
+    bodies = list(Previewer(evaluation).first_requests(ROW))
+    assert all(len(str(body)) < TYPICAL_DOCUMENT for body in bodies)
+    asked = [body for body in bodies if "messages" in body]
+    assert ["tools" in body for body in asked] == [named == "m@bare"]
+    assert all(option in str(asked) for option in OPTIONS.values())
+
+
+def test_a_prompt_may_name_the_first_document(store: Path) -> None:
+    """What is asked first has empty ones, or a row too long by its own text would pass."""
+    prompts = {"open": {"prompt": "<{{ context[0] }}> {{ row.question }}"}}
+    _, asked = Previewer(an_exam(store, prompts=prompts)).first_requests(ROW)
+    assert asked["messages"] == [{"role": "user", "content": f"<> {ROW['question']}"}]
+
+
 def test_whoever_is_shown_nothing_costs_no_vector(store: Path) -> None:
     """Only the prompt with its options."""
     (asked,) = requests(an_exam(store, "m@bare"))

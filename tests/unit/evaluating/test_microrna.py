@@ -85,16 +85,23 @@ NONE += ["miR-22356618", "rs2910164", "21", "miRNA", "miR-", "PTEN", "", "miRNAs
 SPELT = [(text, name) for name, texts in ONE.items() for text in texts]
 
 
+def full_name(one: MicroRna) -> str:
+    """With all that was said: `hsa-miR-23b-3p`."""
+    arm = one.arm if one.arm in ("", "*") else f"-{one.arm}"
+    copy = f"-{one.copy}" if one.copy else ""
+    return (f"{one.species}-" if one.species else "") + one.name + copy + arm
+
+
 @pytest.mark.parametrize(("text", "name"), SPELT)
 def test_a_name_is_recognised_however_it_is_spelt(text: str, name: str) -> None:
     """And nothing besides it."""
-    assert [one.full_name for one in names_in(text)] == [name]
+    assert [full_name(one) for one in names_in(text)] == [name]
 
 
 @pytest.mark.parametrize(("text", "names"), MANY)
 def test_lists_and_clusters_name_all_their_members(text: str, names: list[str]) -> None:
     """Each in full, in their order, once."""
-    assert [one.full_name for one in names_in(text)] == names
+    assert [full_name(one) for one in names_in(text)] == names
 
 
 @pytest.mark.parametrize("text", NONE)
@@ -114,7 +121,7 @@ def test_what_only_looks_like_a_name_is_none(text: str) -> None:
 )
 def test_a_list_ends_where_something_else_begins(text: str, names: list[str]) -> None:
     """An article is no member, nor is a number of patients."""
-    assert [one.full_name for one in names_in(text)] == names
+    assert [full_name(one) for one in names_in(text)] == names
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,7 @@ def test_names_match_generously_in_both_directions(one: str, other: str, like: L
 def test_a_name_is_written_with_and_without_what_was_said_besides() -> None:
     """The short form is what papers write."""
     found = MicroRna("mir-23", letter="b", arm="3p", species="hsa")
-    assert (found.name, found.full_name) == ("miR-23b", "hsa-miR-23b-3p")
+    assert (found.name, full_name(found)) == ("miR-23b", "hsa-miR-23b-3p")
 
 
 @pytest.mark.timeout(20)

@@ -4,8 +4,8 @@ import pytest
 
 from models.budgets import parse_budget
 from models.errors import BadInputError
+from models.nano import NANO
 from models.prices import PriceTable, load_prices
-from models.tables import NANO
 
 WITH_RATE = PriceTable(as_of="2026-01-01", models={}, usd_per_eur=1.25)
 WITHOUT = PriceTable(as_of="2026-01-01", models={})

@@ -1,7 +1,6 @@
 """The list of metrics: named by Prometheus' rules, documented, and nothing else can be told."""
 
 import re
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -9,9 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from models.exposition import Exposition
-from models.metrics import DASHBOARD, METRICS, WORKER, Metric, as_markdown
-
-ROOT = Path(__file__).parents[3]
+from models.metrics import DASHBOARD, METRICS, WORKER, Metric
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
@@ -29,11 +26,6 @@ def test_a_name_follows_the_conventions(metric: Metric) -> None:
 def test_names_are_given_once() -> None:
     """Two exporters, one namespace."""
     assert len(METRICS) == len(WORKER) + len(DASHBOARD)
-
-
-def test_the_document_has_the_list() -> None:
-    """docs/metrics.md ends with the tables as they are made from the list."""
-    assert (ROOT / "docs" / "metrics.md").read_text().endswith(as_markdown())
 
 
 def test_only_listed_metrics_with_their_labels_can_be_told() -> None:

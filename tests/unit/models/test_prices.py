@@ -137,6 +137,7 @@ def test_an_own_table_replaces_ours(tmp_path: Path) -> None:
         b'as_of = "x"\n[models]\n"m" = { input = "dear", output = 1 }',
         b'as_of = "x"\n[models]\n"m" = { input = 1, output = 1, outptu = 2 }',
         b'as_of = "x"\ncached_input_factor = 2\n[models]\n',
+        b'as_of = "x"\nbatch_facter = 0.9\n[models]\n',
         b'as_of = "\xff\xfe"\n[models]\n',
         None,
     ],

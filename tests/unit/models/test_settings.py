@@ -1,7 +1,9 @@
 """Settings: where they come from, what they become, and that no secret shows."""
 
+import errno
 import json
 import runpy
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from pydantic import ValidationError
 
 from models.errors import BadInputError
 from models.limits import Limit
-from models.settings import SERVICES_FILE, Settings
+from models.settings import SERVICES_FILE, Settings, read_settings
 
 Make = Callable[..., Settings]
 
@@ -155,6 +157,43 @@ def test_a_dot_env_file_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     settings = Settings()
     assert settings.api_key.get_secret_value() == "from-file"
     assert settings.lease_s == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MISTRAL_API_KEY", "sk-canary\udcff", "MISTRAL_API_KEY cannot be used.* not UTF-8"),
+        ("MAESTRALE_HOME", "~nosuch-canary-user/x", "MAESTRALE_HOME cannot be used"),
+        ("MAESTRALE_METRICS", "9464", "MAESTRALE_METRICS=9464 .* 127.0.0.1:9464"),
+    ],
+)
+def test_what_cannot_be_used_is_told_by_name_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, told: str
+) -> None:
+    """A value that is refused may be a key: neither the message nor its causes show it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadInputError, match=told) as caught:
+        read_settings()
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not UTF-8, or kept from us: the file is named, its content is not."""
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_bytes(b"MISTRAL_API_KEY=canary\xff\n")
+    with pytest.raises(BadInputError, match=r"\.env.* not UTF-8") as caught:
+        read_settings()
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+    def kept(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", ".env")
+
+    monkeypatch.setattr("dotenv.main.open", kept, raising=False)
+    with pytest.raises(BadInputError, match=r"from \.env: Permission denied"):
+        read_settings()
 
 
 def test_a_mounted_secret_is_a_setting(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from models.states import (
     ROW_TRANSITIONS,
     SETTLED,
     SHARD_TRANSITIONS,
+    STAGE_TRANSITIONS,
     WORKABLE,
     DeliveryState,
     EndpointState,
@@ -24,9 +25,11 @@ from models.states import (
     RequestState,
     RowState,
     ShardState,
+    StageState,
     sources_of,
 )
-from models.store import operations_seen, remote
+from models.store import remote
+from models.store.views import operations_seen
 from models.tables import RemoteOperation
 
 MACHINES = [
@@ -35,6 +38,7 @@ MACHINES = [
     (ShardState, SHARD_TRANSITIONS, {ShardState.OPEN}),
     (RemoteState, REMOTE_TRANSITIONS, {RemoteState.SENDING}),
     (RequestState, REQUEST_TRANSITIONS, {RequestState.WAITING, RequestState.FOLLOWS}),
+    (StageState, STAGE_TRANSITIONS, {StageState.WAITING}),
     (EndpointState, ENDPOINT_TRANSITIONS, {EndpointState.ACTIVE}),
     (DeliveryState, DELIVERY_TRANSITIONS, {DeliveryState.PENDING}),
 ]

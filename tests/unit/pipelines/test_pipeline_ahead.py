@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from builders import a_job
-from pipelines_stage import edit, write_recipe
 
 from models.pipelines import load_pipeline
 from models.pipelines.schema import Generate, RunSpec
@@ -14,12 +13,13 @@ from models.prices import load_prices
 from models.settings import Settings
 from models.store import jobs, registry
 from models.tables import Stage, TunedModel
-from producers.cli import stage_words
+from producers.cli.rendering import stage_words
 from producers.client import Maestrale
 from producers.demo_all import RECIPES
 from producers.pipelines import generating, serving
 from producers.pipelines.hand import Hand
 from producers.pipelines.planning import StagePlanned, plan
+from proving.pipelines_stage import edit, write_recipe
 
 PRICES = """
 as_of = "2026-08-15"

@@ -7,7 +7,6 @@ from typing import Any, cast
 import pytest
 from evaluated import SECTIONS, an_evaluation, labelled, lost, report_of
 from evaluated import found as found_rows
-from pipelines_stage import edit, write_recipe
 
 from models.errors import BadInputError
 from models.pipelines import load_pipeline
@@ -15,9 +14,9 @@ from models.pipelines.schema import Evaluate, RunSpec
 from models.prices import PriceTable, load_prices
 from models.tables import Stage
 from producers import registry
-from producers.evaluating.figures import libraries
 from producers.pipelines import beforehand, evaluating
 from producers.pipelines.hand import Hand
+from proving.pipelines_stage import edit, write_recipe
 
 MODELS = '["mistral-small-latest", "{{ tuned.model }}@bare"]'
 SWEEP = 'steps = "{{ vars.steps }}"\nsweep = { lr = [1e-4, 5e-5] }\n'
@@ -151,7 +150,7 @@ def test_a_variable_that_is_no_value_of_a_key_is_told(folder: Path, key: str) ->
 
 def test_missing_libraries_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a stage evaluates."""
-    monkeypatch.setattr(libraries, "find_spec", lambda _name: None)
+    monkeypatch.setattr("models.extras.missing", list)
     with pytest.raises(BadInputError, match=r"stage exam: .*maestrale\[evaluate\]"):
         check(folder)
 

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 from builders import a_job
-from pipelines_stage import edit, write_recipe
 
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
@@ -16,6 +15,7 @@ from producers import registry
 from producers.pipelines import Conductor, collecting, serving, training
 from producers.pipelines.hand import Hand
 from producers.pipelines.outcomes import Lost, Made
+from proving.pipelines_stage import edit, write_recipe
 
 
 def broken(*_args: Any) -> Any:

@@ -1,38 +1,24 @@
 """A budget, a priority or a webhook that a run is given after it was begun."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from builders import a_stored_job
-from pipelines_stage import edit, write_recipe
 from sqlalchemy import update
 
 from models.errors import BadInputError
+from models.nano import NANO
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
-from models.settings import Settings
 from models.states import JobState, StageState
-from models.store import jobs, schema, stages
-from models.store.engine import open_store
-from models.tables import NANO
+from models.store import jobs, stages
 from producers import Maestrale
 from producers.pipelines import Runs
 from producers.pipelines.planning import plan
+from proving.pipelines_stage import edit, write_recipe
 
 URL = "https://hooks.example.com/in"
 NO_PRICE = "stage exam: a budget needs prices, and ft:open-mistral-nemo "
-
-
-@pytest.fixture
-def maestrale(tmp_path: Path) -> Iterator[Maestrale]:
-    """In a home of the test's own."""
-    settings = Settings(_env_file=None, home=tmp_path / "home")
-    store = open_store(settings)
-    schema.migrate(store)
-    store.close()
-    with Maestrale(settings) as opened:
-        yield opened
 
 
 @pytest.fixture

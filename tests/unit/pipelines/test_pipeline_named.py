@@ -1,39 +1,26 @@
 """What a stage names by word counts by its content: datasets, stores, jobs."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from builders import a_stored_job
-from pipelines_stage import edit, write_recipe
 from sqlalchemy import update
 
 from models.pipelines import load_pipeline
 from models.pipelines.schema import RunSpec
-from models.settings import Settings
-from models.store import jobs, schema, vectors
-from models.store.engine import Store, open_store
+from models.store import jobs, vectors
+from models.store.engine import Store
 from models.tables import VectorStore
 from producers import Maestrale
 from producers.datasets.making import Wish, make
 from producers.pipelines.given import asked_of, digest_of
+from proving.pipelines_stage import edit, write_recipe
 
 OUTPUTS = {
     "pairs": {"hash": "p", "job": "job_p", "records": "there.jsonl", "count": 1},
     "data": {"hash": "d", "name": "small-data"},
     "tuned": {"hash": "t", "model": "ft:x"},
 }
-
-
-@pytest.fixture
-def maestrale(tmp_path: Path) -> Iterator[Maestrale]:
-    """In a home of the test's own."""
-    settings = Settings(_env_file=None, home=tmp_path / "home")
-    store = open_store(settings)
-    schema.migrate(store)
-    store.close()
-    with Maestrale(settings) as client:
-        yield client
 
 
 @pytest.fixture

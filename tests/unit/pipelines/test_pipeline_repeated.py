@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipelines_stage import edit, write_recipe
 
 from models.errors import BadInputError, NotFoundError
 from models.pipelines import load_pipeline
@@ -22,6 +21,7 @@ from producers.pipelines import Runs
 from producers.pipelines.collecting import repeat
 from producers.pipelines.hand import limit_of
 from producers.pipelines.runs import check_limit, fingerprint
+from proving.pipelines_stage import edit, write_recipe
 
 FROM_PAIRS, FROM_INPUT = "{{ pairs.records }}", "{{input}}"
 

@@ -82,6 +82,21 @@ def test_cells_that_mean_nothing_are_none(desk):
     ]
 
 
+@pytest.mark.parametrize("cell", ["", '""', "  ", "NULL"])
+def test_an_empty_cell_of_a_field_that_must_be_filled_is_a_missing_one(desk, cell):
+    """A job would be paid for nothing; other fields may be empty, and JSON says "" on purpose."""
+    content = f"id,text,note\n1,one,\n2,{cell},two\n"
+    options = {"required": frozenset({"text", "note"}), "filled": frozenset({"text"})}
+    result = desk.read(content, **options)
+    assert [row.data["note"] for row in result.rows()] == [""]
+    (reject,) = result.rejects
+    assert (reject.line, reject.code) == (3, RejectCode.MISSING_FIELD)
+    assert "`text` is" in reject.message
+    content = '{"text": ""}\n'
+    options = dict.fromkeys(("required", "filled"), frozenset({"text"}))
+    assert desk.read(content, **options).accepted == 1
+
+
 def test_columns_without_a_name_get_one(desk):
     """The index column that pandas writes has no name, and is carried as `column_1`."""
     assert desk.rows(",text\n0,x\n1,y\n")[0] == {"column_1": "0", "text": "x"}

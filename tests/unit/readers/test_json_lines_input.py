@@ -1,10 +1,13 @@
 """Each way in which a line of JSON can be wrong, or look wrong and be right."""
 
 import json
+import shutil
+from errno import ENOSPC
+from pathlib import Path
 
 import pytest
 
-from models.errors import RejectedFileError
+from models.errors import BadInputError, RejectedFileError, SetupError
 from producers.readers import RejectCode
 
 PLAIN = '{"id": "a", "text": "x"}\n'
@@ -159,6 +162,27 @@ def test_rejects_are_written_as_json_lines(desk):
         "excerpt": "oops\\n",
     }
     assert result.codes == {RejectCode.BROKEN_JSON: 30}
+
+
+def test_a_list_of_rejects_is_there_whole_or_not_at_all(desk, monkeypatch):
+    """A full disk, and whoever fails while it is a draft, leave the list that was there."""
+    result = desk.read(PLAIN + "oops\n")
+    (place := desk.folder / "rejects.jsonl").write_text("old")
+
+    def fill_up(_source, target):
+        Path(target).write_text("ha")
+        raise OSError(ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full, pytest.raises(SetupError, match="No space left"):
+        full.setattr(shutil, "copyfile", fill_up)
+        result.write_rejects(place)
+    with pytest.raises(RuntimeError), result.listing_rejects(place):
+        raise RuntimeError
+    assert place.read_text() == "old"
+    assert [path for path in desk.folder.iterdir() if path.suffix == ".part"] == []
+    with pytest.raises(BadInputError, match="make it first"):
+        result.write_rejects(desk.folder / "none" / "rejects.jsonl")
+    assert "broken_json" in result.write_rejects(place).read_text()
 
 
 @pytest.mark.timeout(20)

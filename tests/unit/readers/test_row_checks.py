@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from models.errors import RejectedFileError
-from producers.readers import RejectCode
+from producers.readers import KEEP_ONE, RejectCode
 
 
 def lines(*rows):
@@ -66,7 +66,9 @@ def test_equal_ids_stop_the_file_with_both_lines(desk, pair):
     """The same id twice, also as number and text or after NFC, refuses the file."""
     rows = lines({"id": pair[0]}, {"id": "other"}, {"id": pair[1]})
     words = desk.refused(rows, error=RejectedFileError)
-    assert "lines 1 and 3" in words and "on_duplicate" in words
+    assert "lines 1 and 3" in words
+    assert "on_duplicate" not in words, "not everybody can be told it"
+    assert "on_duplicate" in desk.refused(rows, error=RejectedFileError, on_stop=KEEP_ONE)
 
 
 @pytest.mark.parametrize(("policy", "kept"), [("first", [1, 4]), ("last", [3, 4])])

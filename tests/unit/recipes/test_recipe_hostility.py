@@ -1,5 +1,6 @@
 """Hostile templates and rows: nothing is reached, nothing grows, data stays data."""
 
+import re
 import time
 
 import pytest
@@ -226,3 +227,91 @@ def test_a_field_named_like_a_method() -> None:
     made = compiled(a_step(prompt="{{ row.items }} {{ row.values | join }}"))
     body = made.requests(made.recipe.steps[0], Scope({"items": "mine", "values": [1]}))[0]
     assert body["messages"][0]["content"] == "mine 1"
+
+
+LARGE = {
+    "row": {"text": "b" * 4_100_000, "numbers": list(range(150_000))},
+    "answers": [f"{n:04d}" * 1_200 for n in range(1_000)],
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("{{ row.text }}", LARGE["row"]["text"]),
+        ("{{ answers }}", LARGE["answers"]),
+        ("{{ row.numbers }}", LARGE["row"]["numbers"]),
+        ("Read: {{ row.text }}", f"Read: {LARGE['row']['text']}"),
+        ("{% for a in answers %}{{ a }}{% endfor %}", "".join(LARGE["answers"])),
+        ("{{ answers | join }}", "".join(LARGE["answers"])),
+        ("{{ 'a' ~ row.text }}", f"a{LARGE['row']['text']}"),
+        ("{{ [row.text] | tojson }}", f'["{LARGE["row"]["text"]}"]'),
+        (
+            "{% for n in row.numbers %}{{ 'x' if n % 50_000 == 0 }}{% endfor %}",
+            "xxx",
+        ),
+        (
+            "{% for t in range(13) %}{{ answers | map('lower') | join | length }};{% endfor %}",
+            "4800000;" * 13,
+        ),
+        ("{{ row.text | replace('b', 'q') }}", LARGE["row"]["text"].replace("b", "q")),
+        ("{{ row.text | indent }}", LARGE["row"]["text"]),
+        ("{{ [row.text] | map('replace', 'b', 'q') | join | length }}", 4_100_000),
+        ("{{ row.text + '.' }}", f"{LARGE['row']['text']}."),
+        ("{{ (row.numbers + [1]) | length }}", 150_001),
+        ("{{ answers | sort | join }}", "".join(LARGE["answers"])),
+        ("{{ answers | unique | join }}", "".join(LARGE["answers"])),
+        ("{{ answers | groupby(0) | length }}", 1),
+        ("{{ {'a': row.text} | dictsort | length }}", 1),
+    ],
+)
+def test_a_record_may_hold_what_its_row_and_answers_hold(source: str, value: object) -> None:
+    """However much that is: its calls are paid for by then."""
+    assert compile_tree(source, "record")(LARGE) == value
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ [answers] * 3 }}",
+        "{{ [row.numbers] * 3 }}",
+        "{{ row.text }}{{ row.text }}{{ row.text }}{{ row.text }}",
+        "{% for t in range(9999) %}{% for n in row.numbers %}{% endfor %}{% endfor %}",
+        DOUBLED + "{{ a }}",
+    ],
+)
+def test_a_record_that_holds_it_many_times_fails_its_row(source: str) -> None:
+    """What templates make of it stays within bounds: about as much again."""
+    with pytest.raises(RowProblem):
+        compile_tree(source, "record")(LARGE)
+
+
+@pytest.mark.parametrize(
+    ("source", "usual", "wide"),
+    [
+        (
+            "{% for t in range(9999) %}{% for n in row.some %}{% endfor %}{% endfor %}",
+            "more than 100000 rounds",
+            r"more than 251\d\d\d rounds",
+        ),
+        (
+            "{% for t in range(9999) %}{% set x = row.most | upper %}{% endfor %}",
+            "more than 100000000 bytes",
+            r"more than 128\d{6} bytes",
+        ),
+        ("{{ row.most + row.most + row.most + row.most }}", "the cap is 4000000", "is 11100000"),
+    ],
+)
+def test_the_cap_that_held_is_named(source: str, usual: str, wide: str) -> None:
+    """In prompts, and in records of large rows."""
+    few = {"most": "b" * 3_000_000, "some": list(range(1_000))}
+    for make, known, said in ((compile_text, {}, usual), (compile_tree, LARGE["row"], wide)):
+        with pytest.raises(RowProblem) as caught:
+            make(source, "x")({"row": {**few, **known}})
+        assert re.search(said, caught.value.detail), caught.value.detail
+
+
+def test_a_long_chain_is_told_from_what_is_nested() -> None:
+    """Operators in a row are nested for the parser alone, and people write them so."""
+    with pytest.raises(TemplateSyntaxError, match="chain of more than 100 operators"):
+        compile_text("{{ " + " + ".join(["row.number"] * 120) + " }}", "prompt")

@@ -3,10 +3,10 @@
 import orjson
 import pytest
 
-from simulator.answers import choices
 from simulator.bodies import ChatBody
+from simulator.content.answers import choices
+from simulator.content.prose import Prose
 from simulator.endpoints import CHAT, PromptCache
-from simulator.prose import Prose
 
 
 def the_choices(body: dict, seed: int = 1) -> list[dict]:

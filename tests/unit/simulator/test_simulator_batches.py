@@ -1,18 +1,20 @@
 """Batch jobs of the simulator by a clock that is told the time."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from faults.history import read
 from models.errors import BadInputError
-from simulator.batch_jobs import BATCH_FINAL, BATCH_TRANSITIONS, BatchJob, BatchStatus
-from simulator.batches import Batches
 from simulator.command_line import read_options
 from simulator.endpoints import CHAT
-from simulator.files import Files, StoredFile
 from simulator.hosted_rules import ALL, HostedRules, Steering, rules_from
+from simulator.hosting.batch_jobs import BATCH_FINAL, BATCH_TRANSITIONS, BatchJob, BatchStatus
+from simulator.hosting.batches import Batches
+from simulator.hosting.files import Files, StoredFile
 from simulator.inference import Simulation
 from simulator.settings import Config
 
@@ -24,8 +26,8 @@ MODEL = "mistral-small-latest"
 class Account:
     """Files and batches without a server; `tick` is the only clock."""
 
-    def __init__(self) -> None:
-        self.simulation = Simulation(Config())
+    def __init__(self, journal: Path | None = None) -> None:
+        self.simulation = Simulation(Config(journal=journal))
         self.files = Files()
         self.steering = Steering(HostedRules())
         self.batches = Batches(self.simulation, self.files, self.steering)
@@ -103,6 +105,28 @@ def test_what_runs_twice_is_seen(account):
     call = CHAT.read(body, account.simulation.models)
     account.simulation.stats.executed(call.model, call.digest)
     assert account.counted("batch_realtime") == 1
+
+
+def test_a_journal_tells_of_the_batch_and_of_each_line_that_ran(tmp_path):
+    """The batch by its id and metadata; its lines as calls without a number, under its id."""
+    account = Account(tmp_path / "simulator.jsonl")
+    job = account.create(*lines(2), b"no line at all", metadata={"maestrale_operation": "op_1"})
+    account.tick()
+    account.batches.close()
+    account.files.close()
+    account.simulation.journal.close()
+    created, *executed = read(tmp_path)
+    assert (created.what, dict(created.facts)) == (
+        "created",
+        {"kind": "batch", "id": job.id, "metadata": {"maestrale_operation": "op_1"}},
+    )
+    assert [(line.what, line["n"], line["batch"]) for line in executed] == [
+        ("executed", None, job.id)
+    ] * 2
+    assert len({line["digest"] for line in executed}) == 2
+    body = orjson.dumps({**orjson.loads(lines(1)[0])["body"], "model": MODEL})
+    realtime = CHAT.read(body, account.simulation.models)
+    assert executed[0]["digest"] == f"{realtime.digest:016x}", "the same call by either way"
 
 
 def test_lines_come_at_the_rate(account):

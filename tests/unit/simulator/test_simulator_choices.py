@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from simulator.answers import choices
 from simulator.bodies import ChatBody
-from simulator.choosing import labels_in, letters_in
-from simulator.prose import Prose
-from simulator.schemas import fill
-from simulator.taught import Taught
+from simulator.content.answers import choices
+from simulator.content.choosing import labels_in, letters_in
+from simulator.content.prose import Prose
+from simulator.content.schemas import fill
+from simulator.content.taught import Taught
 
 RULES = """You label texts. Answer with one label and nothing else.
 

@@ -4,8 +4,8 @@ import orjson
 import pytest
 
 from models.errors import BadInputError
-from simulator.answers import choices
 from simulator.bodies import ChatBody
+from simulator.content.answers import choices
 from simulator.fault_plan import FaultPlan, FaultRules, FaultWindow
 from simulator.faults import FAULTS, GROUPS, Instead, Malformed
 from simulator.replies import ERRORS

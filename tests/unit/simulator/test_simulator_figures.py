@@ -10,7 +10,7 @@ import pytest
 from simulator.bodies import EmbeddingBody
 from simulator.catalogue import USUAL_MODELS
 from simulator.command_line import read_options
-from simulator.embeddings import embeddings, vector
+from simulator.content.embeddings import embeddings, vector
 from simulator.fault_plan import FaultWindow
 from simulator.latency import Latency
 from simulator.stats import Stats

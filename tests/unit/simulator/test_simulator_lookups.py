@@ -1,7 +1,7 @@
 """What the simulated model searches for when it is offered a function to look things up."""
 
-from simulator.prose import Prose
-from simulator.schemas import fill
+from simulator.content.prose import Prose
+from simulator.content.schemas import fill
 
 PROMPT = """Look up what you need, then answer.
 Question: Which disease is associated with hsa-miR-21?

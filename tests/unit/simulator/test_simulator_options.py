@@ -24,3 +24,11 @@ def test_a_wrong_option_is_told_with_those_there_are(
         read_options(options)
     assert end.value.code == 2
     assert says in capsys.readouterr().err
+
+
+def test_its_help_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`maestrale simulator --help` comes from here."""
+    with pytest.raises(SystemExit) as end:
+        read_options(["--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: maestrale simulator ")

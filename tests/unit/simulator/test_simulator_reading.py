@@ -4,6 +4,8 @@ import orjson
 import pytest
 
 from simulator.endpoints import CHAT, EMBEDDINGS, Call, Endpoint
+from worker.gateway.faults import FaultKind
+from worker.gateway.normalising import normalise
 
 MODELS = ("mistral-small-latest", "mistral-embed")
 
@@ -78,3 +80,17 @@ def test_streaming_is_refused_in_words(chat_body):
     status, body = refusal({**chat_body, "stream": True})
     assert status == 400
     assert "stream" in body["message"]
+
+
+def test_a_prompt_over_the_window_is_refused(chat_body):
+    """In the API's words, which the worker reads as a refusal of this row, unpaid: it asks on."""
+    fits = {**chat_body, "messages": [{"role": "user", "content": "word " * 100_000}]}
+    assert isinstance(CHAT.read(orjson.dumps(fits), MODELS), Call)
+    long = {**chat_body, "messages": [{"role": "user", "content": "word " * 110_000}]}
+    status, body = refusal(long)
+    assert (status, body["code"], body["type"]) == (400, "3051", "invalid_request_prompt")
+    assert "too large for model with 131072 maximum context length" in body["message"]
+    fault = normalise(status, {}, orjson.dumps(body))
+    assert fault.kind is FaultKind.REJECTED
+    assert not fault.maybe_paid
+    assert "131072" in str(fault.message)

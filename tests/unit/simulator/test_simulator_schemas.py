@@ -4,8 +4,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from models.errors import BadInputError
-from simulator.prose import Prose
-from simulator.schemas import fill
+from simulator.content.prose import Prose
+from simulator.content.schemas import fill
 
 STRING = {"type": "string"}
 TREE = {
@@ -98,3 +98,17 @@ def test_what_is_no_schema_is_said(schema, abstract):
     """A schema that refers elsewhere, or makes no sense, is bad input and not a crash."""
     with pytest.raises(BadInputError, match="cannot be filled"):
         fill(schema, Prose(abstract, 1))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": STRING, "minItems": 10_000},
+        {"type": "string", "minLength": 10_000_000},
+        {"type": "array", "items": {"type": "string", "minLength": 90_000}, "minItems": 20},
+    ],
+)
+def test_a_schema_that_demands_a_great_deal_is_refused(schema):
+    """Many values, a long text, or both: one answer takes a bounded time and memory."""
+    with pytest.raises(BadInputError, match="demands more than"):
+        fill(schema, Prose("Tell me.", 1))

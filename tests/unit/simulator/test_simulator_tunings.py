@@ -7,13 +7,13 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from simulator.files import Files, StoredFile
 from simulator.hosted_rules import HostedRules, Steering
+from simulator.hosting.files import Files, StoredFile
+from simulator.hosting.tuning_bodies import TuningBody, dry_run, fault_of
+from simulator.hosting.tuning_jobs import TUNING_FINAL, Curve, TuningJob, TuningStatus
+from simulator.hosting.tunings import Tunings
 from simulator.inference import Simulation
 from simulator.settings import Config
-from simulator.tuning_bodies import TuningBody, dry_run, fault_of
-from simulator.tuning_jobs import TUNING_FINAL, Curve, TuningJob, TuningStatus
-from simulator.tunings import Tunings
 
 START = 1_785_542_400.0  # 2026-08-01
 LONG_S = 60.0

@@ -33,7 +33,8 @@ async def test_priorities_and_budgets_are_followed_and_stops_obeyed() -> None:
     }
     here = Shards(told, "job_a", "job_b", "job_gone")
     before = here.jobs["job_a"].flow.weight
-    await Clock._control(SimpleNamespace(_shards=here))  # type: ignore[arg-type] # all it looks at
+    clock: Any = SimpleNamespace(_shards=here, _database=here)  # all it looks at
+    await Clock._control(clock)
     job = here.jobs["job_a"]
     assert (job.priority, job.has_budget, job.is_stopped) == (0, True, False)
     assert job.flow.weight > before

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from models.errors import SetupError
+from models.errors import BadInputError
 from models.limits import Limit
 from models.metrics import WORKER
 from models.payloads import Usage
-from worker.exporter import Sources, expose, parse_address
-from worker.figures import Figures
+from models.settings import parse_address
+from worker.call_counts import CallCounts
+from worker.exporter import Sources, expose
 from worker.gateway.faults import Fault, FaultKind
 from worker.limiter import ModelUse
 
@@ -36,7 +37,7 @@ def a_use(**changes: Any) -> ModelUse:
     return ModelUse(**{**values, **changes})
 
 
-def told(use: ModelUse, figures: Figures) -> dict[tuple[str, ...], float]:
+def told(use: ModelUse, figures: CallCounts) -> dict[tuple[str, ...], float]:
     """Samples by name and labels."""
     healthy = asyncio.Event()
     sources: Any = Sources(
@@ -54,7 +55,7 @@ def told(use: ModelUse, figures: Figures) -> dict[tuple[str, ...], float]:
 
 def test_all_of_the_list_is_served() -> None:
     """No metric stands in the documents that nobody serves."""
-    figures = Figures()
+    figures = CallCounts()
     figures.answered("job_a", "small", 250, Usage(10, 5, 4), 2_000_000)
     figures.answered("job_a", "small", 150, Usage(10, 5, 4), None)
     figures.failed("job_a", "small", Fault(FaultKind.QUOTA, "no", 429))
@@ -79,7 +80,7 @@ def test_all_of_the_list_is_served() -> None:
 
 def test_a_limit_nobody_knows_is_absent_and_not_zero() -> None:
     """An alarm on `rate == 0` must not ring for a model that is not paced."""
-    found = told(a_use(limit=None, rate=None), Figures())
+    found = told(a_use(limit=None, rate=None), CallCounts())
     names = {name for name, *_ in found}
     assert not any("limit_calls" in name or "limiter_rate" in name for name in names)
 
@@ -87,7 +88,7 @@ def test_a_limit_nobody_knows_is_absent_and_not_zero() -> None:
 @pytest.mark.parametrize("address", ["9464", ":9464", "localhost", "h:", "h:x", "h:0", "h:65536"])
 def test_an_address_that_is_none_is_refused_with_advice(address: str) -> None:
     """Before anything is opened."""
-    with pytest.raises(SetupError, match=r"127\.0\.0\.1:9464"):
+    with pytest.raises(BadInputError, match=r"127\.0\.0\.1:9464"):
         parse_address(address)
 
 

@@ -15,7 +15,7 @@ from models.states import FailureCode, JobKind, RequestState
 from models.store import money
 from models.store.batches import Known
 from worker.asking import Asker
-from worker.figures import Figures
+from worker.call_counts import CallCounts
 from worker.gateway.faults import Fault, FaultKind
 from worker.gateway.replies import Reply
 from worker.jobs import Collecting, JobInHand
@@ -187,7 +187,7 @@ class World:
             gateway=self.gateway,  # type: ignore[arg-type]
             prices=prices or load_prices(),
             purses=self.purses,
-            figures=Figures(),
+            figures=CallCounts(),
             random=random.Random(1),
             local=Way(self.seats, self.local),  # type: ignore[arg-type]
             is_ours=self.is_ours,

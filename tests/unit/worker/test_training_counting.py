@@ -122,7 +122,7 @@ def test_who_lacks_the_libraries_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """By the plan as by the training: one message."""
-    monkeypatch.setattr(problems.libraries, "lacking", lambda _names: ["jinja2"])
+    monkeypatch.setattr(problems.extras, "missing", lambda _names: ["jinja2"])
     (tmp_path / "config.json").touch()
     told = answer(options(tmp_path, tmp_path)).problem
     assert told is not None

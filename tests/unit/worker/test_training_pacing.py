@@ -3,7 +3,7 @@
 from math import inf, nan
 
 import pytest
-from test_training_places import a_spec
+from test_training_run_folder import a_spec
 
 from worker.training import pacing
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from builders import eventually
-from test_training_places import a_spec
+from test_training_run_folder import a_spec
 
 from worker.training import Died, Event, Point, Run, Stopped
 from worker.training.dying import Stop, hold_device
@@ -110,6 +110,14 @@ async def test_importing_the_parents_side_costs_no_torch():
     """A worker that trains nothing pays nothing."""
     heavy = "{'torch', 'transformers', 'trl', 'peft', 'datasets', 'numpy'}"
     program = f"import sys, worker.training; sys.exit(bool({heavy} & set(sys.modules)))"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    assert await child.wait() == 0
+
+
+async def test_children_that_read_and_count_open_no_database():
+    """They know money's unit and words for sums, and load no table: half of their start."""
+    ours = "worker.training.scoring, worker.training.counting, models.budgets, models.prices"
+    program = f"import sys, {ours}; sys.exit('sqlmodel' in sys.modules)"
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
     assert await child.wait() == 0
 

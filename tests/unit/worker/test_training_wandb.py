@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_training_places import a_spec
+from test_training_run_folder import a_spec
 
 from worker.training import wandb_log
 from worker.training.problems import TrainingProblem

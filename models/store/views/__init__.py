@@ -1,0 +1,1 @@
+"""What pages and commands look at, across tables. Nothing here writes."""

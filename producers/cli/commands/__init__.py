@@ -1,0 +1,1 @@
+"""The commands: what each takes, and which run or rendering it hands that to."""

@@ -1,0 +1,1 @@
+"""What a terminal shows, and what `--json` prints. Pure: data in, words or facts out."""

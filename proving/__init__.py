@@ -1,0 +1,1 @@
+"""What tests, benchmarks and faults stand on: systems, servers, stand-ins. Not shipped."""

@@ -1,0 +1,1 @@
+"""What answers say: prose, judgements, choices, filled schemas, vectors. Pure."""

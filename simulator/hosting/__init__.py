@@ -1,0 +1,1 @@
+"""What the provider keeps and works on: files, batches, fine-tuning jobs."""
