@@ -16,6 +16,8 @@ from simulator.server import application
 from simulator.settings import Config
 
 _BACKLOG = 4096
+_NOT_HERE = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+"""`localhost` may name ::1 on a machine without IPv6: then its other address will do."""
 _ACCEPTS = 16
 """Connections taken at most in one turn of the loop. libuv takes one a turn and listener: a busy
 loop, whose turns are long, would leave a herd of new callers waiting until the load is over."""
@@ -62,11 +64,13 @@ async def _listen(runner: web.AppRunner, config: Config) -> None:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
-        for family, *_, address in found if config.port else found[:1]:
+        for family, *_, address in found:
+            if runner.addresses and not config.port:
+                break  # another address would get another free port
             try:
                 listening = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
             except OSError as error:
-                if error.errno != errno.EAFNOSUPPORT:  # `localhost` may name ::1 without IPv6
+                if error.errno not in _NOT_HERE:
                     raise
                 continue
             with listening:

@@ -42,7 +42,8 @@ DEATHS_TO_PARK = 2
 """A marked row whose worker died this often is parked (the shard's first death had no marks)."""
 
 AT_ONCE = 16
-"""Rows that begin in one turn of the loop: some milliseconds, below the limiter's margin."""
+"""Rows of one shard that begin in one turn of the loop: a millisecond's work, where all of them
+would take more than the limiter's margin."""
 
 T = TypeVar("T")
 Run = Callable[[RowRun], Coroutine[Any, Any, RowOutcome]]

@@ -13,7 +13,10 @@ from random import Random
 START_RATE = 10.0
 UNPACED_RATE = 4000.0
 """From here on pacing costs more than it could save: the rate counts as unlimited. A climb is
-refused at 3.5 times the limit, and whoever is unpaced by then sends all he has at once."""
+refused at 3.5 times the limit, and whoever is unpaced by then sends all he has at once: so limits
+up to 1,100/s are found without a flood."""
+UNKNOWN_RATE = 2000.0
+"""What stands for a rate that nobody measured, and for all processes while Redis is away."""
 FLOOR_RATE = 0.2
 DOUBLING_S = 0.2
 LATER_DOUBLING_S = 1.0
@@ -70,7 +73,7 @@ def refused(
     if at < search.quiet_until:
         return search
     came_again = search.events > 0 and at - search.quiet_until < AGAIN_S
-    ceiling = max(FLOOR_RATE, min(measured, rate or UNPACED_RATE))
+    ceiling = max(FLOOR_RATE, min(measured, rate or UNKNOWN_RATE))
     again = search.again + 1 if came_again else 0
     hold = _hold_s(search, again, cap, random)
     return Search(

@@ -1,6 +1,6 @@
 """How many calls were let through of late, by all processes: the measure of a limit. Pure."""
 
-from worker.limiter.adaptive import UNPACED_RATE
+from worker.limiter.adaptive import UNKNOWN_RATE
 from worker.limiter.shared import Grant
 from worker.limiter.timing import Curve
 
@@ -37,10 +37,10 @@ class Passed:
         """Calls let through in the second before `at` (Redis time), by all processes."""
         given = self._given.rate(at - 1, at)
         if given is None:
-            return UNPACED_RATE
+            return UNKNOWN_RATE
         return max(0.0, given - (self._refused.rate(at - 1, at) or 0.0))
 
     def free_in_second_before(self, at: float) -> float:
         """The same for calls without slots, by this process."""
         sent = self._free.rate(at - 1, at)
-        return UNPACED_RATE if sent is None else sent
+        return UNKNOWN_RATE if sent is None else sent

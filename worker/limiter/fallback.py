@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from worker.limiter.adaptive import UNPACED_RATE
+from worker.limiter.adaptive import UNKNOWN_RATE
 from worker.limiter.shared import SPAN_S, Ask, Grant, SharedState
 
 REDIS_TIMEOUT_S = 1.0
@@ -63,7 +63,7 @@ class LocalState:
 
 
 def _spacing(ask: Ask, share: float) -> float:
-    rate = ask.rate or (None if ask.is_free else UNPACED_RATE)
+    rate = ask.rate or (None if ask.is_free else UNKNOWN_RATE)
     by_requests = 1 / (rate * share) if rate else 0.0
     by_tokens = ask.tokens / (ask.token_rate * share) if ask.token_rate else 0.0
     return max(by_requests, by_tokens)
