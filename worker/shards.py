@@ -7,8 +7,8 @@ the others go on. A shard that has seen no death pays nothing for this.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from celery import Celery
@@ -48,6 +48,7 @@ would take more than the limiter's margin."""
 T = TypeVar("T")
 Run = Callable[[RowRun], Coroutine[Any, Any, RowOutcome]]
 """How a row of a kind is run."""
+Start = Callable[[RowInHand], Coroutine[Any, Any, None]]
 
 
 class Shards:
@@ -217,22 +218,20 @@ class Shards:
         tally = Tally()
         found = await self._database.read(rows.open_of_shard, claim.job_id, claim.no)
         for group in _groups(found, claim.deaths):
-            running = [self._run_row(shard, claim, row, tally) for row in group]
-            await (
-                self._run_with_care(shard.job, group, running) if claim.deaths else _gather(running)
-            )
+            start = partial(self._run_row, shard, claim, tally)
+            if claim.deaths:
+                await self._run_with_care(shard.job, group, start)
+            else:
+                await _gather(start, group)
         return tally
 
     async def _run_with_care(
-        self,
-        job: JobInHand,
-        group: Sequence[RowInHand],
-        running: Sequence[Coroutine[Any, Any, None]],
+        self, job: JobInHand, group: Sequence[RowInHand], start: Start
     ) -> None:
         """One such group at a time in a process: who is in hand at a death is rightly suspected."""
         async with self._care:
             await self._mark(job, group, in_hand=True)
-            await _gather(running)
+            await _gather(start, group)
             await self._mark(job, group, in_hand=False)
 
     async def _mark(self, job: JobInHand, group: Sequence[RowInHand], *, in_hand: bool) -> None:
@@ -240,7 +239,7 @@ class Shards:
         await self._database.write(rows.mark_in_hand, job.id, numbers, in_hand=in_hand)
 
     async def _run_row(
-        self, shard: ShardInHand, claim: Claim, row: RowInHand, tally: Tally
+        self, shard: ShardInHand, claim: Claim, tally: Tally, row: RowInHand
     ) -> None:
         run = RowRun(shard, row, self._asker)
         if await self.places.take(shard):
@@ -311,25 +310,21 @@ def _next_window(connection: Connection, job_id: str) -> list[Any]:
     return shards.take_window(connection, job_id, slots=fleet.slots(connection))
 
 
-async def _gather(rows_running: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def _gather(start: Start, group: Sequence[RowInHand]) -> None:
     """All rows to their end, whatever becomes of one; then the first unforeseen error, if any.
 
     They begin a few at a time: beginning takes CPU, and meanwhile no call is sent at its time.
     """
     tasks: list[asyncio.Task[None]] = []
-    waiting = deque(rows_running)
     try:
-        while waiting:
-            tasks += [
-                asyncio.create_task(waiting.popleft()) for _ in range(min(AT_ONCE, len(waiting)))
-            ]
-            await asyncio.sleep(0)
+        for row in group:
+            tasks.append(asyncio.create_task(start(row)))
+            if len(tasks) % AT_ONCE == 0:
+                await asyncio.sleep(0)
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     except asyncio.CancelledError:
         for task in tasks:
             task.cancel()
-        for row in waiting:
-            row.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
     for result in ended:

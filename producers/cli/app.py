@@ -27,8 +27,8 @@ from producers.cli.commands import (
     spending,
     sweeping,
     training,
+    webhooks,
 )
-from producers.cli.commands import webhooks as hooks
 from producers.cli.runs import reporting
 
 
@@ -116,7 +116,7 @@ def _register() -> None:
     app.add_typer(sweeping.app, name="sweep", rich_help_panel="Training")
     app.add_typer(registry.app, name="models", rich_help_panel="Training")
     app.add_typer(reviewing.app, name="review", rich_help_panel="Training")
-    app.add_typer(hooks.app, name="webhooks", rich_help_panel="Events")
+    app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Events")
     app.command(rich_help_panel="Processes", context_settings=_REST)(running.simulator)
 
 

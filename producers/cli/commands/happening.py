@@ -32,7 +32,7 @@ def events(
     """List the events of a job, or follow those of all jobs."""
     from models.errors import BadInputError
     from producers.cli.opening import client
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import webhook_words
     from producers.cli.voice import Voice
 
     if job_id is None and not follow:
@@ -46,17 +46,17 @@ def events(
             return
         found = maestrale.events.of(job.id) if job else []
     voice.facts(
-        [hook_words.event_facts(event) for event in found],
-        *(hook_words.event_line(event) for event in found),
+        [webhook_words.event_facts(event) for event in found],
+        *(webhook_words.event_line(event) for event in found),
     )
 
 
 def _tell(come: Iterable["Event"], voice: "Voice") -> None:
     """One line each, or one line of JSON each, as they come."""
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import webhook_words
 
     for event in come:
         if voice.as_json:
-            voice.fact_line(hook_words.event_facts(event))
+            voice.fact_line(webhook_words.event_facts(event))
         else:
-            voice.say(hook_words.event_line(event))
+            voice.say(webhook_words.event_line(event))

@@ -72,13 +72,13 @@ def _rows(maestrale: "Maestrale", job: "Job", codes: "Codes", operations: "Opera
 
 def _run(maestrale: "Maestrale", job: "Job", _codes: "Codes", _operations: "Operations") -> "Told":
     from producers.cli.rendering import stage_words
-    from producers.cli.runs import pipelines as pipeline
+    from producers.cli.runs import pipelines
     from producers.pipelines import Runs
     from producers.pipelines.collecting import report_of
 
     seen, now = Runs(maestrale).stages(job.id), maestrale.store.now()
     page = report_of(maestrale.settings, job.id)
-    return pipeline.run_facts(maestrale, job), stage_words.run_page(job, seen, now, page)
+    return pipelines.run_facts(maestrale, job), stage_words.run_page(job, seen, now, page)
 
 
 def _training(
@@ -121,16 +121,16 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
     with client() as maestrale:
         job = maestrale.get(job_id)
         if job.kind == JobKind.PIPELINE:
-            from producers.cli.runs import pipelines as pipeline
+            from producers.cli.runs import pipelines
 
-            job = pipeline.see(maestrale, job, voice)
+            job = pipelines.see(maestrale, job, voice)
             if as_json:
-                voice.facts(pipeline.run_facts(maestrale, job))
+                voice.facts(pipelines.run_facts(maestrale, job))
             raise typer.Exit(exit_code(job))
         if job.kind == JobKind.TRAIN:
-            from producers.cli.runs import training as learning
+            from producers.cli.runs import training
 
-            job, code = learning.watch(maestrale, job, voice)
+            job, code = training.watch(maestrale, job, voice)
             if as_json:
                 voice.facts(facts.job_facts(job))
             raise typer.Exit(code)
@@ -190,9 +190,9 @@ def export(
     with client() as maestrale:
         job = maestrale.get(job_id)
         if job.kind == JobKind.EMBED:
-            from producers.cli.runs import embedding as embedding_run
+            from producers.cli.runs import embedding
 
-            written = embedding_run.export(maestrale, job, out, form, voice, overwrite=overwrite)
+            written = embedding.export(maestrale, job, out, form, voice, overwrite=overwrite)
         elif job.kind == JobKind.EVALUATE:
             from producers.cli.runs import reporting
 

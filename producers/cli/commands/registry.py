@@ -17,8 +17,7 @@ ModelName = Annotated[str, typer.Argument(metavar="NAME", help="The model's name
 def list_(limit: Newest = 50, as_json: AsJson = False) -> None:
     """List the tuned models, the newest first."""
     from producers.cli.opening import client
-    from producers.cli.rendering import showing
-    from producers.cli.rendering import training_words as learning_words
+    from producers.cli.rendering import showing, training_words
     from producers.cli.voice import Voice
     from producers.training import Training
 
@@ -26,21 +25,21 @@ def list_(limit: Newest = 50, as_json: AsJson = False) -> None:
         found = Training(maestrale).models(limit=limit)
         now = maestrale.store.now()
     empty = showing.hint("There are no tuned models yet:", "maestrale train DATASET --base MODEL")
-    words = learning_words.models(found, now) if found else empty
-    Voice(as_json=as_json).facts([learning_words.model_facts(one) for one in found], words)
+    words = training_words.models(found, now) if found else empty
+    Voice(as_json=as_json).facts([training_words.model_facts(one) for one in found], words)
 
 
 @app.command()
 def show(name: ModelName, as_json: AsJson = False) -> None:
     """Show a model with its lineage: dataset, parameters, seed, losses, job, version."""
     from producers.cli.opening import client
-    from producers.cli.rendering import training_words as learning_words
+    from producers.cli.rendering import training_words
     from producers.cli.voice import Voice
     from producers.training import Training
 
     with client() as maestrale:
         found = Training(maestrale).model(name)
-    Voice(as_json=as_json).facts(learning_words.model_facts(found), learning_words.model(found))
+    Voice(as_json=as_json).facts(training_words.model_facts(found), training_words.model(found))
 
 
 @app.command()
@@ -113,14 +112,13 @@ def export(
     """Copy a model's files, with a lineage.json that says where it comes from."""
     from producers import registry
     from producers.cli.opening import client
-    from producers.cli.rendering import showing
-    from producers.cli.rendering import training_words as learning_words
+    from producers.cli.rendering import showing, training_words
     from producers.cli.voice import Voice
     from producers.training import Training
 
     with client() as maestrale:
         model = Training(maestrale).model(name)
-        lineage = learning_words.model_facts(model)
+        lineage = training_words.model_facts(model)
         home = maestrale.settings.home
     names = registry.export(model, lineage, home, to, overwrite=overwrite)
     facts = {"model": model.name, "folder": str(to.expanduser().resolve()), "files": names}

@@ -35,7 +35,7 @@ def show(
     """Rank the runs by validation loss; one training job alone is a sweep of one."""
     from producers import sweeps
     from producers.cli.opening import client
-    from producers.cli.rendering import training_words as learning_words
+    from producers.cli.rendering import training_words
     from producers.cli.voice import Voice
     from producers.training import Training
 
@@ -46,7 +46,7 @@ def show(
         runs = sweeps.ranked(training, training.children(job.id) or [job])
         python = maestrale.settings.train_python
     voice = Voice(as_json=as_json)
-    voice.say(learning_words.headline(job), learning_words.ranking(runs))
+    voice.say(training_words.headline(job), training_words.ranking(runs))
     facts = {"job": job.id, "state": job.state, "runs": [sweeps.facts_of(run) for run in runs]}
     try:
         if png is not None:

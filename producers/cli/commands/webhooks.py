@@ -49,14 +49,14 @@ def add(
 ) -> None:
     """Have events sent to a URL. Shows the secret that signs them, once."""
     from producers.cli.opening import client
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import webhook_words
     from producers.cli.voice import Voice
 
     with client() as maestrale:
         job_id = maestrale.get(job).id if job else None
         endpoint, secret = maestrale.webhooks.add(url, patterns=_split(events), job_id=job_id)
-    facts = {**hook_words.endpoint_facts(endpoint), "secret": secret}
-    Voice(as_json=as_json).facts(facts, *hook_words.added(endpoint, secret))
+    facts = {**webhook_words.endpoint_facts(endpoint), "secret": secret}
+    Voice(as_json=as_json).facts(facts, *webhook_words.added(endpoint, secret))
 
 
 @app.command("list")
@@ -67,21 +67,21 @@ def list_(
 ) -> None:
     """List the endpoints: those of all jobs first, then the newest."""
     from producers.cli.opening import client
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import webhook_words
     from producers.cli.voice import Voice
 
     with client() as maestrale:
         job_id = maestrale.get(job).id if job else None
         found = maestrale.webhooks.all_(job_id=job_id, limit=limit)
-        words = hook_words.listed(found, maestrale.store.now())
-    Voice(as_json=as_json).facts([hook_words.endpoint_facts(one) for one in found], words)
+        words = webhook_words.listed(found, maestrale.store.now())
+    Voice(as_json=as_json).facts([webhook_words.endpoint_facts(one) for one in found], words)
 
 
 @app.command()
 def test(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
     """Send an event of type webhook.test and tell how it went. Exit code 1 if it failed."""
     from producers.cli.opening import client
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import webhook_words
     from producers.cli.voice import Voice
 
     voice = Voice(as_json=as_json)
@@ -97,7 +97,7 @@ def test(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
         "error": tested.attempt and tested.attempt["error"],
         "workers_running": tested.has_workers,
     }
-    voice.facts(facts, *hook_words.tested(endpoint, tested))
+    voice.facts(facts, *webhook_words.tested(endpoint, tested))
     raise typer.Exit(codes.DONE if tested.is_good else codes.NEEDS_ATTENTION)
 
 
@@ -105,25 +105,31 @@ def test(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
 def rotate(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
     """Make a new secret and show it once; the old one signs beside it for 24 hours."""
     from producers.cli.opening import client
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import webhook_words
     from producers.cli.voice import Voice
 
     with client() as maestrale:
         endpoint, secret, changed = maestrale.webhooks.rotate(endpoint_id)
-    facts = {**hook_words.endpoint_facts(endpoint), "secret": secret, "endpoints_changed": changed}
-    Voice(as_json=as_json).facts(facts, *hook_words.rotated(endpoint, secret, changed))
+    facts = {
+        **webhook_words.endpoint_facts(endpoint),
+        "secret": secret,
+        "endpoints_changed": changed,
+    }
+    Voice(as_json=as_json).facts(facts, *webhook_words.rotated(endpoint, secret, changed))
 
 
 @app.command()
 def disable(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
     """Send nothing there any more; what is pending is kept for replay."""
     from producers.cli.opening import client
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import webhook_words
     from producers.cli.voice import Voice
 
     with client() as maestrale:
         endpoint = maestrale.webhooks.disable(endpoint_id)
-    Voice(as_json=as_json).facts(hook_words.endpoint_facts(endpoint), hook_words.about(endpoint))
+    Voice(as_json=as_json).facts(
+        webhook_words.endpoint_facts(endpoint), webhook_words.about(endpoint)
+    )
 
 
 @app.command()
@@ -135,16 +141,15 @@ def enable(endpoint_id: EndpointId, as_json: AsJson = False) -> None:
     What happened since then is not sent: `maestrale events JOB` tells it.
     """
     from producers.cli.opening import client
-    from producers.cli.rendering import showing
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import showing, webhook_words
     from producers.cli.voice import Voice
 
     with client() as maestrale:
         endpoint = maestrale.webhooks.enable(endpoint_id)
     waiting = f"maestrale webhooks replay --since 14d --failed --endpoint {endpoint.id}"
     Voice(as_json=as_json).facts(
-        hook_words.endpoint_facts(endpoint),
-        hook_words.about(endpoint),
+        webhook_words.endpoint_facts(endpoint),
+        webhook_words.about(endpoint),
         showing.hint("Send what was on its way when it was disabled:", waiting),
     )
 
@@ -159,7 +164,7 @@ def deliveries(
 ) -> None:
     """List deliveries: what was sent where, and what the answer was."""
     from producers.cli.opening import client
-    from producers.cli.rendering import webhook_words as hook_words
+    from producers.cli.rendering import webhook_words
     from producers.cli.voice import Voice
 
     with client() as maestrale:
@@ -169,8 +174,8 @@ def deliveries(
             job_id=maestrale.get(job).id if job else None,
             limit=limit,
         )
-        words = hook_words.deliveries(found, maestrale.store.now())
-    Voice(as_json=as_json).facts([hook_words.delivery_facts(one) for one in found], words)
+        words = webhook_words.deliveries(found, maestrale.store.now())
+    Voice(as_json=as_json).facts([webhook_words.delivery_facts(one) for one in found], words)
 
 
 @app.command()

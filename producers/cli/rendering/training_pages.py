@@ -14,8 +14,14 @@ from models.store import families
 from models.store.views.operations_seen import OperationSeen
 from models.tables import Job, TunedModel
 from models.training import TrainingSpec
-from producers.cli.rendering import facts, money_words, operation_words, showing, words
-from producers.cli.rendering import training_words as learning_words
+from producers.cli.rendering import (
+    facts,
+    money_words,
+    operation_words,
+    showing,
+    training_words,
+    words,
+)
 from producers.cli.rendering.training_words import Shown, loss_words
 from producers.cli.rendering.words import safe
 from producers.client import Maestrale
@@ -85,7 +91,7 @@ def page(found: Found, now: float) -> RenderableType:
         is_sweep = bool(found.children)
         whole = words.money(found.job.budget_nano)
         about.append(("budget", whole if is_sweep else money_words.budget(found.job)))
-    parts: list[RenderableType] = [learning_words.headline(found.job), showing.pairs(about)]
+    parts: list[RenderableType] = [training_words.headline(found.job), showing.pairs(about)]
     if found.operations:
         block = operation_words.block(found.operations, now)
         parts += [Text(), showing.indented(block)]
@@ -168,7 +174,7 @@ def _next_steps(found: Found) -> list[RenderableType]:
     if found.children:
         return [showing.hint("Compare its runs:", f"maestrale sweep show {job.id}")]
     if found.model is not None:
-        return [learning_words.use(found.model)]
+        return [training_words.use(found.model)]
     steps: list[RenderableType] = []
     if found.reason and job.state == JobState.FAILED:
         steps.append(showing.warning(safe(found.reason, 1000)))

@@ -14,8 +14,7 @@ from models.prices import load_prices
 from models.tables import Job
 from producers import offered, spending, trainers
 from producers.cli import outputs
-from producers.cli.rendering import facts, money_words, plan_words, showing
-from producers.cli.rendering import webhook_words as hook_words
+from producers.cli.rendering import facts, money_words, plan_words, showing, webhook_words
 from producers.cli.rendering.words import safe
 from producers.cli.runs.ending import report
 from producers.cli.runs.following import NO_WORKER, OTHER_ACCOUNT, explaining_interrupts, follow
@@ -174,5 +173,5 @@ def tell_hooks(
     if not hooks:
         return {}
     bound = maestrale.webhooks.bound(job.id, hooks)
-    voice.say(*hook_words.bindings(bound))
-    return {"webhooks": [hook_words.bound_facts(one) for one in bound]}
+    voice.say(*webhook_words.bindings(bound))
+    return {"webhooks": [webhook_words.bound_facts(one) for one in bound]}

@@ -14,8 +14,7 @@ from models.tables import Job
 from models.training.plan import Planned
 from producers import sweeps, trainers
 from producers.cli.opening import client
-from producers.cli.rendering import facts, showing
-from producers.cli.rendering import training_words as learning_words
+from producers.cli.rendering import facts, showing, training_words
 from producers.cli.runs import contradictions
 from producers.cli.runs.asking import tell_hooks
 from producers.cli.runs.ending import exit_code
@@ -25,7 +24,7 @@ from producers.client import Maestrale
 from producers.training import Training, Wish, default_name, spec_of_job
 from producers.training_jobs import Submission
 
-Look = tuple[Job, list[learning_words.Shown], str]
+Look = tuple[Job, list[training_words.Shown], str]
 """A job as it stands, its runs, and a note on what is missing."""
 
 
@@ -76,8 +75,8 @@ class Learning:
             return [training.plan(self._wish)]
 
     def _announce(self, runs: Sequence[Planned]) -> None:
-        self._voice.say("", learning_words.title(runs), learning_words.plans(runs))
-        self._facts["runs"] = [learning_words.plan_facts(run) for run in runs]
+        self._voice.say("", training_words.title(runs), training_words.plans(runs))
+        self._facts["runs"] = [training_words.plan_facts(run) for run in runs]
 
     def _submit(
         self, maestrale: Maestrale, training: Training, runs: Sequence[Planned], budget: int | None
@@ -145,7 +144,7 @@ def _live(looks: Iterator[Look], voice: Voice) -> Iterator[Job]:
     with Live(console=voice.words, refresh_per_second=4, transient=True) as live:
         for job, shown, note in looks:
             lacks = [showing.warning(note)] if note else []
-            live.update(Group(*(learning_words.progress(one) for one in shown), *lacks))
+            live.update(Group(*(training_words.progress(one) for one in shown), *lacks))
             yield job
 
 
@@ -155,7 +154,7 @@ def _lines(looks: Iterator[Look], voice: Voice, noted: str) -> Iterator[Job]:
         if note and note != noted:
             noted = note
             voice.say(showing.warning(note))
-        lines = [learning_words.progress_line(one) for one in shown]
+        lines = [training_words.progress_line(one) for one in shown]
         if time.monotonic() >= due and "\n".join(lines) != told:
             due, told = time.monotonic() + LINE_S, "\n".join(lines)
             voice.say(*lines)
@@ -166,7 +165,7 @@ def _looks(maestrale: Maestrale, training: Training, job: Job) -> Iterator[Look]
     children = [child.id for child in training.children(job.id)]
     for now in maestrale.watch(job.id, every_s=LOOK_S):
         runs = [maestrale.get(child) for child in children] or [now]
-        shown = [learning_words.Shown(run, training.points(run.id)) for run in runs]
+        shown = [training_words.Shown(run, training.points(run.id)) for run in runs]
         yield now, shown, what_lacks(maestrale, now)
 
 
@@ -185,10 +184,10 @@ def report(maestrale: Maestrale, training: Training, job: Job, voice: Voice) -> 
     children = training.children(job.id)
     if children:
         ranked = sweeps.ranked(training, children)
-        voice.say(learning_words.headline(job), "", learning_words.ranking(ranked))
+        voice.say(training_words.headline(job), "", training_words.ranking(ranked))
         voice.say("", showing.hint("Draw it:", f"maestrale sweep show {job.id} --png FOLDER"))
         return {"ranking": [sweeps.facts_of(run) for run in ranked]}
-    voice.say(learning_words.headline(job))
+    voice.say(training_words.headline(job))
     for failure in maestrale.failures(job.id, limit=1):
         voice.say(showing.warning(str(failure["detail"])))
         voice.say(showing.hint("Try it again:", f"maestrale retry {job.id}"))
@@ -197,5 +196,5 @@ def report(maestrale: Maestrale, training: Training, job: Job, voice: Voice) -> 
         next_step = showing.what_to_do(job)
         voice.say(*([next_step] if next_step is not None else []))
         return {}
-    voice.say(learning_words.model(model))
-    return {"model": learning_words.model_facts(model)}
+    voice.say(training_words.model(model))
+    return {"model": training_words.model_facts(model)}

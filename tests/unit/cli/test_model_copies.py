@@ -11,7 +11,7 @@ from cli_builders import Ended, plain
 from models.store import registry
 from models.store.engine import Store
 from models.tables import TunedModel
-from producers.cli.rendering import training_words as learning_words
+from producers.cli.rendering import training_words
 
 Run = Callable[..., Ended]
 
@@ -173,7 +173,7 @@ def test_a_hosted_model_is_asked_by_its_name_in_the_registry() -> None:
         metrics="{}",
         created_at=0.0,
     )
-    shown = plain(learning_words.model(hosted))
+    shown = plain(training_words.model(hosted))
     assert "maestrale generate FILE --recipe NAME --model news-mistral\n" in shown
     assert hosted.place in shown
 

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from models.store import jobs, trainings
 from models.store.engine import Store
-from producers.cli.rendering import training_words as learning_words
+from producers.cli.rendering import training_words
 from proving.training_builders import a_dataset_folder
 
 Run = Callable[..., Ended]
@@ -66,6 +66,6 @@ def test_steps_are_told_without_their_number(run: Run, later: str, user_store: S
     with user_store.read() as connection:
         job, points = jobs.get(connection, later), trainings.of_job(connection, later)
     assert job is not None
-    shown = learning_words.Shown(job, points)
-    assert learning_words.progress_line(shown).startswith(f"{later} {job.name}: step 3, queued")
-    assert "step 3 " in plain(learning_words.progress(shown))
+    shown = training_words.Shown(job, points)
+    assert training_words.progress_line(shown).startswith(f"{later} {job.name}: step 3, queued")
+    assert "step 3 " in plain(training_words.progress(shown))
